@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What a region keeps behind its public header, and the turn of an operation in its locked form. */
+#ifndef PAWL_CORE_PERCPU_REGION_H
+#define PAWL_CORE_PERCPU_REGION_H
+
+#include <pawl/atomic.h>
+#include <pawl/percpu.h>
+
+/* The lock of one locked slot, on a pair of lines of its own.
+ * 0: free. Else the fork generation of the process that took it: a lock that a thread of the parent held
+ * when the child was forked has no owner in the child, and is taken over there. What it protects is
+ * whole all the same, because every operation takes effect at one store. */
+struct slot_lock {
+    PAWL_ATOMIC(uint32_t) generation; /* L */
+} PAWL_LINE_PAIR_ALIGNED;
+
+/* One mapping: | struct region | struct pawl_percpu with its table | locks | slices ... |
+ * The public header lies behind the private one, so that the sequences index the table directly. */
+struct region {
+    size_t mapped;           /* bytes of the whole mapping */
+    char *memory;            /* the first slice */
+    struct slot_lock *locks; /* of slots limit .. slots-1 */
+    uint32_t reserved;       /* slots below have a slice reserved, and so have all locked ones */
+    bool by_cpu;             /* slots are CPU numbers, not mm_cids */
+    bool numa;               /* bind a CPU's slice to the CPU's node */
+    struct pawl_percpu pc PAWL_LINE_PAIR_ALIGNED;
+};
+
+static inline struct region *region_of(struct pawl_percpu *pc)
+{
+    return (struct region *)(void *)((char *)pc - offsetof(struct region, pc));
+}
+
+/* Puts the reserved slice of an unused slot into the table. True unless the slot cannot have one. */
+bool pawl_region_use(struct pawl_percpu *pc, uint32_t slot);
+
+/* A locked slot, held by this thread, and its slice. */
+struct turn {
+    struct slot_lock *lock;
+    char *slice;
+    uint32_t slot;
+};
+
+/* Takes a locked slot that is free and has a slice. Returns 0, or -EBUSY when all are detached. */
+int pawl_turn_begin(struct pawl_percpu *pc, struct turn *turn);
+
+/* Takes this very locked slot. Returns 0, -EBUSY when it is detached, -EXDEV when it is held. */
+int pawl_turn_begin_at(struct pawl_percpu *pc, uint32_t slot, struct turn *turn);
+
+void pawl_turn_end(struct turn *turn);
+
+/* Waits until no operation that began before holds this locked slot. */
+void pawl_turn_pass(struct pawl_percpu *pc, uint32_t slot);
+
+#endif

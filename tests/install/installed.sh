@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Install into an empty folder, then judge what is there as its users and their linkers would.
+#
+#   installed.sh BUILD PREFIX DEFAULT_LIBRARY      (CC, CXX, MESON in the environment)
+#
+# Speaks TAP. Each check prints what it found when it fails.
+set -u
+
+build=$1 prefix=$2 default_library=$3
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+read -ra cc <<<"$CC"
+read -ra cxx <<<"$CXX"
+
+number=0
+failed=0
+
+# promise "sentence" command...: the command's output, if any, is a finding, and so is its failure.
+promise() {
+    local sentence=$1 output
+    shift
+    number=$((number + 1))
+    if output=$("$@" 2>&1) && [[ -z $output ]]; then
+        echo "ok $number - $sentence"
+    else
+        echo "not ok $number - $sentence"
+        printf '%s\n' "${output:-(no output: $*)}" | sed 's/^/# /' | head -40
+        failed=1
+    fi
+}
+
+has_shared() { [[ $default_library != static ]]; }
+has_static() { [[ $default_library != shared ]]; }
+
+# --- what was installed -------------------------------------------------------------------------
+
+install_to_empty_folder() {
+    "$MESON" install -C "$build" --no-rebuild --quiet --destdir "$root" >"$work/install.log" 2>&1 ||
+        cat "$work/install.log"
+}
+
+nothing_outside_the_prefix() {
+    find "$root" -type f ! -path "$root$prefix/*"
+}
+
+no_path_of_the_build() {
+    grep -rlF --include='*.pc' --include='*.h' -e "$build" -e "$root" "$root" || true
+}
+
+promise 'installs into an empty folder' install_to_empty_folder
+promise 'nothing is installed outside the prefix' nothing_outside_the_prefix
+promise 'no installed text names the build folder' no_path_of_the_build
+
+pkgconfig_file=$(find "$root" -name pawl.pc)
+if [[ -z $pkgconfig_file ]]; then
+    echo 'Bail out! pawl.pc was not installed'
+    exit 1
+fi
+export PKG_CONFIG_SYSROOT_DIR=$root
+PKG_CONFIG_LIBDIR=$(dirname "$pkgconfig_file")
+export PKG_CONFIG_LIBDIR
+library_folder=$root$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --variable=libdir pawl)
+include_folder=$root$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --variable=includedir pawl)
+shared=$library_folder/libpawl.so
+static=$library_folder/libpawl.a
+read -ra flags <<<"$(pkg-config --cflags pawl) -I$work -I$here -O2 -Wall -Wextra -Werror"
+read -ra link_shared <<<"$(pkg-config --libs pawl)"
+read -ra link_static <<<"$(pkg-config --libs --static pawl | sed 's/-lpawl\b/-l:libpawl.a/')"
+
+# What a user includes; the others are parts of these: see tests/headers/compile.sh.
+headers_below() {
+    (cd "$1" && find pawl -name '*.h' ! -path 'pawl/arch/*' ! -name '*_inline.h' | sort)
+}
+public_headers() {
+    headers_below "$include_folder"
+}
+public_headers | sed 's/.*/#include <&>/' >"$work/every_header.h"
+
+every_public_header_is_installed() {
+    diff <(public_headers) <(headers_below "$here/../../include")
+}
+promise 'every public header is installed' every_public_header_is_installed
+
+# --- the shared library -------------------------------------------------------------------------
+
+exported() {
+    nm --dynamic --defined-only "$shared" | awk '$2 != "A" {sub(/@.*/, "", $3); print $3}' | sort -u
+}
+
+# What the installed headers promise by name: what carries the attribute, and every inline function
+# (the library holds one instance of each, for -O0 builds and for other languages) but those that are
+# always inlined and have none. The preprocessed text is cut into declarations; in each, the name
+# stands before the first parenthesis or ends it.
+declared() {
+    printf '#include "every_header.h"\n' | "${cc[@]}" "${flags[@]}" -E -P -x c - |
+        tr '\n' ' ' | sed 's/[;{}]/\n/g' | awk '
+            !/visibility\("default"\)/ && !/(^| )inline / { next }
+            /(^| )static / || /always_inline/ { next }
+            {
+                gsub(/__attribute__ *\(\(([^()]|\([^()]*\))*\)\)/, "")
+                gsub(/_Atomic *\([^()]*\)/, "_Atomic")
+                sub(/\(.*/, "")
+                if (match($0, /pawl_[a-z0-9_]+ *$/)) { sub(/ +$/, ""); sub(/.*[ *]/, ""); print }
+            }' | sort -u
+}
+
+only_pawl_names() {
+    exported | grep -v '^pawl_'
+    [[ -n $(exported) ]] || echo 'nothing at all is exported'
+}
+
+every_name_has_a_version() {
+    nm --dynamic --defined-only "$shared" | awk '$2 != "A" && $3 !~ /@@?PAWL_[0-9]+\.[0-9]+$/ {print $3}'
+}
+
+every_export_is_declared() {
+    comm -23 <(exported) <(declared)
+}
+
+every_declaration_is_exported() {
+    comm -13 <(exported) <(declared)
+}
+
+# What it takes from others: glibc's versioned names, and the weak hooks of the start-up code.
+only_libc_names_are_undefined() {
+    nm --dynamic --undefined-only "$shared" | awk '$1 == "U" && $2 !~ /@GLIBC_/ {print $2}'
+}
+
+needs_libc_alone() {
+    readelf --dynamic --wide "$shared" | awk '/\(NEEDED\)/ {gsub(/[][]/, "", $NF); print $NF}' |
+        grep -vE '^(libc\.so\.6|libc\.so|ld-linux.*\.so\.[0-9]+)$'
+    true
+}
+
+soname_is_versioned() {
+    readelf --dynamic --wide "$shared" | grep -q 'SONAME.*\[libpawl\.so\.0\]' ||
+        readelf --dynamic --wide "$shared" | grep SONAME
+}
+
+stack_is_not_executable() {
+    readelf --program-headers --wide "$shared" |
+        awk '/GNU_STACK/ {found = 1; if ($0 ~ /RWE/) print} END {if (!found) print "no GNU_STACK header"}'
+}
+
+code_needs_no_relocation() {
+    readelf --dynamic --wide "$shared" | grep -E 'TEXTREL' || true
+}
+
+relocations_become_read_only() {
+    readelf --program-headers --wide "$shared" | grep -q GNU_RELRO || echo 'no GNU_RELRO header'
+}
+
+nothing_is_writable_and_executable() {
+    readelf --program-headers --wide "$shared" | awk '$1 == "LOAD" && /RWE/'
+}
+
+compiled() { # compiler flags... -- libraries...; then run what came out
+    local name=$1 && shift
+    "$@" -o "$work/$name" || return
+    LD_LIBRARY_PATH=$library_folder "$work/$name" >"$work/$name.out" 2>&1 || cat "$work/$name.out"
+}
+
+units=("$here/consumer.c" "$here/second_unit.c")
+
+if has_shared; then
+    promise 'only pawl_ names are exported' only_pawl_names
+    promise 'every exported name has a version' every_name_has_a_version
+    promise 'every exported name is declared in a public header' every_export_is_declared
+    promise 'every name declared for export is exported' every_declaration_is_exported
+    promise 'only names of libc are undefined' only_libc_names_are_undefined
+    promise 'the shared library needs libc alone' needs_libc_alone
+    promise 'the soname carries the version of the interface' soname_is_versioned
+    promise 'the stack is not executable' stack_is_not_executable
+    promise 'the code needs no relocation' code_needs_no_relocation
+    promise 'relocated data becomes read-only' relocations_become_read_only
+    promise 'nothing is writable and executable' nothing_is_writable_and_executable
+    promise 'a C program links the shared library and runs' \
+        compiled c_shared "${cc[@]}" "${flags[@]}" -std=gnu17 "${units[@]}" "${link_shared[@]}"
+    promise 'a C++ program links the shared library and runs' \
+        compiled cpp_shared "${cxx[@]}" "${flags[@]}" -std=c++17 -x c++ "${units[@]}" -x none "${link_shared[@]}"
+    promise 'an unoptimised C program links the shared library and runs' \
+        compiled c_plain "${cc[@]}" "${flags[@]}" -O0 -std=gnu17 "${units[@]}" "${link_shared[@]}"
+fi
+
+# --- the static library -------------------------------------------------------------------------
+
+static_names_are_ours() {
+    nm --extern-only --defined-only "$static" 2>/dev/null | awk 'NF == 3 && $3 !~ /^_?pawl_/ {print $3}'
+}
+
+# A program that takes the address of every declared function: none may be missing, and no two
+# objects of the archive may define the same name.
+every_declaration_links() {
+    {
+        declared | sed 's/.*/extern void &(void);/'
+        echo 'static void (*const every_function[])(void) = {'
+        declared | sed 's/$/,/'
+        echo '};'
+        echo 'int main(void) { return every_function[0] == 0; }'
+    } >"$work/every_function.c"
+    "${cc[@]}" -Wno-builtin-declaration-mismatch "$work/every_function.c" -o "$work/every_function" \
+        -Wl,--whole-archive "${link_static[@]}" -Wl,--no-whole-archive
+}
+
+if has_static; then
+    promise 'the static library defines only names that begin with pawl_' static_names_are_ours
+    promise 'every declared function is in the static library, once' every_declaration_links
+    promise 'a C program links the static library and runs' \
+        compiled c_static "${cc[@]}" "${flags[@]}" -std=gnu17 "${units[@]}" "${link_static[@]}"
+    promise 'a C++ program links the static library and runs' \
+        compiled cpp_static "${cxx[@]}" "${flags[@]}" -std=c++17 -x c++ "${units[@]}" -x none "${link_static[@]}"
+    promise 'a C program without any shared library links and runs' \
+        compiled c_all_static "${cc[@]}" "${flags[@]}" -std=gnu17 -static "${units[@]}" "${link_static[@]}"
+fi
+
+echo "1..$number"
+exit $failed

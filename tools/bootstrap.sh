@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Install what building and testing Pawl needs and this machine does not have.
+#
+#   tools/bootstrap.sh [--check] [--optional] [GROUP...]      (default groups: build test)
+#
+#   build         compiler, Meson, and what the pawl command links
+#   test          cmocka, a C++ compiler, what the tests read binaries with
+#   docs          man pages
+#   lint          the second compiler, formatters and analysers (make lint, .ci/run)
+#   bench         the libraries that benchmarks compare with, and gnuplot
+#   instructions  valgrind, to count instructions (make bench-instructions)
+#   vm            virtual machines and a cross compiler (make check-vm)
+#   all           all of them
+#
+#   --check       install nothing: say what is missing, exit 1 if anything is
+#   --optional    what cannot be installed is left out with a note; the exit status stays 0
+#
+# Packages are looked for by what they provide (a command, a pkg-config module, a header), so that a
+# Meson from elsewhere, or another distribution, is as good as a Debian package. When all is there
+# the script says nothing and takes a fraction of a second.
+set -euo pipefail
+
+say() { printf 'bootstrap: %s\n' "$*"; }
+complain() { printf 'bootstrap: %s\n' "$*" >&2; }
+
+# group | package | how to see that it is there | why it is wanted
+table=$(cat <<'END'
+build|gcc|cmd:gcc|the C compiler
+build|libc6-dev|hdr:stdio.h|the C library headers
+build|meson|cmd:meson|the build system
+build|ninja-build|cmd:ninja|runs the build
+build|pkg-config|cmd:pkg-config|finds libraries
+build|libhwloc-dev|pc:hwloc|pawl topo: caches, cores, NUMA nodes
+build|libjansson-dev|pc:jansson|JSON output
+build|scdoc|cmd:scdoc|man pages
+test|g++|cmd:g++|the headers are tested as C++ too
+test|libcmocka-dev|pc:cmocka|the test framework
+test|binutils|cmd:readelf|the tests read what the libraries export
+docs|scdoc|cmd:scdoc|man pages
+lint|clang|cmd:clang|the second compiler
+lint|clang-format|cmd:clang-format|the style of the code
+lint|clang-tidy|cmd:clang-tidy|static analysis
+lint|cppcheck|cmd:cppcheck|static analysis
+lint|shellcheck|cmd:shellcheck|static analysis of the scripts
+bench|g++|cmd:g++|C++ peers
+bench|gnuplot-nox|cmd:gnuplot|figures as SVG (--plot)
+bench|liburcu-dev|pc:liburcu|peer: RCU, queues, hash table
+bench|libck-dev|pc:ck|peer: Concurrency Kit
+instructions|valgrind|cmd:valgrind|counts instructions
+vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes
+vm|qemu-system-arm|cmd:qemu-system-aarch64|an aarch64 guest
+vm|qemu-user-static|cmd:qemu-aarch64-static|aarch64 programs without a guest
+vm|gcc-aarch64-linux-gnu|cmd:aarch64-linux-gnu-gcc|the cross compiler
+vm|libc6-dev-arm64-cross|file:/usr/aarch64-linux-gnu/lib/libc.a|its C library
+vm|cpio|cmd:cpio|builds the guests' file systems
+vm|debian-archive-keyring|file:/usr/share/keyrings/debian-archive-keyring.gpg|signs the guests' kernels
+END
+)
+all_groups=(build test docs lint bench instructions vm)
+
+usage() {
+    sed -n '3,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+}
+
+# The compiler that was asked for, without its arguments or a ccache in front of it.
+compiler() {
+    local word
+    for word in ${CC:-gcc}; do
+        [[ ${word##*/} == ccache ]] && continue
+        printf '%s' "$word"
+        return
+    done
+}
+
+present() {
+    local what=${1#*:}
+    case $1 in
+    cmd:*) command -v "$what" >/dev/null ;;
+    file:*) [[ -e $what ]] ;;
+    pc:*) command -v pkg-config >/dev/null && pkg-config --exists "$what" ;;
+    hdr:*) printf '#include <%s>\n' "$what" | "$(compiler)" -E -x c -o /dev/null - 2>/dev/null ;;
+    *) complain "unknown probe $1" && exit 2 ;;
+    esac
+}
+
+# Adds to `missing` the packages of a group that are not there, and says why each is wanted.
+missing=()
+look_through() {
+    local group package probe why
+    while IFS='|' read -r group package probe why; do
+        [[ $group == "$1" ]] || continue
+        if [[ $package == gcc && -n ${CC-} ]]; then
+            probe=cmd:$(compiler)
+            package=$(basename "$(compiler)")
+            why="the compiler in CC"
+        fi
+        present "$probe" && continue
+        [[ " ${missing[*]-} " == *" $package "* ]] && continue
+        missing+=("$package")
+        printf '  %-24s %-15s %s\n' "$package" "($group)" "$why"
+    done <<<"$table"
+}
+
+is_debian() {
+    command -v apt-get >/dev/null && [[ -r /etc/os-release ]] &&
+        grep -qE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release
+}
+
+# How to become root: sets `as_root`. A password is only asked for at a terminal.
+as_root=()
+find_root() {
+    if [[ $(id -u) == 0 ]]; then
+        return 0
+    fi
+    command -v sudo >/dev/null || return 1
+    if sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    elif [[ -t 0 && -t 2 ]]; then
+        as_root=(sudo)
+    else
+        return 1
+    fi
+}
+
+run_apt() {
+    # env stands behind sudo, which would drop the variable.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# The lists may be absent (a fresh container) or too old (a version that is gone from the mirror).
+install() {
+    if ! apt-get --simulate install "$@" >/dev/null 2>&1; then
+        say "reading the package lists (apt-get update)"
+        run_apt update || return
+        run_apt install --yes --no-install-recommends "$@"
+        return
+    fi
+    run_apt install --yes --no-install-recommends "$@" && return
+    say "that failed; reading the package lists again (apt-get update)"
+    run_apt update && run_apt install --yes --no-install-recommends "$@"
+}
+
+refuse() {
+    complain "$1"
+    complain "please install it yourself, then run the same command again:"
+    complain "    $2"
+    [[ $optional == yes ]] && complain "(optional: going on without)" && exit 0
+    exit 1
+}
+
+check_only=no
+optional=no
+groups=()
+for argument in "$@"; do
+    case $argument in
+    --check) check_only=yes ;;
+    --optional) optional=yes ;;
+    -h | --help) usage && exit 0 ;;
+    all) groups+=("${all_groups[@]}") ;;
+    *)
+        if [[ " ${all_groups[*]} " != *" $argument "* ]]; then
+            complain "no group or option named '$argument'; the groups are: ${all_groups[*]} all"
+            exit 2
+        fi
+        groups+=("$argument")
+        ;;
+    esac
+done
+((${#groups[@]})) || groups=(build test)
+
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+for group in "${groups[@]}"; do
+    look_through "$group" >>"$report"
+done
+if ! ((${#missing[@]})); then
+    [[ $check_only == yes ]] && say "nothing is missing for: ${groups[*]}"
+    exit 0
+fi
+
+say "missing on this machine:"
+cat "$report"
+command_line="apt-get install --no-install-recommends ${missing[*]}"
+[[ $check_only == yes ]] && say "to install: $command_line" && exit 1
+
+if ! is_debian; then
+    refuse "this is not Debian or Ubuntu, and only their packages are known here" \
+        "(your package manager) ${missing[*]}"
+fi
+find_root || refuse "installing needs root, and neither root nor sudo without a password is at hand" \
+    "sudo $command_line"
+
+say "installing: ${as_root[*]}${as_root:+ }$command_line"
+if ! install "${missing[@]}"; then
+    if [[ $optional == yes ]]; then
+        # One package that does not exist here must not keep the others out.
+        for package in "${missing[@]}"; do
+            install "$package" || complain "going on without $package"
+        done
+        exit 0
+    fi
+    refuse "apt-get failed; its message is above" "${as_root[*]:-}${as_root:+ }$command_line"
+fi
+say "done"
