@@ -7,7 +7,8 @@
 
 int main(void)
 {
-    printf("%s, %llu Hz: %s\n", pawl_clock_source(), (unsigned long long)pawl_clock_hz(), pawl_clock_reason());
+    printf("%s, %llu Hz: %s\n", pawl_clock_source(), (unsigned long long)pawl_clock_hz(),
+           pawl_clock_reason());
 
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < 10000; i++) {

@@ -13,13 +13,13 @@
  * Memory     No operation needs libatomic.
  * Cost       A CAS of a pair is one locked instruction on one line: about 1.4x a CAS of a word (run
  *            tests/percpu/test_atomic). A load of a pair is two plain loads.
- * Source     ISO C11 7.17; Intel SDM vol. 3A 9.1.1; Arm ARM B2.2 (single-copy atomicity).
+ * Source     ISO C11 7.17; Intel SDM vol. 3, "Guaranteed Atomic Operations"; Arm ARM, single-copy atomicity.
  */
 #ifndef PAWL_ATOMIC_H
 #define PAWL_ATOMIC_H
 
-#include <pawl/config.h>
 #include <assert.h>
+#include <pawl/config.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -155,6 +155,7 @@ PAWL_API PAWL_INLINE void pawl_relax(void)
 /* The word of a pointer and a tag. The pointer must be aligned and tag < alignment. */
 PAWL_API PAWL_INLINE uintptr_t pawl_tag_pack(const void *pointer, uintptr_t tag, size_t alignment)
 {
+    (void)alignment; /* NDEBUG */
     assert(alignment != 0 && (alignment & (alignment - 1)) == 0);
     assert(((uintptr_t)pointer & (alignment - 1)) == 0 && tag < alignment);
     return (uintptr_t)pointer | tag;

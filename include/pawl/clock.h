@@ -5,14 +5,14 @@
  *            of spinning waiters, benchmarks. Not for the time of day, nor for comparing machines.
  * Model      A counter of the processor that runs at one constant rate on all CPUs: the invariant TSC
  *            (x86-64; only if the kernel itself keeps time by it), cntvct_el0 (aarch64). Where that
- *            cannot be relied on (valgrind, TSC marked unstable, another clocksource chosen), every
+ *            cannot be relied on (no invariant TSC, marked unstable, another clocksource in use), every
  *            call is clock_gettime(CLOCK_MONOTONIC) and a cycle is a nanosecond.
  *            The first call calibrates: at once if the processor states its frequency and 2 ms agree
  *            with it, else in 20 ms. PAWL_CLOCK in the environment: "monotonic" forces the fallback,
  *            "counter" skips the question which clocksource the kernel uses.
  * ns         pawl_clock_ns() follows CLOCK_MONOTONIC: a straight line through the last anchor, a pair
  *            (counter, CLOCK_MONOTONIC) read together. An anchor serves 10 ms; the first call after
- *            that takes a new one (about ten times the cost of an ordinary call). No thread runs in
+ *            that takes a new one (five readings of both clocks). No thread runs in
  *            the background.
  *            Monotonic within a thread, signal handlers on it and its later children. Across threads
  *            pawl_clock_ns_ordered() is: if one call of it happens before another, by whatever
@@ -21,8 +21,10 @@
  *            Drift: within half the width of the pair (typically 20 to 50 ns) plus 10 ms times the
  *            change of rate since the last 100 ms (NTP slews by at most 500 ppm: 5 us). After the
  *            counter jumped (resume from suspend) up to 10 ms ahead, made good within 20 ms.
- * Progress   Wait-free: no call waits for another thread's calibration or anchor; whoever meets one
- *            under way asks the kernel instead. The first call allocates one page.
+ * Progress   Cycles and stamps: wait-free. ns: lock-free; no call waits for another thread's
+ *            calibration or anchor: whoever meets one under way asks the kernel instead. A thread
+ *            that is stopped while it takes an anchor makes the others slower, not wrong. The first
+ *            call allocates one page.
  * Signals    Every function may be called from signal handlers, the first call too.
  * fork       The child continues its parent's clock.
  * Suspend    CLOCK_MONOTONIC does not count it, nor does this clock. A counter that jumped or was reset
@@ -30,8 +32,9 @@
  *            scaling) is given up for CLOCK_MONOTONIC after three anchors.
  * Emulators  valgrind passes the TSC through and qemu-user supplies cntvct; both work.
  * Cost       See docs/clock.md. pawl_clock_ns(): counter, one line read, one multiplication.
- * Source     Intel SDM vol. 3B 18.17; G. Paoloni, "How to benchmark code execution times" (Intel, 2010);
- *            Linux Documentation/virt/kvm/x86/timekeeping.rst; Arm ARM D12.
+ * Source     Intel SDM vol. 3, "Time-Stamp Counter"; G. Paoloni, "How to benchmark code
+ *            execution times" (Intel, 2010);
+ *            Linux Documentation/virt/kvm/x86/timekeeping.rst; Arm ARM, generic timer.
  */
 #ifndef PAWL_CLOCK_H
 #define PAWL_CLOCK_H
@@ -54,7 +57,8 @@ enum pawl_clock_mode {
 /* Nanoseconds of CLOCK_MONOTONIC, as described above. Not ordered against the code around it: on
  * x86-64 the processor may read the counter while earlier instructions still execute, so the result
  * can be early by its out-of-order window (some 100 ns), and a thread that learns another's reading
- * can then read a smaller one. The counter reads of one thread stay in order. */
+ * can then read a smaller one. Two reads by one thread stay in order on the processors we tested
+ * (tests/percpu/test_clock); Intel's and AMD's manuals do not promise it. aarch64 reads are ordered. */
 PAWL_API uint64_t pawl_clock_ns(void);
 
 /* The same, read after everything before it has executed: for readings that threads compare with one
@@ -104,7 +108,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_clock_cycles(void)
 #if PAWL_CLOCK_INLINE
     /* relaxed: the mode alone is used, not what else the calibration found */
     if (PAWL_LIKELY(pawl_load_relaxed(&pawl_clock_mode_) == PAWL_CLOCK_COUNTER))
-        return pawl_counter();
+        return pawl_clock_counter();
 #endif
     return pawl_clock_cycles_ask();
 }
@@ -120,7 +124,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_clock_start(void)
 {
 #if PAWL_CLOCK_INLINE
     if (PAWL_LIKELY(pawl_load_relaxed(&pawl_clock_mode_) == PAWL_CLOCK_COUNTER)) /* relaxed: as above */
-        return pawl_counter_start();
+        return pawl_clock_counter_start();
 #endif
     return pawl_clock_start_ask();
 }
@@ -129,7 +133,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_clock_stop(void)
 {
 #if PAWL_CLOCK_INLINE
     if (PAWL_LIKELY(pawl_load_relaxed(&pawl_clock_mode_) == PAWL_CLOCK_COUNTER)) /* relaxed: as above */
-        return pawl_counter_stop();
+        return pawl_clock_counter_stop();
 #endif
     return pawl_clock_stop_ask();
 }

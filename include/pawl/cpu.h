@@ -19,6 +19,7 @@
 #define PAWL_CPU_H
 
 #include <pawl/config.h>
+#include <pawl/rseq.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,10 +27,6 @@
 PAWL_BEGIN_DECLS
 
 /* ---- where the calling thread is ---- */
-
-/* A thread's struct rseq lies this far from its thread pointer; 0: there is none. The library sets
- * it before any other constructor runs and never again. Read it through pawl_cpu_id(). */
-extern PAWL_API ptrdiff_t pawl_rseq_offset;
 
 /* Offsets in struct rseq (the kernel's ABI, <linux/rseq.h>). */
 #define PAWL_RSEQ_CPU_ID 4

@@ -23,20 +23,20 @@
 
 /* ---- words ---- */
 
-#define EXPECT_RMW(operation, before, operand, after)                                                  \
-    do {                                                                                               \
-        pawl_store_relaxed(&word, (before));                                                           \
-        assert_int_equal(operation(&word, (operand)), (before));                                       \
-        assert_int_equal(pawl_load_relaxed(&word), (after));                                           \
+#define EXPECT_RMW(operation, before, operand, after)            \
+    do {                                                         \
+        pawl_store_relaxed(&word, (before));                     \
+        assert_int_equal(operation(&word, (operand)), (before)); \
+        assert_int_equal(pawl_load_relaxed(&word), (after));     \
     } while (0)
 
-#define EXPECT_RMW_ORDERS(family, before, operand, after)                                              \
-    do {                                                                                               \
-        EXPECT_RMW(family##_relaxed, before, operand, after);                                          \
-        EXPECT_RMW(family##_acquire, before, operand, after);                                          \
-        EXPECT_RMW(family##_release, before, operand, after);                                          \
-        EXPECT_RMW(family##_acq_rel, before, operand, after);                                          \
-        EXPECT_RMW(family##_seq_cst, before, operand, after);                                          \
+#define EXPECT_RMW_ORDERS(family, before, operand, after)     \
+    do {                                                      \
+        EXPECT_RMW(family##_relaxed, before, operand, after); \
+        EXPECT_RMW(family##_acquire, before, operand, after); \
+        EXPECT_RMW(family##_release, before, operand, after); \
+        EXPECT_RMW(family##_acq_rel, before, operand, after); \
+        EXPECT_RMW(family##_seq_cst, before, operand, after); \
     } while (0)
 
 static void every_read_modify_write_returns_the_old_and_stores_the_new(void **state)
@@ -53,16 +53,16 @@ static void every_read_modify_write_returns_the_old_and_stores_the_new(void **st
     EXPECT_RMW_ORDERS(pawl_fetch_xor, 13u, 7u, 10u);
 }
 
-#define EXPECT_CAS(operation)                                                                          \
-    do {                                                                                               \
-        uint64_t expected = 7;                                                                         \
-        pawl_store_relaxed(&word, 7);                                                                  \
-        while (!operation(&word, &expected, 8)) /* a weak one may fail for no reason */                \
-            assert_int_equal(expected, 7);                                                             \
-        assert_int_equal(pawl_load_relaxed(&word), 8);                                                 \
-        assert_false(operation(&word, &expected, 9));                                                  \
-        assert_int_equal(expected, 8);                                                                 \
-        assert_int_equal(pawl_load_relaxed(&word), 8);                                                 \
+#define EXPECT_CAS(operation)                                                           \
+    do {                                                                                \
+        uint64_t expected = 7;                                                          \
+        pawl_store_relaxed(&word, 7);                                                   \
+        while (!operation(&word, &expected, 8)) /* a weak one may fail for no reason */ \
+            assert_int_equal(expected, 7);                                              \
+        assert_int_equal(pawl_load_relaxed(&word), 8);                                  \
+        assert_false(operation(&word, &expected, 9));                                   \
+        assert_int_equal(expected, 8);                                                  \
+        assert_int_equal(pawl_load_relaxed(&word), 8);                                  \
     } while (0)
 
 static void every_compare_and_swap_stores_or_tells_what_was_there(void **state)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The line of the cycle clock under a counter and a kernel of the test's own: drift, slewing, suspend,
  * reset, a rate that changes, a stopped anchor. Includes clock.c to replace what it reads. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,9 +22,18 @@ static struct clock_pair fake_pair(void);
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 
+static void pass(uint64_t ns);
+static uint64_t stopped_ns; /* how long the thread that takes an anchor is stopped after its pair */
+
 static struct clock_pair fake_pair(void)
 {
-    return (struct clock_pair){fake_cycles, fake_ns, 2};
+    struct clock_pair pair = {fake_cycles, fake_ns, 2};
+    if (stopped_ns) {
+        pass(stopped_ns);
+        stopped_ns = 0;
+        assert_int_equal(pawl_clock_ns(), fake_ns); /* another reader meanwhile */
+    }
+    return pair;
 }
 
 static double kernel_ppm; /* how much faster the kernel's clock runs than the counter's nominal rate */
@@ -43,8 +49,8 @@ static int start_afresh(void **state)
     (void)state;
     static struct clock_calibration found;
     found = (struct clock_calibration){.source = "test", .hz = HZ, .mode = PAWL_CLOCK_COUNTER};
-    found.to_ns = clock_ratio_of(CLOCK_NS_PER_S, HZ);
-    found.to_cycles = clock_ratio_of(HZ, CLOCK_NS_PER_S);
+    found.to_ns = pawl_clock_ratio_of(CLOCK_NS_PER_S, HZ);
+    found.to_cycles = pawl_clock_ratio_of(HZ, CLOCK_NS_PER_S);
     memset(&line, 0, sizeof(line));
     memset(&tracker, 0, sizeof(tracker));
     pawl_store_relaxed(&calibration, &found);
@@ -52,6 +58,7 @@ static int start_afresh(void **state)
     fake_cycles = UINT64_C(1) << 40;
     fake_ns = 3600 * CLOCK_NS_PER_S;
     kernel_ppm = 0;
+    stopped_ns = 0;
     return 0;
 }
 
@@ -181,7 +188,7 @@ static void a_reader_that_meets_a_stopped_anchor_asks_the_kernel(void **state)
     pawl_clock_ns();
     pawl_store_relaxed(&line.seq, pawl_load_relaxed(&line.seq) + 1);
     pawl_store_relaxed(&line.ns, 0); /* half replaced */
-    pass(3 * MS);
+    pass(13 * MS);                   /* after the end of the line, where anchors are taken */
     fake_ns += 77;
     assert_true(pawl_clock_ns() == fake_ns);
     /* What the kernel said is the floor of all that follows, though the next line begin below it. */
@@ -190,6 +197,79 @@ static void a_reader_that_meets_a_stopped_anchor_asks_the_kernel(void **state)
     pawl_store_relaxed(&line.seq, pawl_load_relaxed(&line.seq) + 1);
     pawl_store_relaxed(&line.span, 0);
     assert_true(pawl_clock_ns() >= said);
+}
+
+static void between_two_lines_the_kernel_does_not_undercut_the_first(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    pass(9 * MS);
+    fake_ns -= 300; /* the line is ahead */
+    uint64_t last = pawl_clock_ns();
+    assert_true(last > fake_ns);
+    pawl_store_relaxed(&line.seq, pawl_load_relaxed(&line.seq) + 1);
+    assert_true(pawl_clock_ns() >= last);
+}
+
+static void a_line_does_not_undercut_the_one_before(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    pass(10 * MS - 100);
+    fake_ns -= 300;
+    uint64_t last = pawl_clock_ns();
+    pass(150); /* the line has ended; the kernel is not yet where it was */
+    assert_true(fake_ns < last);
+    assert_true(pawl_clock_ns() >= last);
+    assert_true(run(300 * MS, 10 * US) <= 500);
+    assert_true(run(200 * MS, 10 * US) <= 2); /* the step is out of the measured rate as well */
+}
+
+static void a_line_does_not_undercut_what_the_kernel_said_beside_it(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    uint64_t said = from_kernel(fake_ns + 500); /* a reader that was late with it */
+    assert_int_equal(pawl_clock_ns(), said);
+    pass(400);
+    assert_int_equal(pawl_clock_ns(), said);
+    pass(200);
+    assert_true(error_ns(pawl_clock_ns()) <= 2);
+}
+
+static void an_anchor_taken_slowly_is_as_good_as_a_quick_one(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    pass(11 * MS);
+    stopped_ns = 3 * MS;
+    uint64_t now = pawl_clock_ns(); /* time passes inside */
+    assert_int_equal(now, fake_ns);
+    assert_true(run(200 * MS, 10 * US) <= 2);
+}
+
+static void the_end_of_a_line_that_is_not_yet_published_is_not_used(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    pass(13 * MS);
+    uint64_t odd = pawl_load_relaxed(&line.seq) + 1;
+    pawl_store_relaxed(&line.seq, odd);
+    pawl_store_relaxed(end_of(odd + 1), fake_ns + 10 * MS);
+    assert_int_equal(pawl_clock_ns(), fake_ns);
+}
+
+static void a_reader_that_comes_late_takes_the_new_line(void **state)
+{
+    (void)state;
+    pawl_clock_ns();
+    pass(11 * MS);
+    pawl_clock_ns(); /* anchors */
+    pass(1 * MS);
+    uint64_t seq = pawl_load_relaxed(&line.seq), now;
+    assert_false(take_anchor(calibrated(), seq - 2, &now)); /* it had found the old line ended */
+    assert_true(error_ns(slow_ns()) <= 2);
+    assert_int_equal(pawl_load_relaxed(&line.seq), seq); /* no second anchor, which would leap a span */
 }
 
 static void a_child_repairs_what_a_lost_thread_left_half_replaced(void **state)
@@ -224,6 +304,12 @@ int main(void)
         cmocka_unit_test_setup(a_cpu_a_little_behind_stands_still_instead_of_anchoring, start_afresh),
         cmocka_unit_test_setup(a_counter_of_another_rate_is_given_up, start_afresh),
         cmocka_unit_test_setup(a_reader_that_meets_a_stopped_anchor_asks_the_kernel, start_afresh),
+        cmocka_unit_test_setup(between_two_lines_the_kernel_does_not_undercut_the_first, start_afresh),
+        cmocka_unit_test_setup(a_line_does_not_undercut_the_one_before, start_afresh),
+        cmocka_unit_test_setup(a_line_does_not_undercut_what_the_kernel_said_beside_it, start_afresh),
+        cmocka_unit_test_setup(an_anchor_taken_slowly_is_as_good_as_a_quick_one, start_afresh),
+        cmocka_unit_test_setup(the_end_of_a_line_that_is_not_yet_published_is_not_used, start_afresh),
+        cmocka_unit_test_setup(a_reader_that_comes_late_takes_the_new_line, start_afresh),
         cmocka_unit_test_setup(a_child_repairs_what_a_lost_thread_left_half_replaced, start_afresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,10 +98,22 @@ static void the_list_form_is_read_and_written_back(void **state)
     static const struct {
         const char *text, *canonical;
     } cases[] = {
-        {"", ""},          {"\n", ""},           {" \t\n", ""},        {"0", "0"},
-        {"0\n", "0"},      {"0-3,8", "0-3,8"},   {" 0-3,8 \n", "0-3,8"}, {"8,0-3", "0-3,8"},
-        {"1,2,3", "1-3"},  {"0-0", "0"},         {"5,5,5", "5"},       {"0-2,1-4", "0-4"},
-        {"007", "7"},      {"0-8191", "0-8191"}, {"63,64", "63-64"},   {"8191", "8191"},
+        {"", ""},
+        {"\n", ""},
+        {" \t\n", ""},
+        {"0", "0"},
+        {"0\n", "0"},
+        {"0-3,8", "0-3,8"},
+        {" 0-3,8 \n", "0-3,8"},
+        {"8,0-3", "0-3,8"},
+        {"1,2,3", "1-3"},
+        {"0-0", "0"},
+        {"5,5,5", "5"},
+        {"0-2,1-4", "0-4"},
+        {"007", "7"},
+        {"0-8191", "0-8191"},
+        {"63,64", "63-64"},
+        {"8191", "8191"},
         {"1023-1025", "1023-1025"},
     };
     struct pawl_cpuset *set = open_set(8192);
@@ -121,12 +133,29 @@ static void malformed_lists_are_refused_and_leave_the_set_alone(void **state)
         const char *text;
         int error;
     } cases[] = {
-        {",", -EINVAL},     {"1,", -EINVAL},    {",1", -EINVAL},     {"1,,2", -EINVAL},
-        {"-", -EINVAL},     {"-1", -EINVAL},    {"1-", -EINVAL},     {"3-1", -EINVAL},
-        {"1-2-3", -EINVAL}, {"x", -EINVAL},     {"1x", -EINVAL},     {"1 2", -EINVAL},
-        {"1, 2", -EINVAL},  {"0x3", -EINVAL},   {"+1", -EINVAL},     {"0-7:2", -EINVAL},
-        {"1;2", -EINVAL},   {"64", -ERANGE},    {"0-64", -ERANGE},   {"2147483647", -ERANGE},
-        {"99999999999999999999999999", -ERANGE}, {"0,4294967296", -ERANGE}, {"0-4294967295", -ERANGE},
+        {",", -EINVAL},
+        {"1,", -EINVAL},
+        {",1", -EINVAL},
+        {"1,,2", -EINVAL},
+        {"-", -EINVAL},
+        {"-1", -EINVAL},
+        {"1-", -EINVAL},
+        {"3-1", -EINVAL},
+        {"1-2-3", -EINVAL},
+        {"x", -EINVAL},
+        {"1x", -EINVAL},
+        {"1 2", -EINVAL},
+        {"1, 2", -EINVAL},
+        {"0x3", -EINVAL},
+        {"+1", -EINVAL},
+        {"0-7:2", -EINVAL},
+        {"1;2", -EINVAL},
+        {"64", -ERANGE},
+        {"0-64", -ERANGE},
+        {"2147483647", -ERANGE},
+        {"99999999999999999999999999", -ERANGE},
+        {"0,4294967296", -ERANGE},
+        {"0-4294967295", -ERANGE},
     };
     struct pawl_cpuset *set = open_set(64);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter(void)
 {
     uint32_t lo, hi;
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
@@ -12,7 +12,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter(void)
 }
 
 /* After all before has executed; what comes after may begin earlier. */
-PAWL_API PAWL_INLINE uint64_t pawl_counter_ordered(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_ordered(void)
 {
     uint32_t lo, hi;
     __asm__ volatile("lfence\n\t" /* wait for all before */
@@ -23,7 +23,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter_ordered(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter_start(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_start(void)
 {
     uint32_t lo, hi;
     __asm__ volatile("lfence\n\t" /* wait for all before */
@@ -35,7 +35,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter_start(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter_stop(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_stop(void)
 {
     uint32_t lo, hi;
     __asm__ volatile("rdtscp\n\t" /* waits for all before, its loads seen */
@@ -48,7 +48,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter_stop(void)
 
 #elif defined(__aarch64__)
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter(void)
 {
     uint64_t value;
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
@@ -56,7 +56,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter(void)
 }
 
 /* After all before has executed; what comes after may begin earlier. */
-PAWL_API PAWL_INLINE uint64_t pawl_counter_ordered(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_ordered(void)
 {
     uint64_t value;
     __asm__ volatile("isb\n\t" /* the counter is read after all before has executed */
@@ -67,7 +67,7 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter_ordered(void)
     return value;
 }
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter_start(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_start(void)
 {
     uint64_t value;
     __asm__ volatile("isb\n\t" /* the counter is read after all before has executed */
@@ -79,9 +79,9 @@ PAWL_API PAWL_INLINE uint64_t pawl_counter_start(void)
     return value;
 }
 
-PAWL_API PAWL_INLINE uint64_t pawl_counter_stop(void)
+PAWL_API PAWL_INLINE uint64_t pawl_clock_counter_stop(void)
 {
-    return pawl_counter_start(); /* the same order is wanted on both sides */
+    return pawl_clock_counter_start(); /* the same order is wanted on both sides */
 }
 
 #endif

@@ -5,11 +5,11 @@
 /* Sequentially consistent: serves every order. */
 PAWL_API bool pawl_cas_pair_locked(struct pawl_pair *p, struct pawl_pair *expected, struct pawl_pair desired);
 
-#define PAWL_CAS_PAIR_DEFINE_(order)                                                                   \
-    PAWL_API PAWL_INLINE bool pawl_cas_pair_##order(struct pawl_pair *p, struct pawl_pair *expected,   \
-                                                    struct pawl_pair desired)                          \
-    {                                                                                                  \
-        return pawl_cas_pair_locked(p, expected, desired);                                             \
+#define PAWL_CAS_PAIR_DEFINE_(order)                                                                 \
+    PAWL_API PAWL_INLINE bool pawl_cas_pair_##order(struct pawl_pair *p, struct pawl_pair *expected, \
+                                                    struct pawl_pair desired)                        \
+    {                                                                                                \
+        return pawl_cas_pair_locked(p, expected, desired);                                           \
     }
 PAWL_CAS_PAIR_DEFINE_(relaxed)
 PAWL_CAS_PAIR_DEFINE_(acquire)

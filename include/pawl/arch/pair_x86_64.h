@@ -8,7 +8,7 @@
  */
 
 /* A locked instruction is a full barrier, so one form serves every order; "memory" keeps the
- * compiler to the same. cmpxchg16b is in every x86-64 processor since 2006. */
+ * compiler to the same. All x86-64 processors but the first few have cmpxchg16b (it is in x86-64-v2). */
 PAWL_API PAWL_INLINE bool pawl_cas_pair_x86(struct pawl_pair *p, struct pawl_pair *expected,
                                             struct pawl_pair desired)
 {
@@ -20,11 +20,11 @@ PAWL_API PAWL_INLINE bool pawl_cas_pair_x86(struct pawl_pair *p, struct pawl_pai
     return equal;
 }
 
-#define PAWL_CAS_PAIR_DEFINE_(order)                                                                   \
-    PAWL_API PAWL_INLINE bool pawl_cas_pair_##order(struct pawl_pair *p, struct pawl_pair *expected,   \
-                                                    struct pawl_pair desired)                          \
-    {                                                                                                  \
-        return pawl_cas_pair_x86(p, expected, desired);                                                \
+#define PAWL_CAS_PAIR_DEFINE_(order)                                                                 \
+    PAWL_API PAWL_INLINE bool pawl_cas_pair_##order(struct pawl_pair *p, struct pawl_pair *expected, \
+                                                    struct pawl_pair desired)                        \
+    {                                                                                                \
+        return pawl_cas_pair_x86(p, expected, desired);                                              \
     }
 PAWL_CAS_PAIR_DEFINE_(relaxed)
 PAWL_CAS_PAIR_DEFINE_(acquire)
@@ -34,13 +34,14 @@ PAWL_CAS_PAIR_DEFINE_(seq_cst)
 #undef PAWL_CAS_PAIR_DEFINE_
 
 #ifdef __AVX__
-/* One aligned 16-byte load: atomic on every processor with AVX (Intel SDM 9.1.1, AMD APM 7.3.2). */
-#define PAWL_PAIR_LOAD(p, value)                                                                       \
-    do {                                                                                               \
-        long long both_ __attribute__((vector_size(16)));                                              \
-        __asm__ volatile("vmovdqa %1, %0" : "=x"(both_) : "m"(*(p)) : "memory");                       \
-        (value).lo = (uint64_t)both_[0];                                                               \
-        (value).hi = (uint64_t)both_[1];                                                               \
+/* One aligned 16-byte load: atomic on every processor with AVX (Intel SDM vol. 3, "Guaranteed Atomic
+ * Operations"). */
+#define PAWL_PAIR_LOAD(p, value)                                                 \
+    do {                                                                         \
+        long long both_ __attribute__((vector_size(16)));                        \
+        __asm__ volatile("vmovdqa %1, %0" : "=x"(both_) : "m"(*(p)) : "memory"); \
+        (value).lo = (uint64_t)both_[0];                                         \
+        (value).hi = (uint64_t)both_[1];                                         \
     } while (0)
 #endif
 

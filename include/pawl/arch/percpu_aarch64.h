@@ -342,8 +342,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_load(struct pawl_percpu *pc, size_t at, long *valu
     __asm__ __volatile__(PAWL_SEQ_OUT_(
         "ldr x10, [x9, %[at]]")
         : "=&r"(slice), "=&r"(word) : [pc] "r"(pc), [at] "r"(at) : "x11", "cc", "memory");
+    if ((slice & 1) != 0)
+        return PAWL_SEQ_MISS;
     *value = word;
-    return (slice & 1) != 0 ? PAWL_SEQ_MISS : 0;
+    return 0;
 }
 
 PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long n, long *old)
@@ -358,8 +360,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long 
         "add x11, x10, %[n]\n\t"
         "str x11, [x9]")
         : "=&r"(address), "=&r"(word) : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x11", "cc", "memory");
+    if ((address & 1) != 0)
+        return PAWL_SEQ_MISS;
     *old = word;
-    return (address & 1) != 0 ? PAWL_SEQ_MISS : 0;
+    return 0;
 }
 
 /* Eight words at most go to `words`, the caller's own memory: a restart copies them again. */
@@ -425,8 +429,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_pop(struct pawl_percpu *pc, size_t at, void 
         : "=&r"(address), "=&r"(count), "=&r"(top) : [pc] "r"(pc), [at] "Ir"(at) : "x12", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
+    if (count == 0)
+        return -EAGAIN;
     *item = top;
-    return count != 0 ? 0 : -EAGAIN;
+    return 0;
 }
 
 /* x10: how many. */

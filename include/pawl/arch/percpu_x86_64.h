@@ -332,8 +332,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_load(struct pawl_percpu *pc, size_t at, long *valu
     __asm__ __volatile__(PAWL_SEQ_OUT_(
         "movq (%%rax,%[at]), %%rdx")
         : "=&a"(slice), "=&d"(word) : [pc] "r"(pc), [at] "r"(at) : "rcx", "cc", "memory");
+    if ((slice & 1) != 0)
+        return PAWL_SEQ_MISS;
     *value = word;
-    return (slice & 1) != 0 ? PAWL_SEQ_MISS : 0;
+    return 0;
 }
 
 PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long n, long *old)
@@ -348,8 +350,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long 
         "leaq (%%rdx,%[n]), %%rcx\n\t"
         "movq %%rcx, (%%rax)")
         : "=&a"(address), "=&d"(word) : [pc] "r"(pc), [at] "er"(at), [n] "r"(n) : "rcx", "cc", "memory");
+    if ((address & 1) != 0)
+        return PAWL_SEQ_MISS;
     *old = word;
-    return (address & 1) != 0 ? PAWL_SEQ_MISS : 0;
+    return 0;
 }
 
 /* Eight words at most go to `words`, the caller's own memory: a restart copies them again. */
@@ -417,8 +421,10 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_pop(struct pawl_percpu *pc, size_t at, void 
         : "=&a"(address), "=&c"(count), "=&d"(top) : [pc] "r"(pc), [at] "er"(at) : "r8", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
+    if (count == 0)
+        return -EAGAIN;
     *item = top;
-    return count != 0 ? 0 : -EAGAIN;
+    return 0;
 }
 
 /* %rdx: how many. */

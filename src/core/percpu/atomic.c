@@ -32,7 +32,7 @@ static struct {
     PAWL_ATOMIC(bool) held;
 } PAWL_LINE_PAIR_ALIGNED locks[LOCKS];
 
-static PAWL_ATOMIC(bool) *lock_of(const struct pawl_pair *p)
+static PAWL_ATOMIC(bool) * lock_of(const struct pawl_pair *p)
 {
     /* Fibonacci hashing: neighbours in an array of pairs get different locks. */
     uint64_t hash = ((uintptr_t)p / sizeof(*p)) * UINT64_C(0x9e3779b97f4a7c15);

@@ -26,13 +26,13 @@ struct clock_calibration {
 };
 
 /* to/from as a ratio; both below 2^63 and not 0, their quotient between 2^-63 and 2^63. */
-struct clock_ratio clock_ratio_of(uint64_t to, uint64_t from);
+struct clock_ratio pawl_clock_ratio_of(uint64_t to, uint64_t from);
 
 /* Rounded down; UINT64_MAX if the result does not fit. */
-uint64_t clock_scale(struct clock_ratio ratio, uint64_t x);
+uint64_t pawl_clock_scale(struct clock_ratio ratio, uint64_t x);
 
 /* A kernel clock in nanoseconds. */
-uint64_t clock_kernel_ns(int id);
+uint64_t pawl_clock_kernel_ns(int id);
 
 /* A reading of a kernel clock and of the counter at the same moment, within +-width/2 cycles. */
 struct clock_pair {
@@ -40,16 +40,16 @@ struct clock_pair {
     uint64_t ns;
     uint64_t width;
 };
-struct clock_pair clock_read_pair(int id);
+struct clock_pair pawl_clock_read_pair(int id);
 
 /* What the line is drawn from. A test of the line defines its own before it includes clock.c. */
 #ifndef CLOCK_COUNTER
-#define CLOCK_COUNTER(ordered) ((ordered) ? pawl_counter_ordered() : pawl_counter())
-#define CLOCK_KERNEL_NS() clock_kernel_ns(CLOCK_MONOTONIC)
-#define CLOCK_PAIR() clock_read_pair(CLOCK_MONOTONIC)
+#define CLOCK_COUNTER(ordered) ((ordered) ? pawl_clock_counter_ordered() : pawl_clock_counter())
+#define CLOCK_KERNEL_NS() pawl_clock_kernel_ns(CLOCK_MONOTONIC)
+#define CLOCK_PAIR() pawl_clock_read_pair(CLOCK_MONOTONIC)
 #endif
 
 /* Find the source and measure it. Keeps no state: several threads may do it at the same time. */
-void clock_calibrate(struct clock_calibration *found);
+void pawl_clock_calibrate_into(struct clock_calibration *found);
 
 #endif

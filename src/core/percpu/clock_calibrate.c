@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which counter can be trusted, how fast it runs, what a stamp costs. Without state and without
  * locks, so that a signal handler can do it while the thread it interrupted is doing it. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "clock.h"
 #include "cpu_limit.h"
 
@@ -24,7 +21,7 @@
 #define HZ_MIN UINT64_C(1000000)
 #define HZ_MAX UINT64_C(20000000000)
 
-struct clock_ratio clock_ratio_of(uint64_t to, uint64_t from)
+struct clock_ratio pawl_clock_ratio_of(uint64_t to, uint64_t from)
 {
     struct clock_ratio ratio;
     uint32_t shift = 63;
@@ -48,13 +45,13 @@ struct clock_ratio clock_ratio_of(uint64_t to, uint64_t from)
     return ratio;
 }
 
-uint64_t clock_scale(struct clock_ratio ratio, uint64_t x)
+uint64_t pawl_clock_scale(struct clock_ratio ratio, uint64_t x)
 {
     unsigned __int128 product = ((unsigned __int128)x * ratio.mult) >> ratio.shift;
     return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
 }
 
-uint64_t clock_kernel_ns(int id)
+uint64_t pawl_clock_kernel_ns(int id)
 {
     struct timespec now;
     clock_gettime(id, &now);
@@ -63,14 +60,14 @@ uint64_t clock_kernel_ns(int id)
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
-struct clock_pair clock_read_pair(int id)
+struct clock_pair pawl_clock_read_pair(int id)
 {
     struct clock_pair best = {0, 0, UINT64_MAX};
     /* The narrowest of a few: an interrupt inside widens a pair, and a wide one says little. */
     for (int i = 0; i < PAIR_TRIES; i++) {
-        uint64_t before = pawl_counter_start();
-        uint64_t ns = clock_kernel_ns(id);
-        uint64_t width = pawl_counter_stop() - before;
+        uint64_t before = pawl_clock_counter_start();
+        uint64_t ns = pawl_clock_kernel_ns(id);
+        uint64_t width = pawl_clock_counter_stop() - before;
         if (width < best.width)
             best = (struct clock_pair){before + width / 2, ns, width};
     }
@@ -81,11 +78,11 @@ struct clock_pair clock_read_pair(int id)
  * touch. 0 if the counter stood still. */
 static uint64_t measure_hz(uint64_t ns)
 {
-    struct clock_pair from = clock_read_pair(CLOCK_MONOTONIC_RAW);
+    struct clock_pair from = pawl_clock_read_pair(CLOCK_MONOTONIC_RAW);
     /* Spins: 2 ms asleep may be 10. */
-    while (clock_kernel_ns(CLOCK_MONOTONIC_RAW) - from.ns < ns)
+    while (pawl_clock_kernel_ns(CLOCK_MONOTONIC_RAW) - from.ns < ns)
         pawl_relax();
-    struct clock_pair to = clock_read_pair(CLOCK_MONOTONIC_RAW);
+    struct clock_pair to = pawl_clock_read_pair(CLOCK_MONOTONIC_RAW);
     unsigned __int128 cycles = to.cycles - from.cycles;
     return (uint64_t)(cycles * CLOCK_NS_PER_S / (to.ns - from.ns));
 }
@@ -100,8 +97,8 @@ static uint64_t measure_stamp_cost(void)
 {
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < STAMP_TRIES; i++) {
-        uint64_t start = pawl_counter_start();
-        uint64_t cost = pawl_counter_stop() - start;
+        uint64_t start = pawl_clock_counter_start();
+        uint64_t cost = pawl_clock_counter_stop() - start;
         least = cost < least ? cost : least;
     }
     return least;
@@ -118,8 +115,8 @@ static uint64_t measure_stamp_cost(void)
 #define CPUID_TSC 0x15u
 #define CPUID_HYPERVISOR 0x40000000u
 #define CPUID_HYPERVISOR_TSC 0x40000010u
-#define RDTSCP_BIT (1u << 27)       /* CPUID_EXTENDED, edx */
-#define INVARIANT_BIT (1u << 8)     /* CPUID_POWER, edx */
+#define RDTSCP_BIT (1u << 27)        /* CPUID_EXTENDED, edx */
+#define INVARIANT_BIT (1u << 8)      /* CPUID_POWER, edx */
 #define IN_HYPERVISOR_BIT (1u << 31) /* leaf 1, ecx */
 
 /* NULL if the counter can be trusted, else why not. */
@@ -195,8 +192,8 @@ static void use_kernel(struct clock_calibration *found, const char *reason)
     found->hz = CLOCK_NS_PER_S;
     found->stamp_cost = UINT64_MAX;
     for (int i = 0; i < STAMP_TRIES; i++) {
-        uint64_t start = clock_kernel_ns(CLOCK_MONOTONIC);
-        uint64_t cost = clock_kernel_ns(CLOCK_MONOTONIC) - start;
+        uint64_t start = pawl_clock_kernel_ns(CLOCK_MONOTONIC);
+        uint64_t cost = pawl_clock_kernel_ns(CLOCK_MONOTONIC) - start;
         found->stamp_cost = cost < found->stamp_cost ? cost : found->stamp_cost;
     }
 }
@@ -231,9 +228,9 @@ static void try_counter(struct clock_calibration *found, bool any_clocksource)
 
 #else
 
-struct clock_pair clock_read_pair(int id)
+struct clock_pair pawl_clock_read_pair(int id)
 {
-    uint64_t ns = clock_kernel_ns(id);
+    uint64_t ns = pawl_clock_kernel_ns(id);
     return (struct clock_pair){ns, ns, 0};
 }
 
@@ -245,13 +242,13 @@ static void try_counter(struct clock_calibration *found, bool any_clocksource)
 
 #endif
 
-void clock_calibrate(struct clock_calibration *found)
+void pawl_clock_calibrate_into(struct clock_calibration *found)
 {
     const char *wish = getenv("PAWL_CLOCK");
     if (wish && strcmp(wish, "monotonic") == 0)
         use_kernel(found, "PAWL_CLOCK=monotonic");
     else
         try_counter(found, wish && strcmp(wish, "counter") == 0);
-    found->to_ns = clock_ratio_of(CLOCK_NS_PER_S, found->hz);
-    found->to_cycles = clock_ratio_of(found->hz, CLOCK_NS_PER_S);
+    found->to_ns = pawl_clock_ratio_of(CLOCK_NS_PER_S, found->hz);
+    found->to_cycles = pawl_clock_ratio_of(found->hz, CLOCK_NS_PER_S);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a thread runs and how many CPUs there are. Sets and placement are in cpuset.c. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "cpu_limit.h"
 
 #include <pawl/atomic.h>
@@ -28,8 +25,7 @@ PAWL_COLD int pawl_cpu_id_ask(void)
 /* The calling thread's struct rseq is kept by the kernel, so that its other fields are valid too. */
 static bool registered(void)
 {
-    return pawl_rseq_offset != 0
-           && (int32_t)pawl_cpu_rseq_field(pawl_rseq_offset, PAWL_RSEQ_CPU_ID) >= 0;
+    return pawl_rseq_offset != 0 && (int32_t)pawl_cpu_rseq_field(pawl_rseq_offset, PAWL_RSEQ_CPU_ID) >= 0;
 }
 
 int pawl_cpu_node(void)
@@ -37,9 +33,12 @@ int pawl_cpu_node(void)
     if (registered() && pawl_rseq_get_info()->has_node)
         return (int)pawl_cpu_rseq_field(pawl_rseq_offset, PAWL_RSEQ_NODE_ID);
     unsigned cpu, node;
-    if (syscall(SYS_getcpu, &cpu, &node, NULL) != 0)
-        return -errno;
-    return (int)node;
+#ifdef __GLIBC__
+    int error = getcpu(&cpu, &node); /* through the vDSO */
+#else
+    int error = (int)syscall(SYS_getcpu, &cpu, &node, NULL); /* musl has no such function */
+#endif
+    return error == 0 ? (int)node : -errno;
 }
 
 int pawl_cpu_cid(void)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Sets of CPUs, their list form, and placing the calling thread. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "cpu_limit.h"
 
 #include <pawl/cpu.h>
