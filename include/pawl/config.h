@@ -13,6 +13,17 @@
 #define PAWL_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 
+#if !defined(__LP64__)
+#error "Pawl is for 64-bit Linux: a word holds a pointer, and counters do not wrap"
+#endif
+
+/* Before a flexible array member, which C++ has as an extension only. */
+#ifdef __cplusplus
+#define PAWL_FLEXIBLE __extension__
+#else
+#define PAWL_FLEXIBLE
+#endif
+
 /* Exported from the shared library; everything else is hidden. */
 #define PAWL_API __attribute__((visibility("default")))
 

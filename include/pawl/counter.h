@@ -12,7 +12,7 @@
  * Ordering   None: relaxed. An add publishes nothing but itself.
  * Memory     pawl_counter: 8 bytes a CPU that adds, shared pages of 512 counters. atomic: 128 bytes.
  *            sharded: 128 bytes a shard.
- * Cost       pawl_counter_add: 9 instructions, no atomic read-modify-write, no shared line. atomic: one
+ * Cost       pawl_counter_add: 12 instructions, no atomic read-modify-write, no shared line. atomic: one
  *            RMW on a line shared by all. sharded: one RMW on a line shared by few. read: one load, one
  *            line a CPU that ever added, one line a shard.
  * Source     P. McKenney, "Is Parallel Programming Hard", chapter 5; Linux percpu_counter.
@@ -32,7 +32,7 @@ struct pawl_counter {
     size_t at;              /* this one's word in each slice */
 };
 
-/* Makes a counter of value 0. Returns 0 or -ENOMEM. Any thread; not from signal handlers. */
+/* Makes a counter of value 0. Returns 0 or -ENOMEM (or another errno of mmap). Any thread; not from signal handlers. */
 PAWL_API int pawl_counter_init(struct pawl_counter *counter) PAWL_MUST_USE;
 
 /* Gives the words back. Nobody may use the counter any more. */
@@ -64,7 +64,7 @@ PAWL_API PAWL_INLINE long pawl_counter_atomic_read(const struct pawl_counter_ato
 /* One word a shard, each on its own pair of lines, in memory of the caller. */
 struct pawl_counter_sharded {
     size_t shards; /* a power of two */
-    struct pawl_counter_atomic shard[];
+    PAWL_FLEXIBLE struct pawl_counter_atomic shard[];
 };
 
 /* Bytes for a counter of `shards` shards, a power of two (0 when it is not, or too many). Align to 128. */

@@ -33,14 +33,17 @@
  *            inside one stops nobody. Locked form: non-blocking while fewer threads are inside
  *            operations than there are locked slots (at least 16), else it waits for one of them.
  * Signals    Every operation may be called from signal handlers, also of a thread that it
- *            interrupts in the same operation. Open and close may not.
- * fork       The child has a copy of the region and may use it at once.
+ *            interrupts in the same operation. Open and close may not. A handler must return: to leave a
+ *            locked form by siglongjmp or by asynchronous cancellation takes its slot out of service.
+ * fork       The child has a copy of the region and may use it at once, also when fork() was called in a
+ *            handler. What other threads of the parent had detached stays detached, a pawl_percpu_lock that
+ *            they held stays held. (_Fork() runs no handlers: locked slots in use then stay in use.)
  * Ordering   A later operation on the same slot sees all that the committed one stored. Towards other
  *            CPUs: operations that publish data (those marked "release") commit with release order;
  *            the others promise nothing but the words themselves. pawl_percpu_detach and
  *            pawl_percpu_fence order everything committed before them before the caller's next reads.
- * Cost       No atomic read-modify-write, no fence, no line shared with other CPUs for writing: 7 to
- *            20 instructions. (tests/percpu/test_disassembly checks it.)
+ * Cost       No atomic read-modify-write, no fence, no line shared with other CPUs for writing: 10 to
+ *            about 35 instructions. (tests/percpu/test_disassembly counts them.)
  * Source     Linux rseq(2); the table of slices after tcmalloc's and librseq's per-CPU pools; the
  *            detached slice after tcmalloc's stopped CPUs (membarrier).
  */
@@ -59,7 +62,7 @@ PAWL_BEGIN_DECLS
 /* What numbers the slots. */
 enum pawl_percpu_index {
     PAWL_PERCPU_BY_ANY, /* mm_cid where the kernel has it, else the CPU number */
-    PAWL_PERCPU_BY_CPU, /* the CPU number: for data that is read by CPU, or shared between processes */
+    PAWL_PERCPU_BY_CPU, /* the CPU number: for data that is read by CPU, or bound to its node */
     PAWL_PERCPU_BY_CID, /* mm_cid: memory in proportion to the threads that run */
 };
 
@@ -74,12 +77,13 @@ struct pawl_percpu {
     uint32_t limit;                    /* slots below: one a CPU (or cid); from here on: locked slots */
     uint32_t slots;                    /* all of them */
     uintptr_t none[2];                 /* slots -2 and -1: where an unregistered thread's cpu_id leads */
-    PAWL_ATOMIC(uintptr_t) slice[];
+    PAWL_FLEXIBLE PAWL_ATOMIC(uintptr_t) slice[];
 };
 
 /* What a word of the table means when it is odd. */
 #define PAWL_SLICE_UNUSED ((uintptr_t)1)  /* nobody has used the slot yet */
 #define PAWL_SLICE_AWAY ((uintptr_t)3)    /* detached */
+#define PAWL_SLICE_LEAVING ((uintptr_t)7) /* being detached */
 #define PAWL_SLICE_MISSING ((uintptr_t)5) /* not a slot */
 
 /* Opens a region with slices of `bytes` bytes, zeroed.
@@ -140,15 +144,16 @@ PAWL_API PAWL_INLINE void *pawl_percpu_next(struct pawl_percpu *pc, uint32_t *sl
  * Returns 0, or what pawl_rseq_fence returns. Not from signal handlers. */
 PAWL_API int pawl_percpu_fence(struct pawl_percpu *pc, uint32_t slot);
 
-/* Takes the slice of a slot away from its CPU: when it returns, no operation works on the slice and the
- * caller owns it alone. Meanwhile operations on the slot return -EBUSY (or NULL).
+/* Takes the slice of a slot away from its CPU: when it returns, no operation works on the slice, and none
+ * will. Until it is attached again, operations on the slot return -EBUSY (or NULL). Not ended by it: a
+ * holder of the slot's lock (revoke that first), and readers that got the slice from pawl_percpu_slice.
  * Returns the slice, or NULL with errno: EINVAL (no such slot), EBUSY (detached already), or what
  * pawl_percpu_fence returns; then the slice stays with its CPU. Costs one fence.
  * Any thread; not from signal handlers. */
 PAWL_API void *pawl_percpu_detach(struct pawl_percpu *pc, uint32_t slot) PAWL_MUST_USE;
 
 /* Gives a detached slot a slice: the one that was detached, or another block of at least pc->bytes bytes,
- * aligned to 16, which stays the caller's to free once it has been detached again.
+ * aligned to 16, which stays the caller's to free once it has been detached again and no reader has it.
  * Release: what the caller stored in the slice is visible to the slot's next operation.
  * Returns 0; -EINVAL (no such slot, bad alignment, NULL); -EBUSY (the slot is not detached). */
 PAWL_API int pawl_percpu_attach(struct pawl_percpu *pc, uint32_t slot, void *slice);
@@ -239,7 +244,7 @@ PAWL_API PAWL_INLINE struct pawl_percpu_node *pawl_percpu_pop_all(struct pawl_pe
 struct pawl_percpu_stack {
     size_t count;
     size_t capacity; /* set once a slice, before use: until then every push finds it full */
-    void *item[];
+    PAWL_FLEXIBLE void *item[];
 };
 
 /* Returns 0 (release), -EAGAIN when full, -EBUSY. */
@@ -282,7 +287,7 @@ struct pawl_percpu_ring {
     char pad0[PAWL_CACHELINE_PAIR - 2 * sizeof(size_t)];
     PAWL_ATOMIC(size_t) head; /* words ever read; R */
     char pad1[PAWL_CACHELINE_PAIR - sizeof(size_t)];
-    long data[];
+    PAWL_FLEXIBLE long data[];
 };
 
 /* Bytes of a ring of `words` words (a power of two). */
@@ -303,9 +308,9 @@ PAWL_API size_t pawl_percpu_ring_get(struct pawl_percpu_ring *ring, long *words,
 /* Returns the id of a bit that was free and is taken now, or -EAGAIN (none), -EBUSY, -EINVAL (words 0). */
 PAWL_API PAWL_INLINE long pawl_percpu_bit_alloc(struct pawl_percpu *pc, size_t at, size_t words);
 
-/* Gives an id back on the CPU that it came from (release).
+/* Gives an id back on the CPU that it came from (release). An id of a locked slot: from any thread.
  * Returns 0; -EXDEV: running on another CPU, nothing done (keep it until there, or go there, or detach
- * the slice); -EINVAL: not an id, or not taken; -EBUSY. */
+ * the slice; a thread without rseq can only detach); -EINVAL: not an id, or not taken; -EBUSY. */
 PAWL_API PAWL_INLINE int pawl_percpu_bit_free(struct pawl_percpu *pc, size_t at, size_t words, long id);
 
 /* ---- Lock of a slot: for sections that no single commit can express ----

@@ -8,7 +8,7 @@
 
 /* Where sequences exist. Instrumented builds (ThreadSanitizer, the model checker) do not see assembly
  * and take the locked form, plain C, instead. */
-#if !PAWL_INSTRUMENTED && defined(__LP64__) && (defined(__x86_64__) || defined(__aarch64__))
+#if !PAWL_INSTRUMENTED && (defined(__x86_64__) || defined(__aarch64__))
 #define PAWL_PERCPU_SEQUENCES 1
 #else
 #define PAWL_PERCPU_SEQUENCES 0

@@ -10,9 +10,10 @@
  *            sequence's abort handler instead.
  * Register   Nobody has to. glibc >= 2.35 registers every thread and its area is used. Elsewhere
  *            (older glibc, musl) the library registers a thread at its first operation and
- *            unregisters it at its exit.
+ *            unregisters it at its exit (in a destructor of thread-specific data; a thread whose very first
+ *            operation runs in the last round of those destructors must not use per-CPU data).
  * Off        When rseq is missing (kernel < 4.18, valgrind, qemu-user, gVisor, the tunable
- *            glibc.pthread.rseq=0, Linux 6.19 on aarch64, whose rseq loses aborts) or switched off
+ *            glibc.pthread.rseq=0, Linux 6.19 and 7.0 on aarch64, which lose aborts) or switched off
  *            by PAWL_RSEQ=off in the environment, every operation of <pawl/percpu.h> takes its
  *            locked form and stays correct. Debuggers: a single-stepped sequence restarts for
  *            ever; debug with PAWL_RSEQ=off.
@@ -61,7 +62,7 @@ PAWL_API bool pawl_rseq_available(void);
 /* What was found at start. The answer never changes afterwards; never NULL. */
 PAWL_API const struct pawl_rseq_info *pawl_rseq_get_info(void);
 
-/* The environment's word for a mode: "libc", "own", "off", "missing", "broken", "foreign". */
+/* A mode in one word: "libc", "own", "off", "missing", "broken", "foreign". */
 PAWL_API const char *pawl_rseq_mode_name(enum pawl_rseq_mode mode);
 
 /* Forget the calling thread's last descriptor: before dlclose() of code with inlined sequences. */
@@ -71,7 +72,8 @@ PAWL_API void pawl_rseq_clear(void);
  * this process. After it returns, each sequence there has either committed, and its stores are
  * visible to the caller, or will start again and see the caller's earlier stores.
  * Costs a system call and an interrupt on the CPU (1 to tens of microseconds).
- * Uses membarrier; without it, visits the CPUs one by one with sched_setaffinity.
+ * Uses membarrier; without it, visits the CPUs one by one with sched_setaffinity, which reaches the threads
+ * in the caller's own cpuset only.
  * Returns 0; -EINVAL for a CPU number out of range; -EPERM (or another errno of sched_setaffinity)
  * when neither way is allowed here; -ENOMEM.
  * Any thread; blocking; not from a signal handler. */

@@ -6,6 +6,7 @@
  * A commit that publishes data is `stlr`, and so orders what the sequence stored before it towards other
  * CPUs; the labels of the pairs stand at the C equivalents in src/core/percpu/locked.c. Within the slot no
  * order is needed: the next operation runs on this CPU, or after the barriers of a migration.
+ * x16 and x17 are clobbered because a linker's veneer for the way back from an abort handler may use them.
  * The way out to a label is `b.cond`, which reaches 1 MiB; `tbz` would reach 32 KiB only.
  */
 #ifndef PAWL_ARCH_PERCPU_AARCH64_H
@@ -55,7 +56,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add(struct pawl_percpu *pc, size_t at, long n)
         "ldr x10, [x9]\n\t"
         "add x10, x10, %[n]\n\t"
         "str x10, [x9]")
-        : : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x9", "x10", "x11", "cc", "memory" : miss);
+        : : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -72,7 +73,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_via(struct pawl_percpu *pc, size_t at, ptrdiff
         "add x10, x10, %[n]\n\t"
         "str x10, [x9]")
         : : [pc] "r"(pc), [at] "r"(at), [displacement] "r"(displacement), [n] "Ir"(n)
-        : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -88,7 +89,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_max(struct pawl_percpu *pc, size_t at, long n)
         "cmp x10, %[n]\n\t"
         "b.ge 4f\n\t"
         "str %[n], [x9]")
-        : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "cc", "memory" : miss);
+        : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -105,7 +106,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_limit(struct pawl_percpu *pc, size_t at, long 
         "csel x10, %[limit], x10, gt\n\t"
         "str x10, [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n), [limit] "r"(limit)
-        : "x9", "x10", "x11", "cc", "memory" : miss);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -120,7 +121,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_spend(struct pawl_percpu *pc, size_t at, long n)
         "b.lt %l[fail]\n\t"
         "sub x10, x10, %[n]\n\t"
         "str x10, [x9]")
-        : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -137,7 +138,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas(struct pawl_percpu *pc, size_t at, long expect
         "b.ne %l[fail]\n\t"
         "stlr %[desired], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired)
-        : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -154,7 +155,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_store_unless(struct pawl_percpu *pc, size_t at, lo
         "b.eq %l[fail]\n\t"
         "stlr %[desired], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [unwanted] "Ir"(unwanted), [desired] "r"(desired)
-        : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -176,7 +177,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_if(struct pawl_percpu *pc, size_t at, long exp
         "stlr %[desired], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired),
             [guard_at] "r"(guard_at), [guard] "Ir"(guard)
-        : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -196,7 +197,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
         "stlr %[desired], [x11]")
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired),
             [first_at] "r"(first_at), [first] "r"(first)
-        : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -231,7 +232,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "stlr %[desired], [x11]")
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired), [copy_at] "Ir"(copy_at),
             [source] "r"(source), [len] "r"(len)
-        : "x9", "x10", "x11", "x12", "x13", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x12", "x13", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -248,7 +249,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
         "str x10, [%[last]]\n\t"       /* private: the node is not in the list yet */
         "stlr %[first], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [first] "r"(first), [last] "r"(last)
-        : "x9", "x10", "x11", "cc", "memory" : miss);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -266,7 +267,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "str %[item], [x11, #16]\n\t"  /* above count: nobody reads it yet */
         "add x10, x10, #1\n\t"
         "stlr x10, [x9]")
-        : : [pc] "r"(pc), [at] "Ir"(at), [item] "r"(item) : "x9", "x10", "x11", "cc", "memory" : miss, fail);
+        : : [pc] "r"(pc), [at] "Ir"(at), [item] "r"(item) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -300,7 +301,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         "add x10, x10, x12\n\t"
         "stlr x10, [x9]")              /* release W */
         : : [pc] "r"(pc), [at] "Ir"(at), [words] "r"(words), [count] "r"(count)
-        : "x9", "x10", "x11", "x12", "x13", "x14", "x15", "cc", "memory" : miss, fail);
+        : "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -321,7 +322,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_bit_free(struct pawl_percpu *pc, size_t at, unsign
         "eor x10, x10, %[mask]\n\t"
         "stlr x10, [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [mask] "r"(mask), [slot] "r"(slot)
-        : "x9", "x10", "x11", "cc", "memory" : miss, elsewhere, fail);
+        : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, elsewhere, fail);
     return 0;
 miss:
     return PAWL_SEQ_MISS;
@@ -341,7 +342,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_load(struct pawl_percpu *pc, size_t at, long *valu
 
     __asm__ __volatile__(PAWL_SEQ_OUT_(
         "ldr x10, [x9, %[at]]")
-        : "=&r"(slice), "=&r"(word) : [pc] "r"(pc), [at] "r"(at) : "x11", "cc", "memory");
+        : "=&r"(slice), "=&r"(word) : [pc] "r"(pc), [at] "r"(at) : "x11", "x16", "x17", "cc", "memory");
     if ((slice & 1) != 0)
         return PAWL_SEQ_MISS;
     *value = word;
@@ -359,7 +360,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long 
         "ldr x10, [x9]\n\t"
         "add x11, x10, %[n]\n\t"
         "str x11, [x9]")
-        : "=&r"(address), "=&r"(word) : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x11", "cc", "memory");
+        : "=&r"(address), "=&r"(word) : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x11", "x16", "x17", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     *old = word;
@@ -380,7 +381,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_snapshot(struct pawl_percpu *pc, size_t at, long *
         "cmp x10, %[count]\n\t"
         "b.lo 6b")
         : "=&r"(address) : [pc] "r"(pc), [at] "Ir"(at), [words] "r"(words), [count] "r"(count)
-        : "x10", "x11", "cc", "memory");
+        : "x10", "x11", "x16", "x17", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : 0;
 }
 
@@ -395,7 +396,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_pop(struct pawl_percpu *pc, size_t at)
         "cbz x9, 4f\n\t"
         "ldr x11, [x9]\n\t"            /* may be stale if the node was popped: then this restarts */
         "str x11, [x10]")
-        : "=&r"(node) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "cc", "memory");
+        : "=&r"(node) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "x16", "x17", "cc", "memory");
     return node;
 }
 
@@ -408,7 +409,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_pop_all(struct pawl_percpu *pc, size_t at)
         "ldr x9, [x10]\n\t"
         "cbz x9, 4f\n\t"
         "str xzr, [x10]")
-        : "=&r"(node) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "cc", "memory");
+        : "=&r"(node) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "x16", "x17", "cc", "memory");
     return node;
 }
 
@@ -426,7 +427,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_pop(struct pawl_percpu *pc, size_t at, void 
         "ldr x11, [x11, #8]\n\t"       /* item[count - 1] */
         "sub x12, x10, #1\n\t"
         "str x12, [x9]")
-        : "=&r"(address), "=&r"(count), "=&r"(top) : [pc] "r"(pc), [at] "Ir"(at) : "x12", "cc", "memory");
+        : "=&r"(address), "=&r"(count), "=&r"(top) : [pc] "r"(pc), [at] "Ir"(at) : "x12", "x16", "x17", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     if (count == 0)
@@ -445,7 +446,8 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "add x9, x9, %[at]\n\t"
         "ldr x11, [x9]\n\t"
         "ldr x10, [x9, #8]\n\t"
-        "sub x10, x10, x11\n\t"
+        "subs x10, x10, x11\n\t"
+        "csel x10, x10, xzr, hs\n\t"     /* no room when the caller lowered the capacity */
         "cmp x10, %[count]\n\t"
         "csel x10, x10, %[count], ls\n\t" /* min(room, count) */
         "add x12, x9, x11, lsl #3\n\t"
@@ -460,7 +462,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "b.lo 6b\n\t"
         "stlr x11, [x9]")
         : "=&r"(address), "=&r"(moved) : [pc] "r"(pc), [at] "Ir"(at), [items] "r"(items), [count] "r"(count)
-        : "x11", "x12", "x13", "x14", "cc", "memory");
+        : "x11", "x12", "x13", "x14", "x16", "x17", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : moved;
 }
 
@@ -486,7 +488,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_pop_many(struct pawl_percpu *pc, size_t at,
         "b.lo 6b\n\t"
         "str x11, [x9]")
         : "=&r"(address), "=&r"(moved) : [pc] "r"(pc), [at] "Ir"(at), [items] "r"(items), [count] "r"(count)
-        : "x11", "x12", "x13", "x14", "cc", "memory");
+        : "x11", "x12", "x13", "x14", "x16", "x17", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : moved;
 }
 
@@ -509,7 +511,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_bump(struct pawl_percpu *pc, size_t at, size_t byt
         "str x12, [x9]")
         : "=&r"(address), "=&r"(next), "=&r"(chunks)
         : [pc] "r"(pc), [at] "Ir"(at), [bytes] "r"(bytes), [shift] "r"((unsigned long)shift)
-        : "x12", "cc", "memory");
+        : "x12", "x16", "x17", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     *fit = chunks == 0 ? (void *)next : NULL;
@@ -542,7 +544,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_bit_alloc(struct pawl_percpu *pc, size_t at, size
         "add x14, x9, x11, lsl #3\n\t"
         "str x13, [x14]")
         : "=&r"(address), "=&r"(slot), "=&r"(word), "=&r"(bit) : [pc] "r"(pc), [at] "Ir"(at), [words] "r"(words)
-        : "x13", "x14", "cc", "memory");
+        : "x13", "x14", "x16", "x17", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     return word < words ? (long)((slot * words + word) * 64 + bit) : -EAGAIN;
@@ -564,7 +566,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_trylock(struct pawl_percpu *pc, size_t at)
         "mov x9, x10\n\t"
         "mov x11, #1\n\t"
         "str x11, [x10]")
-        : "=&r"(lock) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "x12", "cc", "memory");
+        : "=&r"(lock) : [pc] "r"(pc), [at] "Ir"(at) : "x10", "x11", "x12", "x16", "x17", "cc", "memory");
     return lock;
 }
 

@@ -437,12 +437,13 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "addq %[at], %%rax\n\t"
         "movq (%%rax), %%rcx\n\t"
         "movq 8(%%rax), %%rdx\n\t"
+        "xorl %%r9d, %%r9d\n\t"
         "subq %%rcx, %%rdx\n\t"
+        "cmovbq %%r9, %%rdx\n\t"          /* no room when the caller lowered the capacity */
         "cmpq %[count], %%rdx\n\t"
         "cmovaq %[count], %%rdx\n\t"      /* min(room, count) */
         "leaq 16(%%rax,%%rcx,8), %%r8\n\t"
         "addq %%rdx, %%rcx\n\t"           /* the new count */
-        "xorl %%r9d, %%r9d\n\t"
         "jmp 7f\n"
         "6:\tmovq (%[items],%%r9,8), %%r10\n\t"
         "movq %%r10, (%%r8,%%r9,8)\n\t"   /* above count: nobody reads it yet */

@@ -59,6 +59,7 @@ static long take_word(struct page *page)
     return -1;
 }
 
+/* NULL with errno. */
 static struct page *add_page(void)
 {
     struct page *page = calloc(1, sizeof *page);
@@ -85,7 +86,7 @@ static int find_word(struct pawl_counter *counter)
     if (page == NULL) {
         page = add_page();
         if (page == NULL)
-            return -ENOMEM;
+            return -errno;
         at = take_word(page);
     }
     counter->pc = page->pc;

@@ -18,8 +18,8 @@
 /* Other than 0 and every negative errno: the sequence should run again. */
 #define AGAIN 1
 
-typedef PAWL_ATOMIC(long) word_t;
-typedef PAWL_ATOMIC(size_t) size_word_t;
+/* A word of a slice, whatever the caller declared it as: a long, a size_t, a pointer. */
+typedef PAWL_ATOMIC(long) __attribute__((may_alias)) word_t;
 
 static word_t *word_at(const struct turn *turn, size_t at)
 {
@@ -46,9 +46,14 @@ static int32_t current_slot(const struct pawl_percpu *pc)
     return *(const volatile int32_t *)(const volatile void *)(self + pc->index_at);
 }
 
+static bool runs_on(const struct pawl_percpu *pc, long slot)
+{
+    return current_slot(pc) == slot;
+}
+
 /* Why did the sequence miss? AGAIN: for no reason that still holds. 0: this thread cannot run
  * sequences here. -EBUSY: the slice is away. */
-static int mend(struct pawl_percpu *pc)
+static int mend_slot(struct pawl_percpu *pc)
 {
     int32_t slot = current_slot(pc);
 
@@ -56,10 +61,27 @@ static int mend(struct pawl_percpu *pc)
         return pawl_rseq_register_thread() ? AGAIN : 0;
     if (!pawl_region_use(pc, (uint32_t)slot))
         return 0;
-    /* relaxed: compared with constants only */
-    return pawl_load_relaxed(&pc->slice[slot]) == PAWL_SLICE_AWAY ? -EBUSY : AGAIN;
+    /* relaxed: only its lowest bit counts */
+    return (pawl_load_relaxed(&pc->slice[slot]) & 1) != 0 ? -EBUSY : AGAIN;
+}
+
+/* Operations are called from signal handlers, which must leave errno alone. */
+static int mend(struct pawl_percpu *pc)
+{
+    int saved = errno;
+    int status = mend_slot(pc);
+
+    errno = saved;
+    return status;
 }
 #else
+static bool runs_on(const struct pawl_percpu *pc, long slot)
+{
+    (void)pc;
+    (void)slot;
+    return false;
+}
+
 static int mend(struct pawl_percpu *pc)
 {
     (void)pc;
@@ -168,7 +190,7 @@ int pawl_percpu_spend_slow(struct pawl_percpu *pc, size_t at, long n)
     word = get(word_at(&turn, at));
     enough = word >= n;
     if (enough)
-        set(word_at(&turn, at), word - n);
+        set(word_at(&turn, at), (long)((unsigned long)word - (unsigned long)n));
     pawl_turn_end(&turn);
     return enough ? 0 : -EAGAIN;
 }
@@ -238,7 +260,8 @@ int pawl_percpu_cas_after_copy_slow(struct pawl_percpu *pc, size_t at, long expe
     BEGIN(pc, &turn, pawl_percpu_cas_after_copy(pc, at, expect, desired, copy_at, source, len), begun);
     equal = get(word_at(&turn, at)) == expect;
     if (equal) {
-        memcpy(turn.slice + copy_at, source, len);
+        if (len != 0)
+            memcpy(turn.slice + copy_at, source, len); /* source may be NULL when there is nothing */
         set(word_at(&turn, at), desired);
     }
     pawl_turn_end(&turn);
@@ -347,7 +370,7 @@ long pawl_percpu_stack_push_many_slow(struct pawl_percpu *pc, size_t at, void *c
 
     BEGIN(pc, &turn, pawl_percpu_stack_push_many(pc, at, items, count), begun);
     stack = stack_at(&turn, at);
-    moved = smaller(count, stack->capacity - stack->count);
+    moved = smaller(count, stack->count < stack->capacity ? stack->capacity - stack->count : 0);
     for (size_t i = 0; i < moved; i++)
         stack->item[stack->count + i] = items[i];
     set((word_t *)&stack->count, (long)(stack->count + moved));
@@ -465,7 +488,8 @@ int pawl_percpu_bit_free_slow(struct pawl_percpu *pc, size_t at, unsigned long m
         return status != PAWL_SEQ_MISS ? status : pawl_percpu_bit_free_slow(pc, at, mask, slot);
     }
 #endif
-    return status == 0 ? -EXDEV : status;
+    /* Without sequences here, or with this CPU's own slice away: neither is the slot that is meant. */
+    return status == 0 || !runs_on(pc, slot) ? -EXDEV : status;
 }
 
 struct pawl_percpu_lock *pawl_percpu_trylock_slow(struct pawl_percpu *pc, size_t at)

@@ -166,7 +166,7 @@ static char *home_of(struct pawl_percpu *pc, uint32_t slot)
     return NULL;
 }
 
-/* The node of a CPU, or -1. System calls only: this may run in a signal handler. */
+/* The node of a CPU, or -1. This may run in a signal handler: no allocation, no directory stream. */
 static int node_of_cpu(uint32_t cpu)
 {
     char path[64];
@@ -233,7 +233,7 @@ int pawl_percpu_fence(struct pawl_percpu *pc, uint32_t slot)
     return pawl_rseq_fence(region_of(pc)->by_cpu ? (int)slot : -1);
 }
 
-/* AWAY in the table, and what stood there. Returns 0, -EINVAL, -EBUSY. */
+/* LEAVING in the table, and what stood there. Returns 0, -EINVAL, -EBUSY. */
 static int take_word(struct pawl_percpu *pc, uint32_t slot, uintptr_t *word)
 {
     if (slot < pc->slots)
@@ -243,11 +243,11 @@ static int take_word(struct pawl_percpu *pc, uint32_t slot, uintptr_t *word)
     do {
         if (*word == PAWL_SLICE_MISSING)
             return -EINVAL;
-        if (*word == PAWL_SLICE_AWAY)
-            return -EBUSY;
+        if ((*word & 1) != 0)
+            return -EBUSY; /* away, or leaving in another thread's hand */
         /* acq_rel: acquire pairs with the release in pawl_percpu_attach, for a slice that another thread
          * attached; the fence that follows orders everything else */
-    } while (!pawl_cas_weak_acq_rel(&pc->slice[slot], word, PAWL_SLICE_AWAY));
+    } while (!pawl_cas_weak_acq_rel(&pc->slice[slot], word, PAWL_SLICE_LEAVING));
     return 0;
 }
 
@@ -259,8 +259,9 @@ void *pawl_percpu_detach(struct pawl_percpu *pc, uint32_t slot)
     if (status == 0) {
         /* From here on new operations miss; the fence ends those that read the table before. */
         status = pawl_percpu_fence(pc, slot);
-        if (status != 0)
-            pawl_store_release(&pc->slice[slot], word); /* as it was */
+        /* A plain store, because nobody else changes a word that is LEAVING. release: as it was published
+         * before, when the fence failed */
+        pawl_store_release(&pc->slice[slot], status == 0 ? PAWL_SLICE_AWAY : word);
     }
     if (status != 0) {
         errno = -status;

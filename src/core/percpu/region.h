@@ -7,11 +7,12 @@
 #include <pawl/percpu.h>
 
 /* The lock of one locked slot, on a pair of lines of its own.
- * 0: free. Else the fork generation of the process that took it: a lock that a thread of the parent held
- * when the child was forked has no owner in the child, and is taken over there. What it protects is
- * whole all the same, because every operation takes effect at one store. */
+ * 0: free. Else the fork generation of the process that took it (high half) and the number of the thread:
+ * a lock that another thread of the parent held when the child was forked has no owner in the child, and
+ * is taken over there. What it protects is whole all the same, because every operation takes effect at
+ * one store. */
 struct slot_lock {
-    PAWL_ATOMIC(uint32_t) generation; /* L */
+    PAWL_ATOMIC(uint64_t) holder; /* L */
 } PAWL_LINE_PAIR_ALIGNED;
 
 /* One mapping: | struct region | struct pawl_percpu with its table | locks | slices ... |

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -56,15 +58,24 @@ static int sys_rseq(struct rseq_area *area, int flags)
     return (int)syscall(__NR_rseq, area, sizeof *area, flags, RSEQ_SIGNATURE);
 }
 
+static void mark_unregistered(struct rseq_area *area)
+{
+    area->cpu_id = RSEQ_CPU_ID_FAILED;
+    area->mm_cid = RSEQ_CPU_ID_FAILED;
+}
+
 /* The kernel writes into the area at every return to this thread: it must let go before the thread's
  * storage is unmapped. What later destructors of the thread do takes the locked form. */
 static void unregister_thread(void *area)
 {
-    struct rseq_area *own = area;
+    /* The kernel leaves mm_cid = 0 behind: a handler that ran now would take it for slot 0. */
+    const uint64_t all = ~UINT64_C(0);
+    uint64_t before;
 
-    sys_rseq(own, RSEQ_FLAG_UNREGISTER);
-    own->cpu_id = RSEQ_CPU_ID_FAILED;
-    own->mm_cid = RSEQ_CPU_ID_FAILED;
+    syscall(__NR_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof before);
+    sys_rseq(area, RSEQ_FLAG_UNREGISTER);
+    mark_unregistered(area);
+    syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
 bool pawl_rseq_register_thread(void)
@@ -73,11 +84,11 @@ bool pawl_rseq_register_thread(void)
         return false;
     if ((int32_t)own_area.cpu_id >= 0)
         return true;
-    /* The destructor first: a registered thread without one would crash at its exit. */
-    if (pthread_setspecific(exit_key, &own_area) == 0 && sys_rseq(&own_area, 0) == 0)
+    /* The destructor first: a registered thread without one would crash at its exit. EBUSY: a signal handler
+     * came between and has registered this thread. */
+    if (pthread_setspecific(exit_key, &own_area) == 0 && (sys_rseq(&own_area, 0) == 0 || errno == EBUSY))
         return true;
-    own_area.cpu_id = RSEQ_CPU_ID_FAILED;
-    own_area.mm_cid = RSEQ_CPU_ID_FAILED;
+    mark_unregistered(&own_area);
     return false;
 }
 
@@ -94,14 +105,17 @@ static uint32_t feature_size_of(unsigned int registered)
     return kernel < 32 ? (uint32_t)kernel : 32;
 }
 
-/* Linux 6.19 on aarch64 does not abort a sequence that is preempted by a thread on its own CPU. */
+/* Linux 6.19 on aarch64 does not abort a sequence that is preempted by a thread on its own CPU. The fix
+ * came after 7.0 was out, and which of its stable releases have it cannot be told from here. */
 static bool kernel_loses_aborts(void)
 {
 #if defined(__aarch64__)
     struct utsname name;
+    unsigned int major;
+    unsigned int minor;
 
-    return uname(&name) == 0 && strncmp(name.release, "6.19", 4) == 0 &&
-           (name.release[4] < '0' || name.release[4] > '9');
+    return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+           ((major == 6 && minor == 19) || (major == 7 && minor == 0));
 #else
     return false;
 #endif
@@ -137,7 +151,7 @@ static void choose_mode(const char *wish)
     } else if (strcmp(wish, "off") == 0) {
         conclude(PAWL_RSEQ_OFF, "switched off by PAWL_RSEQ=off");
     } else if (kernel_loses_aborts()) {
-        conclude(PAWL_RSEQ_BROKEN, "Linux 6.19 on aarch64 loses aborts");
+        conclude(PAWL_RSEQ_BROKEN, "Linux 6.19 and 7.0 on aarch64 lose aborts");
     } else if (libc_registers) {
         conclude(PAWL_RSEQ_LIBC, "libc registers every thread");
         info.offset = __rseq_offset;
@@ -231,8 +245,9 @@ static int fence_by_membarrier(int cpu)
     return -errno;
 }
 
-/* To run on a CPU is to have preempted what ran there: its sequence restarts. A CPU on which the
- * process may not run (offline, or outside its cpuset) runs no sequence of it either. */
+/* To run on a CPU is to have preempted what ran there: its sequence restarts. A CPU on which this thread
+ * may not run (offline, or outside its cpuset) is one on which no thread of the process runs, unless its
+ * threads were put into different cpusets: the header says so. */
 static int visit(unsigned long *mask, size_t bytes, uint32_t cpu)
 {
     const size_t bits = 8 * sizeof *mask;

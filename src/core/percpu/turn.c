@@ -13,9 +13,11 @@
 /* Never 0. Changed by the atfork handler of a child, which is alone then. */
 static PAWL_ATOMIC(uint32_t) fork_generation = 1;
 
-/* The slot that this thread had last; threads start spread over the slots. */
-static __thread uint32_t last_turn;
-static PAWL_ATOMIC(uint32_t) next_first_turn;
+/* This thread's number, 0 until its first turn, and the slot that it had last. initial-exec: a signal
+ * handler that touches them first must not allocate. */
+static __thread uint32_t my_number __attribute__((tls_model("initial-exec")));
+static __thread uint32_t last_turn __attribute__((tls_model("initial-exec")));
+static PAWL_ATOMIC(uint32_t) last_number;
 
 static void forget_parents_threads(void)
 {
@@ -30,23 +32,35 @@ __attribute__((constructor(101))) static void watch_fork(void)
     pthread_atfork(NULL, NULL, forget_parents_threads);
 }
 
+static uint32_t number_of_thread(void)
+{
+    /* relaxed: any number does that no other thread has. A handler that comes between leaves a number
+     * unused. */
+    if (my_number == 0)
+        my_number = pawl_fetch_add_relaxed(&last_number, 1u) + 1;
+    return my_number;
+}
+
 static bool try_lock(struct slot_lock *lock)
 {
+    uint32_t me = number_of_thread();
     /* relaxed: only the atfork handler of a single thread changes it */
-    uint32_t generation = pawl_load_relaxed(&fork_generation);
+    uint64_t generation = (uint64_t)pawl_load_relaxed(&fork_generation) << 32;
     /* relaxed: a guess that the exchange below validates */
-    uint32_t seen = pawl_load_relaxed(&lock->generation);
+    uint64_t seen = pawl_load_relaxed(&lock->holder);
 
-    if (seen == generation)
+    /* Held by a thread of this process; or by this thread, which forked in a handler that interrupted its
+     * own turn, and will end it when the handler returns. */
+    if (seen >> 32 == generation >> 32 || (uint32_t)seen == me)
         return false;
     /* acquire: pairs with the release L in pawl_turn_end, sees what the last holder did */
-    return pawl_cas_acquire(&lock->generation, &seen, generation);
+    return pawl_cas_acquire(&lock->holder, &seen, generation | me);
 }
 
 void pawl_turn_end(struct turn *turn)
 {
     /* release L: publishes what this turn did */
-    pawl_store_release(&turn->lock->generation, 0u);
+    pawl_store_release(&turn->lock->holder, UINT64_C(0));
 }
 
 /* Finds the slice of a slot whose lock is held; gives the lock back when it has none. */
@@ -65,12 +79,10 @@ static bool keep_slot(struct pawl_percpu *pc, struct turn *turn)
     return false;
 }
 
+/* The slot that served last, or one by the thread's number: threads start spread over the slots. */
 static uint32_t first_turn(uint32_t count)
 {
-    /* relaxed: any number does */
-    if (last_turn == 0)
-        last_turn = 1 + pawl_fetch_add_relaxed(&next_first_turn, 1u) % count;
-    return last_turn - 1;
+    return (last_turn != 0 ? last_turn - 1 : number_of_thread()) % count;
 }
 
 /* One round over all locked slots. Returns 0, -EAGAIN (some were held), -EBUSY (none has a slice). */
