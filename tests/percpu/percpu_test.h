@@ -79,7 +79,8 @@ static inline uint64_t seed_of_run(void)
     uint64_t seed;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    seed = wish != NULL ? strtoull(wish, NULL, 0) : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+    seed = wish != NULL ? strtoull(wish, NULL, 0)
+                        : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
     printf("PAWL_TEST_SEED=%llu\n", (unsigned long long)seed);
     return seed;
 }

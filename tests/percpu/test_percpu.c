@@ -27,8 +27,8 @@ static enum pawl_percpu_index kind;
 static struct pawl_percpu *pc;
 static struct slice *mine; /* the slice that the operations of this thread work on */
 
-static const long corners[] = {0,       1,           -1,       7,           INT_MAX,      INT_MIN,
-                               1l << 31, -(1l << 40), LONG_MAX, LONG_MIN,    LONG_MAX - 1, LONG_MIN + 1};
+static const long corners[] = {0,        1,           -1,       7,        INT_MAX,      INT_MIN,
+                               1l << 31, -(1l << 40), LONG_MAX, LONG_MIN, LONG_MAX - 1, LONG_MIN + 1};
 #define CORNERS (sizeof corners / sizeof corners[0])
 
 static long wrapped_sum(long a, long b)
@@ -249,7 +249,8 @@ static void copy_is_exact(const unsigned char *source, size_t from, size_t to, s
 {
     memset(mine->copy, 0xee, sizeof mine->copy);
     mine->word = 1;
-    assert_int_equal(pawl_percpu_cas_after_copy(pc, AT(word), 0, 2, AT(copy) + to, source + from, len), -EAGAIN);
+    assert_int_equal(pawl_percpu_cas_after_copy(pc, AT(word), 0, 2, AT(copy) + to, source + from, len),
+                     -EAGAIN);
     for (size_t i = 0; i < COPY_BYTES; i++)
         assert_int_equal(mine->copy[i], 0xee);
     assert_int_equal(mine->word, 1);

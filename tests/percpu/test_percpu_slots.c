@@ -122,7 +122,8 @@ static void a_ring_survives_the_wrap_of_its_counts(void **state)
             long seen[RING_WORDS];
 
             assert_int_equal(pawl_percpu_ring_put(pc, AT(ring), record, 3), 0);
-            assert_int_equal(pawl_percpu_ring_put(pc, AT(ring), record, 3 + (size_t)round % 2 * 3), round % 2 == 0 ? 0 : -EAGAIN);
+            assert_int_equal(pawl_percpu_ring_put(pc, AT(ring), record, 3 + (size_t)round % 2 * 3),
+                             round % 2 == 0 ? 0 : -EAGAIN);
             assert_int_equal(pawl_percpu_ring_get(my_ring(), seen, RING_WORDS), round % 2 == 0 ? 6 : 3);
             for (int k = 0; k < 3; k++)
                 assert_int_equal(seen[k], expected + k);

@@ -30,7 +30,8 @@ static void the_mode_follows_the_environment(void **state)
     else if (libc_off)
         assert_true(info->mode == PAWL_RSEQ_OWN || info->mode == PAWL_RSEQ_MISSING);
     else
-        assert_true(info->mode == PAWL_RSEQ_LIBC || info->mode == PAWL_RSEQ_OWN || info->mode == PAWL_RSEQ_MISSING);
+        assert_true(info->mode == PAWL_RSEQ_LIBC || info->mode == PAWL_RSEQ_OWN ||
+                    info->mode == PAWL_RSEQ_MISSING);
 }
 
 static void the_answers_agree_with_each_other(void **state)
@@ -101,8 +102,9 @@ static void fence_reaches_every_cpu(void **state)
 static void clear_forgets_the_last_sequence(void **state)
 {
     struct pawl_percpu *pc = pawl_percpu_open(sizeof(long), PAWL_PERCPU_BY_CPU);
-    const volatile uint64_t *last = (const volatile uint64_t *)(const volatile void *)
-        ((const char *)__builtin_thread_pointer() + pawl_rseq_offset + 8);
+    const volatile uint64_t
+        *last = (const volatile uint64_t *)(const volatile void *)((const char *)__builtin_thread_pointer() +
+                                                                   pawl_rseq_offset + 8);
 
     (void)state;
     pawl_rseq_clear();
@@ -175,7 +177,9 @@ static void a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_o
     dekker.pc = pawl_percpu_open(sizeof(long), PAWL_PERCPU_BY_CPU);
     assert_non_null(dekker.pc);
     assert_int_equal(pin(0, cpu[1]), 0);
-    assert_int_equal(pawl_percpu_attach(dekker.pc, (uint32_t)cpu[0], pawl_percpu_detach(dekker.pc, (uint32_t)cpu[0])), 0);
+    assert_int_equal(pawl_percpu_attach(dekker.pc, (uint32_t)cpu[0],
+                                        pawl_percpu_detach(dekker.pc, (uint32_t)cpu[0])),
+                     0);
     flag = pawl_percpu_slice(dekker.pc, (uint32_t)cpu[0]);
     assert_non_null(flag);
     assert_int_equal(pthread_create(&thread, NULL, fast_side, &cpu[0]), 0);
@@ -188,7 +192,8 @@ static void a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_o
         pawl_store_relaxed(&dekker.slow_flag, 1L);
         assert_int_equal(pawl_percpu_fence(dekker.pc, (uint32_t)cpu[0]), 0);
         slow_saw = pawl_load_relaxed(flag);
-        while (pawl_load_acquire(&dekker.fast_done) != round) /* acquire: pairs with the release of fast_saw */
+        while (pawl_load_acquire(&dekker.fast_done) !=
+               round) /* acquire: pairs with the release of fast_saw */
             relax_or_yield();
         assert_true(slow_saw != 0 || dekker.fast_saw != 0);
     }

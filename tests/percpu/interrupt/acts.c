@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define ACT(name, says)                                                                                      \
-    static void run_##name(struct world *w);                                                                 \
-    const struct act act_##name = {says, run_##name, INTERRUPT_PREEMPT};                                     \
+#define ACT(name, says)                                                  \
+    static void run_##name(struct world *w);                             \
+    const struct act act_##name = {says, run_##name, INTERRUPT_PREEMPT}; \
     static void run_##name(struct world *w)
 
-#define ACT_BESIDE(name, says)                                                                               \
-    static void run_##name(struct world *w);                                                                 \
-    const struct act act_##name = {says, run_##name, INTERRUPT_BESIDE};                                      \
+#define ACT_BESIDE(name, says)                                          \
+    static void run_##name(struct world *w);                            \
+    const struct act act_##name = {says, run_##name, INTERRUPT_BESIDE}; \
     static void run_##name(struct world *w)
 
 /* ---- Words ---- */
@@ -49,7 +49,8 @@ ACT(publish, "another value is published")
     world_log(w, status);
     /* the copy belongs to the value: nobody but its publisher writes it then */
     if (status == 0)
-        world_log(w, pawl_percpu_cas_after_copy(w->pc, AT(word), WORD_OTHER, WORD_OTHER, AT(copy), copy, sizeof copy));
+        world_log(w, pawl_percpu_cas_after_copy(w->pc, AT(word), WORD_OTHER, WORD_OTHER, AT(copy), copy,
+                                                sizeof copy));
 }
 
 ACT(guard, "the guard is changed")
@@ -110,7 +111,7 @@ static void hold_chain(struct world *w, struct pawl_percpu_node *node)
 /* Nodes 8 and 9 are the others', 6, 7, 10 and 11 the operation's. */
 ACT(push, "a node is pushed")
 {
-    push(w, w->acts[0] != NULL && w->logged == 0 ? &w->node[8] : &w->node[9]);
+    push(w, w->logged == 0 ? &w->node[8] : &w->node[9]);
 }
 
 ACT(pop, "a node is popped")
@@ -134,32 +135,36 @@ ACT(list_aba, "two nodes are popped and the first is pushed back")
 
 /* ---- Stack ---- */
 
-static void stack_push(struct world *w, void *item)
+static void stack_push(struct world *w, long item)
 {
-    int status = pawl_percpu_stack_push(w->pc, AT(stack), item);
+    int status = pawl_percpu_stack_push(w->pc, AT(stack), (void *)item);
 
     if (status == 0)
         world_let_go_item(w, item);
     world_log(w, status);
 }
 
-static void *stack_pop(struct world *w)
+static void stack_pop(struct world *w)
 {
     void *item = NULL;
     int status = pawl_percpu_stack_pop(w->pc, AT(stack), &item);
 
     world_log(w, status);
     if (status != 0)
-        return NULL;
+        return;
     world_log(w, (long)item);
-    world_hold_item(w, item);
-    return item;
+    world_hold_item(w, (long)item);
 }
 
-/* Items 80 to 87 are the others'. */
-static void *own_item(const struct world *w)
+/* Items 80 to 87 are the others': the first that is not in a slice. */
+static long own_item(const struct world *w)
 {
-    return (void *)(80 + (long)w->logged % 8);
+    long item = 88;
+
+    for (unsigned int i = 0; i < w->items; i++)
+        if (w->items_held[i] >= 80 && w->items_held[i] < item)
+            item = w->items_held[i];
+    return item;
 }
 
 ACT(stack_push, "an item is pushed")
@@ -181,20 +186,20 @@ ACT(stack_aba, "two items are popped and another is pushed")
 
 ACT(stack_many, "all items are popped, and two of them pushed in another order")
 {
-    void *items[WORLD_STACK];
+    void *items[WORLD_STACK] = {NULL};
     void *swapped[2];
     long popped = pawl_percpu_stack_pop_many(w->pc, AT(stack), items, WORLD_STACK);
 
     world_log(w, popped);
     for (long i = 0; i < popped; i++)
-        world_hold_item(w, items[i]);
+        world_hold_item(w, (long)items[i]);
     if (popped < 2)
         return;
     swapped[0] = items[popped - 1];
     swapped[1] = items[0];
     world_log(w, pawl_percpu_stack_push_many(w->pc, AT(stack), swapped, 2));
-    world_let_go_item(w, swapped[0]);
-    world_let_go_item(w, swapped[1]);
+    world_let_go_item(w, (long)swapped[0]);
+    world_let_go_item(w, (long)swapped[1]);
 }
 
 /* ---- Ring, chunk, bits, lock ---- */
@@ -297,12 +302,22 @@ ACT(and_migrate, "the same operation or its inverse on the old CPU, and the thre
     run_migrate(w);
 }
 
+/* After a migration: both threads run now, each on its CPU. */
+ACT_BESIDE(on_old_cpu, "a thread on the CPU that it left does the same operation or its inverse")
+{
+    int32_t cpu = interrupt_area.cpu_id;
+
+    interrupt_area.cpu_id = (int32_t)w->here;
+    w->scenario->others[0]->run(w);
+    interrupt_area.cpu_id = cpu;
+}
+
 static void empty(struct world *w, struct slice *slice)
 {
     hold_chain(w, slice->list.head);
     slice->list.head = NULL;
     for (size_t i = 0; i < slice->stack.count && i < WORLD_STACK; i++)
-        world_hold_item(w, slice->stack.item[i]);
+        world_hold_item(w, (long)slice->stack.item[i]);
     slice->stack.count = 0;
 }
 
@@ -325,7 +340,7 @@ static void use_up(struct world *w, struct slice *slice)
 /* As pawl_percpu_detach does it; its fence is the restart. NULL: nothing there to take. */
 static struct slice *detach(struct world *w)
 {
-    uintptr_t word = pawl_load_relaxed(&w->pc->slice[w->here]);
+    uintptr_t word = world_table_word(w, w->here);
 
     if ((word & 1) != 0)
         return NULL;

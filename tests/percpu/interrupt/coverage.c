@@ -42,19 +42,17 @@ int interrupt_cover(struct interrupt_coverage *coverage, const struct interrupt_
     return 0;
 }
 
-size_t interrupt_covered(const struct interrupt_coverage *coverage, const struct section *section, unsigned int *last)
+size_t interrupt_covered(const struct interrupt_coverage *coverage, const struct section *section)
 {
     uintptr_t ip = section->start;
     size_t instructions = 0;
 
-    *last = 0;
     while (section_holds(section, ip)) {
         size_t i = find(coverage, ip);
 
         if (i == coverage->count || coverage->seen[i].length == 0)
             return 0;
-        *last = coverage->seen[i].length;
-        ip += *last;
+        ip += coverage->seen[i].length;
         instructions++;
     }
     return ip == section->start + section->length ? instructions : 0;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* One run: stop where told, play the kernel or watch it, let the other thread act, go on. */
-#define _GNU_SOURCE
 #include "engine.h"
 
 #include "breakpoint.h"
@@ -22,7 +21,6 @@ enum state {
 
 static struct {
     const struct interrupt_subject *subject;
-    enum interrupt_how how;
     bool real;
     int breakpoint;     /* descriptor, or negative */
     unsigned int times; /* at each stop */
@@ -115,12 +113,13 @@ static void interfere(unsigned int nth)
 static uintptr_t stop_emulated(uintptr_t ip, struct interrupt_stop *stop)
 {
     uint64_t armed = interrupt_area.rseq_cs;
+    bool preempts = stop->how == INTERRUPT_PREEMPT;
 
     interrupt_area.rseq_cs = 0;
-    if (run.how == INTERRUPT_PREEMPT)
+    if (preempts)
         ip = preempted(ip, (const struct section *)(uintptr_t)armed, stop);
     interfere(run.stop);
-    interrupt_area.rseq_cs = run.how == INTERRUPT_PREEMPT ? 0 : armed;
+    interrupt_area.rseq_cs = preempts ? 0 : armed;
     interrupt_area.cpu_id_start = interrupt_area.cpu_id >= 0 ? (uint32_t)interrupt_area.cpu_id : 0;
     return ip;
 }
@@ -257,12 +256,11 @@ static int perform(void)
     return run.stop < run.count ? -ENOENT : 0;
 }
 
-int interrupt_run(const struct interrupt_subject *subject, enum interrupt_how how, struct interrupt_stop *stops,
-                  unsigned int count, struct interrupt_path *path)
+int interrupt_run(const struct interrupt_subject *subject, struct interrupt_stop *stops, unsigned int count,
+                  struct interrupt_path *path)
 {
     memset(&run, 0, sizeof run);
     run.subject = subject;
-    run.how = how;
     run.breakpoint = -1;
     run.times = 1;
     run.stops = stops;
@@ -273,7 +271,8 @@ int interrupt_run(const struct interrupt_subject *subject, enum interrupt_how ho
     return perform();
 }
 
-int engine_run_real(const struct interrupt_subject *subject, struct interrupt_stop *stop, unsigned int times, int fd)
+int engine_run_real(const struct interrupt_subject *subject, struct interrupt_stop *stop, unsigned int times,
+                    int fd)
 {
     memset(&run, 0, sizeof run);
     run.subject = subject;

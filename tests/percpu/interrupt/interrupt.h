@@ -72,6 +72,7 @@ struct interrupt_path {
 struct interrupt_stop {
     uintptr_t at;            /* before this instruction */
     unsigned int occurrence; /* 1: when it is reached first (since the stop before), 2: ... */
+    enum interrupt_how how;  /* emulated kernel only; a signal always preempts */
     bool reached;            /* result */
     unsigned int aborts;     /* result: how often the sequence was restarted there */
 };
@@ -113,22 +114,23 @@ void interrupt_release(struct pawl_percpu *pc);
 /* Runs the operation with the given stops (0 to INTERRUPT_EVENTS_MAX) and, where `path` is not NULL, writes
  * down every instruction from the last stop on (from the entry when there are none) to the return.
  * Returns 0; -ENOENT: a stop was not reached; -E2BIG: the path is too long. */
-int interrupt_run(const struct interrupt_subject *subject, enum interrupt_how how, struct interrupt_stop *stops,
-                  unsigned int count, struct interrupt_path *path);
+int interrupt_run(const struct interrupt_subject *subject, struct interrupt_stop *stops, unsigned int count,
+                  struct interrupt_path *path);
 
 /* The stop at the k-th instruction of a path. */
-struct interrupt_stop interrupt_stop_at(const struct interrupt_path *path, size_t k);
+struct interrupt_stop interrupt_stop_at(const struct interrupt_path *path, size_t k, enum interrupt_how how);
 
 /* ---- Sweeps ---- */
 
 /* Stops the operation once, at each instruction of its path, one run each. Prints the first failures when
- * `how` is INTERRUPT_PREEMPT or `loud`. Returns 0, or a negative errno when a run was impossible. */
+ * `loud`. Returns 0, or a negative errno when a run was impossible. */
 int interrupt_sweep(const struct interrupt_subject *subject, enum interrupt_how how, bool loud,
                     struct interrupt_counts *counts);
 
-/* Stops it twice: at each instruction inside a section, and then at each instruction of the path that it
- * takes from there. */
-int interrupt_sweep_twice(const struct interrupt_subject *subject, struct interrupt_counts *counts);
+/* Stops it twice: at each instruction inside a section, where it is preempted, and then in either way at each
+ * instruction of the path that it takes from there. */
+int interrupt_sweep_twice(const struct interrupt_subject *subject, enum interrupt_how second, bool loud,
+                          struct interrupt_counts *counts);
 
 /* The same as interrupt_sweep with the real kernel, by signals from a trap instruction patched over each
  * instruction. A stop counts as a failure too where the kernel aborts outside a section, or does not inside, or
@@ -160,8 +162,7 @@ struct interrupt_coverage {
 int interrupt_cover(struct interrupt_coverage *coverage, const struct interrupt_path *path);
 
 /* Instructions of the section that were seen, when they are all there are; else 0: some were never
- * reached. `last`: the length of its last instruction. */
-size_t interrupt_covered(const struct interrupt_coverage *coverage, const struct section *section,
-                         unsigned int *last);
+ * reached. */
+size_t interrupt_covered(const struct interrupt_coverage *coverage, const struct section *section);
 
 #endif

@@ -11,18 +11,18 @@
 
 #if INTERRUPT_OUT_OF_LINE
 /* The compiler does not know any more which function it is. */
-#define CALL(name)                                                                                           \
-    __extension__({                                                                                          \
-        __typeof__(&(name)) function_ = (name);                                                              \
-        __asm__("" : "+r"(function_));                                                                       \
-        function_;                                                                                           \
+#define CALL(name)                              \
+    __extension__({                             \
+        __typeof__(&(name)) function_ = (name); \
+        __asm__("" : "+r"(function_));          \
+        function_;                              \
     })
 #else
 #define CALL(name) name
 #endif
 
-#define OPERATION(name)                                                                                      \
-    __attribute__((noinline)) static void op_##name(void *world);                                            \
+#define OPERATION(name)                                           \
+    __attribute__((noinline)) static void op_##name(void *world); \
     static void op_##name(void *world)
 
 #define OTHERS(name, ...) static const struct act *const others_##name[] = {__VA_ARGS__, NULL}
@@ -34,13 +34,53 @@ static void keep(struct world *w, long result)
     w->outs = result == 0;
 }
 
-static void keep_node(struct world *w, struct pawl_percpu_node *node)
+/* What the caller of an operation does next is interrupted too, so the operation only keeps what it got;
+ * these account for it after the run. */
+static void got_chain(struct world *w)
 {
-    w->result = (long)node;
-    while (node != NULL && w->nodes < WORLD_NODES * 2) {
+    const struct pawl_percpu_node *node = (const struct pawl_percpu_node *)w->result;
+
+    for (unsigned int i = 0; node != NULL && i < WORLD_NODES; i++, node = node->next)
         world_hold_node(w, node);
-        node = node->next;
-    }
+}
+
+static void got_node(struct world *w)
+{
+    if (w->result != 0)
+        world_hold_node(w, (const struct pawl_percpu_node *)w->result);
+}
+
+static void gave_node(struct world *w)
+{
+    if (w->result == 0)
+        world_let_go_node(w, &w->node[6]);
+}
+
+static void gave_chain(struct world *w)
+{
+    gave_node(w);
+    if (w->result != 0)
+        return;
+    world_let_go_node(w, &w->node[7]);
+    world_let_go_node(w, &w->node[10]);
+}
+
+static void got_items(struct world *w)
+{
+    for (long i = 0; i < w->outs; i++)
+        world_hold_item(w, w->out[i]);
+}
+
+static void gave_item(struct world *w)
+{
+    if (w->result == 0)
+        world_let_go_item(w, w->source[0]);
+}
+
+static void gave_items(struct world *w)
+{
+    for (long i = 0; i < w->result; i++)
+        world_let_go_item(w, w->source[i]);
 }
 
 /* ---- Words ---- */
@@ -126,8 +166,8 @@ OPERATION(cas_after_copy)
 {
     struct world *w = world;
 
-    w->result =
-        CALL(pawl_percpu_cas_after_copy)(w->pc, AT(word), WORD_OLD, WORD_NEW, AT(copy), w->source, w->len);
+    w->result = CALL(pawl_percpu_cas_after_copy)(w->pc, AT(word), WORD_OLD, WORD_NEW, AT(copy), w->source,
+                                                 w->len);
 }
 
 OPERATION(snapshot)
@@ -195,8 +235,6 @@ OPERATION(push)
     struct world *w = world;
 
     w->result = CALL(pawl_percpu_push)(w->pc, AT(list), &w->node[6]);
-    if (w->result == 0)
-        world_let_go_node(w, &w->node[6]);
 }
 
 OPERATION(push_chain)
@@ -204,28 +242,20 @@ OPERATION(push_chain)
     struct world *w = world;
 
     w->result = CALL(pawl_percpu_push_chain)(w->pc, AT(list), &w->node[6], &w->node[10]);
-    if (w->result != 0)
-        return;
-    world_let_go_node(w, &w->node[6]);
-    world_let_go_node(w, &w->node[7]);
-    world_let_go_node(w, &w->node[10]);
 }
 
 OPERATION(pop)
 {
     struct world *w = world;
-    struct pawl_percpu_node *node = CALL(pawl_percpu_pop)(w->pc, AT(list));
 
-    w->result = (long)node;
-    if (node != NULL)
-        world_hold_node(w, node);
+    w->result = (long)CALL(pawl_percpu_pop)(w->pc, AT(list));
 }
 
 OPERATION(pop_all)
 {
     struct world *w = world;
 
-    keep_node(w, CALL(pawl_percpu_pop_all)(w->pc, AT(list)));
+    w->result = (long)CALL(pawl_percpu_pop_all)(w->pc, AT(list));
 }
 
 static void chain(struct world *w)
@@ -236,9 +266,9 @@ static void chain(struct world *w)
 
 static void empty_list(struct world *w)
 {
-    keep_node(w, w->a->list.head);
+    for (const struct pawl_percpu_node *node = w->a->list.head; node != NULL; node = node->next)
+        world_hold_node(w, node);
     w->a->list.head = NULL;
-    w->result = 0;
 }
 
 /* ---- Stack ---- */
@@ -248,8 +278,6 @@ OPERATION(stack_push)
     struct world *w = world;
 
     w->result = CALL(pawl_percpu_stack_push)(w->pc, AT(stack), (void *)w->source[0]);
-    if (w->result == 0)
-        world_let_go_item(w, (void *)w->source[0]);
 }
 
 OPERATION(stack_pop)
@@ -260,8 +288,6 @@ OPERATION(stack_pop)
     w->result = CALL(pawl_percpu_stack_pop)(w->pc, AT(stack), &item);
     w->out[0] = (long)item;
     w->outs = w->result == 0;
-    if (w->result == 0)
-        world_hold_item(w, item);
 }
 
 OPERATION(stack_push_many)
@@ -269,8 +295,6 @@ OPERATION(stack_push_many)
     struct world *w = world;
 
     w->result = CALL(pawl_percpu_stack_push_many)(w->pc, AT(stack), (void *const *)w->source, w->len);
-    for (long i = 0; i < w->result; i++)
-        world_let_go_item(w, (void *)w->source[i]);
 }
 
 OPERATION(stack_pop_many)
@@ -279,14 +303,12 @@ OPERATION(stack_pop_many)
 
     w->result = CALL(pawl_percpu_stack_pop_many)(w->pc, AT(stack), (void **)w->out, w->len);
     w->outs = w->result > 0 ? w->result : 0;
-    for (long i = 0; i < w->outs; i++)
-        world_hold_item(w, (void *)w->out[i]);
 }
 
 static void hold_top_items(struct world *w, size_t left)
 {
     while (w->a->stack.count > left)
-        world_hold_item(w, w->a->stack.item[--w->a->stack.count]);
+        world_hold_item(w, (long)w->a->stack.item[--w->a->stack.count]);
 }
 
 static void full_stack(struct world *w)
@@ -422,7 +444,6 @@ static void slot_unused(struct world *w)
 
 static void slice_away(struct world *w)
 {
-    empty_list(w);
     pawl_store_relaxed(&w->pc->slice[w->here], PAWL_SLICE_AWAY);
 }
 
@@ -440,77 +461,77 @@ OTHERS(bits, &act_bit_alloc, &act_bit_free, &act_bit_aba);
 OTHERS(lock, &act_lock, &act_lock_unlock, &act_revoke, &act_unlock);
 
 const struct scenario world_scenarios[] = {
-    {"load", "a word", op_load, NULL, others_words},
-    {"load", "slot unused", op_load, slot_unused, others_words},
-    {"load", "slice away", op_load, slice_away, others_words},
-    {"add", "a word", op_add, NULL, others_words},
-    {"add", "slot unused", op_add, slot_unused, others_words},
-    {"add", "slice away", op_add, slice_away, others_words},
-    {"fetch_add", "a word", op_fetch_add, NULL, others_words},
-    {"fetch_add", "slice away", op_fetch_add, slice_away, others_words},
-    {"add_via", "a target", op_add_via, NULL, others_via},
-    {"add_via", "no target", op_add_via, no_target, others_via},
-    {"max", "raises", op_max, NULL, others_words},
-    {"max", "is below", op_max, word_is_high, others_words},
-    {"add_limit", "below the limit", op_add_limit, NULL, others_words},
-    {"add_limit", "above the limit", op_add_limit, word_is_high, others_words},
-    {"add_limit", "overflow", op_add_limit, word_is_huge, others_words},
-    {"spend", "enough", op_spend, NULL, others_words},
-    {"spend", "not enough", op_spend, word_is_small, others_words},
-    {"cas", "equal", op_cas, NULL, others_words},
-    {"cas", "not equal", op_cas, word_is_other, others_words},
-    {"store_unless", "not equal", op_store_unless, NULL, others_words},
-    {"store_unless", "equal", op_store_unless, word_is_other, others_words},
-    {"cas_if", "both equal", op_cas_if, NULL, others_guard},
-    {"cas_if", "word not equal", op_cas_if, word_is_other, others_guard},
-    {"cas_if", "guard not equal", op_cas_if, other_guard, others_guard},
-    {"cas_after", "equal", op_cas_after, NULL, others_publish},
-    {"cas_after", "not equal", op_cas_after, word_is_other, others_publish},
-    {"cas_after_copy", "nothing", op_cas_after_copy, len_0, others_publish},
-    {"cas_after_copy", "2 bytes", op_cas_after_copy, len_2, others_publish},
-    {"cas_after_copy", "1 word", op_cas_after_copy, len_8, others_publish},
-    {"cas_after_copy", "2 words and 3 bytes", op_cas_after_copy, len_19, others_publish},
-    {"cas_after_copy", "not equal", op_cas_after_copy, word_is_other, others_publish},
-    {"push", "onto a list", op_push, NULL, others_push},
-    {"push", "onto an empty list", op_push, empty_list, others_push},
-    {"push", "slot unused", op_push, slot_unused, others_push},
-    {"push", "slice away", op_push, slice_away, others_push},
-    {"push_chain", "three nodes", op_push_chain, chain, others_push},
-    {"pop", "from a list", op_pop, NULL, others_pop},
-    {"pop", "from an empty list", op_pop, empty_list, others_pop},
-    {"pop", "slice away", op_pop, slice_away, others_pop},
-    {"pop_all", "from a list", op_pop_all, NULL, others_pop},
-    {"pop_all", "from an empty list", op_pop_all, empty_list, others_pop},
-    {"stack_push", "room", op_stack_push, NULL, others_stack},
-    {"stack_push", "full", op_stack_push, full_stack, others_stack},
-    {"stack_pop", "some", op_stack_pop, NULL, others_stack},
-    {"stack_pop", "empty", op_stack_pop, empty_stack, others_stack},
-    {"stack_push_many", "room for all", op_stack_push_many, len_2, others_stack},
-    {"stack_push_many", "room for some", op_stack_push_many, five_at_once, others_stack},
-    {"stack_push_many", "full", op_stack_push_many, full_stack, others_stack},
-    {"stack_push_many", "nothing", op_stack_push_many, len_0, others_stack},
-    {"stack_pop_many", "some of them", op_stack_pop_many, len_2, others_stack},
-    {"stack_pop_many", "all there are", op_stack_pop_many, five_at_once, others_stack},
-    {"stack_pop_many", "empty", op_stack_pop_many, empty_stack, others_stack},
-    {"bump", "fits", op_bump, NULL, others_bump},
-    {"bump", "does not fit", op_bump, end_of_chunk, others_bump},
-    {"bump", "no chunk", op_bump, no_chunk, others_bump},
-    {"ring_put", "one word", op_ring_put, NULL, others_ring},
-    {"ring_put", "around the end", op_ring_put, ring_wraps, others_ring},
-    {"ring_put", "counters wrap", op_ring_put, ring_counters_wrap, others_ring},
-    {"ring_put", "no room", op_ring_put, full_ring, others_ring},
-    {"ring_put", "nothing", op_ring_put, len_0, others_ring},
-    {"bit_alloc", "first word", op_bit_alloc, NULL, others_bits},
-    {"bit_alloc", "second word", op_bit_alloc, first_word_taken, others_bits},
-    {"bit_alloc", "none free", op_bit_alloc, no_bit_free, others_bits},
-    {"bit_free", "taken", op_bit_free, id_here, others_bits},
-    {"bit_free", "not taken", op_bit_free, id_not_taken, others_bits},
-    {"bit_free", "of another CPU", op_bit_free, id_there, others_bits},
-    {"trylock", "free", op_trylock, NULL, others_lock},
-    {"trylock", "held", op_trylock, lock_held, others_lock},
-    {"trylock", "revoked", op_trylock, lock_revoked, others_lock},
-    {"snapshot", "1 word", op_snapshot, NULL, others_snapshot},
-    {"snapshot", "8 words", op_snapshot, len_8, others_snapshot},
+    {"load", "a word", op_load, NULL, others_words, NULL},
+    {"load", "slot unused", op_load, slot_unused, others_words, NULL},
+    {"load", "slice away", op_load, slice_away, others_words, NULL},
+    {"add", "a word", op_add, NULL, others_words, NULL},
+    {"add", "slot unused", op_add, slot_unused, others_words, NULL},
+    {"add", "slice away", op_add, slice_away, others_words, NULL},
+    {"fetch_add", "a word", op_fetch_add, NULL, others_words, NULL},
+    {"fetch_add", "slice away", op_fetch_add, slice_away, others_words, NULL},
+    {"add_via", "a target", op_add_via, NULL, others_via, NULL},
+    {"add_via", "no target", op_add_via, no_target, others_via, NULL},
+    {"max", "raises", op_max, NULL, others_words, NULL},
+    {"max", "is below", op_max, word_is_high, others_words, NULL},
+    {"add_limit", "below the limit", op_add_limit, NULL, others_words, NULL},
+    {"add_limit", "above the limit", op_add_limit, word_is_high, others_words, NULL},
+    {"add_limit", "overflow", op_add_limit, word_is_huge, others_words, NULL},
+    {"spend", "enough", op_spend, NULL, others_words, NULL},
+    {"spend", "not enough", op_spend, word_is_small, others_words, NULL},
+    {"cas", "equal", op_cas, NULL, others_words, NULL},
+    {"cas", "not equal", op_cas, word_is_other, others_words, NULL},
+    {"store_unless", "not equal", op_store_unless, NULL, others_words, NULL},
+    {"store_unless", "equal", op_store_unless, word_is_other, others_words, NULL},
+    {"cas_if", "both equal", op_cas_if, NULL, others_guard, NULL},
+    {"cas_if", "word not equal", op_cas_if, word_is_other, others_guard, NULL},
+    {"cas_if", "guard not equal", op_cas_if, other_guard, others_guard, NULL},
+    {"cas_after", "equal", op_cas_after, NULL, others_publish, NULL},
+    {"cas_after", "not equal", op_cas_after, word_is_other, others_publish, NULL},
+    {"cas_after_copy", "nothing", op_cas_after_copy, len_0, others_publish, NULL},
+    {"cas_after_copy", "2 bytes", op_cas_after_copy, len_2, others_publish, NULL},
+    {"cas_after_copy", "1 word", op_cas_after_copy, len_8, others_publish, NULL},
+    {"cas_after_copy", "2 words and 3 bytes", op_cas_after_copy, len_19, others_publish, NULL},
+    {"cas_after_copy", "not equal", op_cas_after_copy, word_is_other, others_publish, NULL},
+    {"push", "onto a list", op_push, NULL, others_push, gave_node},
+    {"push", "onto an empty list", op_push, empty_list, others_push, gave_node},
+    {"push", "slot unused", op_push, slot_unused, others_push, gave_node},
+    {"push", "slice away", op_push, slice_away, others_push, gave_node},
+    {"push_chain", "three nodes", op_push_chain, chain, others_push, gave_chain},
+    {"pop", "from a list", op_pop, NULL, others_pop, got_node},
+    {"pop", "from an empty list", op_pop, empty_list, others_pop, got_node},
+    {"pop", "slice away", op_pop, slice_away, others_pop, got_node},
+    {"pop_all", "from a list", op_pop_all, NULL, others_pop, got_chain},
+    {"pop_all", "from an empty list", op_pop_all, empty_list, others_pop, got_chain},
+    {"stack_push", "room", op_stack_push, NULL, others_stack, gave_item},
+    {"stack_push", "full", op_stack_push, full_stack, others_stack, gave_item},
+    {"stack_pop", "some", op_stack_pop, NULL, others_stack, got_items},
+    {"stack_pop", "empty", op_stack_pop, empty_stack, others_stack, got_items},
+    {"stack_push_many", "room for all", op_stack_push_many, len_2, others_stack, gave_items},
+    {"stack_push_many", "room for some", op_stack_push_many, five_at_once, others_stack, gave_items},
+    {"stack_push_many", "full", op_stack_push_many, full_stack, others_stack, gave_items},
+    {"stack_push_many", "nothing", op_stack_push_many, len_0, others_stack, gave_items},
+    {"stack_pop_many", "some of them", op_stack_pop_many, len_2, others_stack, got_items},
+    {"stack_pop_many", "all there are", op_stack_pop_many, five_at_once, others_stack, got_items},
+    {"stack_pop_many", "empty", op_stack_pop_many, empty_stack, others_stack, got_items},
+    {"bump", "fits", op_bump, NULL, others_bump, NULL},
+    {"bump", "does not fit", op_bump, end_of_chunk, others_bump, NULL},
+    {"bump", "no chunk", op_bump, no_chunk, others_bump, NULL},
+    {"ring_put", "one word", op_ring_put, NULL, others_ring, NULL},
+    {"ring_put", "around the end", op_ring_put, ring_wraps, others_ring, NULL},
+    {"ring_put", "counters wrap", op_ring_put, ring_counters_wrap, others_ring, NULL},
+    {"ring_put", "no room", op_ring_put, full_ring, others_ring, NULL},
+    {"ring_put", "nothing", op_ring_put, len_0, others_ring, NULL},
+    {"bit_alloc", "first word", op_bit_alloc, NULL, others_bits, NULL},
+    {"bit_alloc", "second word", op_bit_alloc, first_word_taken, others_bits, NULL},
+    {"bit_alloc", "none free", op_bit_alloc, no_bit_free, others_bits, NULL},
+    {"bit_free", "taken", op_bit_free, id_here, others_bits, NULL},
+    {"bit_free", "not taken", op_bit_free, id_not_taken, others_bits, NULL},
+    {"bit_free", "of another CPU", op_bit_free, id_there, others_bits, NULL},
+    {"trylock", "free", op_trylock, NULL, others_lock, NULL},
+    {"trylock", "held", op_trylock, lock_held, others_lock, NULL},
+    {"trylock", "revoked", op_trylock, lock_revoked, others_lock, NULL},
+    {"snapshot", "1 word", op_snapshot, NULL, others_snapshot, NULL},
+    {"snapshot", "8 words", op_snapshot, len_8, others_snapshot, NULL},
 };
 
 const size_t world_scenario_count = sizeof world_scenarios / sizeof world_scenarios[0];

@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+static void account(struct world *w)
+{
+    if (w->scenario->account != NULL)
+        w->scenario->account(w);
+}
+
 /* The operation after the first `before` acts. */
 static void run_in_order(struct world *w, unsigned int acts, unsigned int before)
 {
@@ -39,10 +45,11 @@ static bool is_expected(const struct world *w, const long *image, size_t size)
 
 static bool check(void *world, unsigned int stops)
 {
-    const struct world *w = world;
+    struct world *w = world;
     long image[WORLD_IMAGE];
 
     (void)stops;
+    account(w);
     return world_is_whole(w) && is_expected(w, image, world_image(w, image));
 }
 
@@ -83,8 +90,8 @@ static void explain(void *world)
     }
 }
 
-struct interrupt_subject world_subject(struct world *w, const struct scenario *scenario, const struct act *first,
-                                       const struct act *second)
+struct interrupt_subject world_subject(struct world *w, const struct scenario *scenario,
+                                       const struct act *first, const struct act *second)
 {
     w->scenario = scenario;
     w->acts[0] = first;

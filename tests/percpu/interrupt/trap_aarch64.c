@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* aarch64: every instruction is one word, and brk stops before it. There is no trap flag for programs, so
  * a step is a brk over each instruction that can come next. */
-#define _GNU_SOURCE
 #include "trap.h"
 
 #define BRK 0xd4200000u

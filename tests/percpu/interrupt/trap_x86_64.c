@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* x86-64: int3 is one byte; the trap flag steps. */
-#define _GNU_SOURCE
 #include "trap.h"
 
 #define INT3 0xcc

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The state before a run, and the record of what counts after it. */
-#define _GNU_SOURCE
 #include "world.h"
 
 #include <errno.h>
@@ -32,26 +31,29 @@ void world_close(struct world *w)
     pawl_percpu_close(w->pc);
 }
 
-static struct slice *home(const struct world *w, uint32_t slot)
+/* The slice that the region keeps for a slot: what is detached from a slot that nobody used. */
+static struct slice *take_home(struct world *w, uint32_t slot)
 {
-    return (struct slice *)(void *)(w->pc->memory + slot * w->pc->stride);
+    pawl_store_relaxed(&w->pc->slice[slot], PAWL_SLICE_UNUSED);
+    return pawl_percpu_detach(w->pc, slot);
 }
 
 /* Slots that are not part of this world have no slice: what strays there is refused. */
-static void settle(struct world *w, uint32_t here, uint32_t there)
+static int settle(struct world *w, uint32_t here, uint32_t there)
 {
-    w->here = here;
-    w->there = there;
-    w->a = home(w, here);
-    w->b = home(w, there);
     for (uint32_t slot = 0; slot < w->pc->slots; slot++)
         if (pawl_load_relaxed(&w->pc->slice[slot]) != PAWL_SLICE_MISSING)
             pawl_store_relaxed(&w->pc->slice[slot], PAWL_SLICE_AWAY);
+    w->here = here;
+    w->there = there;
+    w->a = take_home(w, here);
+    w->b = there != here ? take_home(w, there) : w->a;
+    return w->a != NULL && w->b != NULL ? 0 : -errno;
 }
 
-void world_emulate(struct world *w)
+int world_emulate(struct world *w)
 {
-    settle(w, 0, w->pc->limit > 1 && pawl_cpu_possible() > 1 ? 1 : 0);
+    return settle(w, 0, pawl_cpu_possible() > 1 ? 1 : 0);
 }
 
 int world_go_real(struct world *w)
@@ -66,13 +68,12 @@ int world_go_real(struct world *w)
     if (sched_setaffinity(0, sizeof one, &one) != 0)
         return -errno;
     /* nobody moves to the other slot: any will do */
-    settle(w, (uint32_t)cpu, cpu != 0 || pawl_cpu_possible() < 2 ? 0 : 1);
-    return 0;
+    return settle(w, (uint32_t)cpu, cpu != 0 || pawl_cpu_possible() < 2 ? 0 : 1);
 }
 
 uint32_t world_slot(const struct world *w)
 {
-    return (uint32_t)interrupt_area.cpu_id < w->pc->limit ? (uint32_t)interrupt_area.cpu_id : w->here;
+    return interrupt_area.cpu_id >= 0 ? (uint32_t)interrupt_area.cpu_id : w->here;
 }
 
 /* ---- Who has what ---- */
@@ -112,7 +113,7 @@ static unsigned int collect(const struct world *w, long own[WORLD_OWN])
     for (unsigned int i = 0; i < w->nodes; i++)
         count = insert(own, count, (long)w->nodes_held[i]);
     for (unsigned int i = 0; i < w->items; i++)
-        count = insert(own, count, (long)w->items_held[i]);
+        count = insert(own, count, w->items_held[i]);
     return count;
 }
 
@@ -161,8 +162,8 @@ static void hold_what_no_slice_has(struct world *w)
     w->items = 0;
     for (long i = 0; i < 8; i++) {
         w->source[i] = 70 + i;
-        world_hold_item(w, (void *)w->source[i]);
-        world_hold_item(w, (void *)(80 + i));
+        world_hold_item(w, w->source[i]);
+        world_hold_item(w, 80 + i);
     }
 }
 
@@ -199,39 +200,34 @@ void world_log(struct world *w, long value)
         w->log[w->logged++] = value;
 }
 
-static void hold(void **held, unsigned int *count, unsigned int max, void *what)
+void world_hold_node(struct world *w, const struct pawl_percpu_node *node)
 {
-    if (*count < max)
-        held[(*count)++] = what;
+    if (w->nodes < sizeof w->nodes_held / sizeof w->nodes_held[0])
+        w->nodes_held[w->nodes++] = node;
 }
 
-static void let_go(void **held, unsigned int *count, void *what)
+void world_let_go_node(struct world *w, const struct pawl_percpu_node *node)
 {
-    for (unsigned int i = 0; i < *count; i++)
-        if (held[i] == what) {
-            held[i] = held[--*count];
+    for (unsigned int i = 0; i < w->nodes; i++)
+        if (w->nodes_held[i] == node) {
+            w->nodes_held[i] = w->nodes_held[--w->nodes];
             return;
         }
 }
 
-void world_hold_node(struct world *w, struct pawl_percpu_node *node)
+void world_hold_item(struct world *w, long item)
 {
-    hold((void **)w->nodes_held, &w->nodes, sizeof w->nodes_held / sizeof w->nodes_held[0], node);
+    if (w->items < sizeof w->items_held / sizeof w->items_held[0])
+        w->items_held[w->items++] = item;
 }
 
-void world_let_go_node(struct world *w, struct pawl_percpu_node *node)
+void world_let_go_item(struct world *w, long item)
 {
-    let_go((void **)w->nodes_held, &w->nodes, node);
-}
-
-void world_hold_item(struct world *w, void *item)
-{
-    hold(w->items_held, &w->items, sizeof w->items_held / sizeof w->items_held[0], item);
-}
-
-void world_let_go_item(struct world *w, void *item)
-{
-    let_go(w->items_held, &w->items, item);
+    for (unsigned int i = 0; i < w->items; i++)
+        if (w->items_held[i] == item) {
+            w->items_held[i] = w->items_held[--w->items];
+            return;
+        }
 }
 
 /* ---- After a run ---- */
@@ -250,7 +246,7 @@ static size_t put_bytes(long *image, size_t size, const char *bytes, size_t coun
     return size;
 }
 
-/* Bounded everywhere: a list that a planted bug ruined may be a circle. */
+/* Bounded everywhere, for the same reason. */
 static size_t put_lists(long *image, size_t size, const struct slice *slice)
 {
     const struct pawl_percpu_node *node = slice->list.head;
@@ -266,7 +262,7 @@ static size_t put_lists(long *image, size_t size, const struct slice *slice)
         size = put(image, size, (long)slice->stack.item[i]);
     size = put(image, size, (long)head);
     size = put(image, size, (long)tail);
-    for (size_t i = head; i != tail && i < head + WORLD_RING; i++)
+    for (size_t i = head; i != tail && i - head < WORLD_RING; i++)
         size = put(image, size, slice->ring.data[i % WORLD_RING]);
     return size;
 }
@@ -299,6 +295,15 @@ void world_log_slice(struct world *w, const struct slice *slice)
         world_log(w, image[i]);
 }
 
+uintptr_t world_table_word(const struct world *w, uint32_t slot)
+{
+    uintptr_t word = pawl_load_relaxed(&w->pc->slice[slot]);
+
+    if (word != PAWL_SLICE_UNUSED)
+        return word;
+    return (uintptr_t)(slot == w->here ? w->a : w->b);
+}
+
 size_t world_image(const struct world *w, long image[WORLD_IMAGE])
 {
     size_t size = put(image, 0, w->result);
@@ -309,8 +314,8 @@ size_t world_image(const struct world *w, long image[WORLD_IMAGE])
         size = put(image, size, w->log[i]);
     for (int i = 0; i < 4; i++)
         size = put(image, size, w->targets[i / 2][i % 2]);
-    size = put(image, size, (long)pawl_load_relaxed(&w->pc->slice[w->here]));
-    size = put(image, size, (long)pawl_load_relaxed(&w->pc->slice[w->there]));
+    size = put(image, size, (long)world_table_word(w, w->here));
+    size = put(image, size, (long)world_table_word(w, w->there));
     size = put_slice(image, size, w->a);
     if (w->there != w->here)
         size = put_slice(image, size, w->b);

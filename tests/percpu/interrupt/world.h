@@ -13,7 +13,7 @@
 #define WORLD_NODES 12
 #define WORLD_STACK 6
 #define WORLD_RING 8
-#define WORLD_BITS 2 /* words */
+#define WORLD_BITS 2l /* words */
 #define WORLD_COPY 24
 #define WORLD_CHUNK_SHIFT 8
 #define WORLD_IMAGE 1024 /* longs */
@@ -59,14 +59,15 @@ struct scenario {
     const char *sequence;
     const char *path;
     void (*operation)(void *world);
-    void (*prepare)(struct world *w);      /* after the standard state; NULL: that is it */
-    const struct act *const *others;       /* NULL-terminated; the first does the same as the operation, or undoes it */
+    void (*prepare)(struct world *w); /* after the standard state; NULL: that is it */
+    const struct act *const *others;  /* NULL-terminated; the first is the operation again, or its inverse */
+    void (*account)(struct world *w); /* after a run: who holds what now; NULL: nothing to say */
 };
 
 struct world {
     struct pawl_percpu *pc;
-    uint32_t here;  /* the slot at the start of the operation */
-    uint32_t there; /* another CPU's, or `here` where there is none */
+    uint32_t here;       /* the slot at the start of the operation */
+    uint32_t there;      /* another CPU's, or `here` where there is none */
     struct slice *a;     /* here */
     struct slice *b;     /* there */
     struct slice *spare; /* attached after a slice was taken away */
@@ -82,9 +83,9 @@ struct world {
     long outs; /* how many of them count */
 
     /* What threads hold, the operation's and the others'. */
-    struct pawl_percpu_node *nodes_held[WORLD_NODES * 2];
+    const struct pawl_percpu_node *nodes_held[WORLD_NODES * 2];
     unsigned int nodes;
-    void *items_held[64];
+    long items_held[64];
     unsigned int items;
     long targets[2][2]; /* of `via` */
 
@@ -111,18 +112,22 @@ struct world {
 int world_open(struct world *w);
 void world_close(struct world *w);
 
-/* Works on the emulated kernel's CPU 0 and 1; or on the real one's, pinned to the CPU it is on. */
-void world_emulate(struct world *w);
+/* Works on the emulated kernel's CPU 0 and 1; or on the real one's, pinned to the CPU it is on.
+ * Return 0 or a negative errno. */
+int world_emulate(struct world *w);
 int world_go_real(struct world *w);
 
 /* The subject of the harness for a scenario with up to two acts of others (NULL: none). Works out what is
  * right: world_expect must follow whenever the acts change. */
-struct interrupt_subject world_subject(struct world *w, const struct scenario *scenario, const struct act *first,
-                                       const struct act *second);
+struct interrupt_subject world_subject(struct world *w, const struct scenario *scenario,
+                                       const struct act *first, const struct act *second);
 void world_expect(const struct interrupt_subject *subject);
 
 /* Writes down all that counts of the world, and nothing else. Returns how many longs. */
 size_t world_image(const struct world *w, long image[WORLD_IMAGE]);
+
+/* A word of the table of slices; for a slot that nobody used yet, what it will be. */
+uintptr_t world_table_word(const struct world *w, uint32_t slot);
 
 /* The state before every run. */
 void world_reset(void *world);
@@ -133,10 +138,10 @@ bool world_is_whole(const struct world *w);
 /* ---- For operations and acts ---- */
 
 void world_log(struct world *w, long value);
-void world_hold_node(struct world *w, struct pawl_percpu_node *node);
-void world_let_go_node(struct world *w, struct pawl_percpu_node *node);
-void world_hold_item(struct world *w, void *item);
-void world_let_go_item(struct world *w, void *item);
+void world_hold_node(struct world *w, const struct pawl_percpu_node *node);
+void world_let_go_node(struct world *w, const struct pawl_percpu_node *node);
+void world_hold_item(struct world *w, long item);
+void world_let_go_item(struct world *w, long item);
 /* Logs all that counts of a slice. */
 void world_log_slice(struct world *w, const struct slice *slice);
 
@@ -145,10 +150,11 @@ uint32_t world_slot(const struct world *w);
 
 extern const struct scenario world_scenarios[];
 extern const size_t world_scenario_count;
+#define EACH_SCENARIO(scenario)                             \
+    for (const struct scenario *scenario = world_scenarios; \
+         (scenario) < world_scenarios + world_scenario_count; (scenario)++)
 
 /* The acts that make sense against every operation: migration, and a remote CPU that takes the slice. */
 extern const struct act *const world_common_acts[];
-/* The first of the scenario's own acts, and then the thread migrates. */
-extern const struct act act_and_migrate;
 
 #endif
