@@ -255,7 +255,7 @@ static void librseq_push(struct rseq_slot *slots, struct pawl_percpu_node *node)
     int status;
 
     do {
-        int cpu = rseq_cpu_start();
+        int cpu = (int)rseq_cpu_start();
         intptr_t *head = (intptr_t *)&slots[cpu].slot.list.head;
         intptr_t expect = RSEQ_READ_ONCE(*head);
 
@@ -271,7 +271,7 @@ static struct pawl_percpu_node *librseq_pop(struct rseq_slot *slots)
     int status;
 
     do {
-        int cpu = rseq_cpu_start();
+        int cpu = (int)rseq_cpu_start();
 
         status = rseq_load_cbeq_store_add_load_store__ptr(RSEQ_MO_RELAXED, RSEQ_PERCPU_CPU_ID,
                                                           (intptr_t *)&slots[cpu].slot.list.head, 0,
@@ -308,7 +308,7 @@ static void enter_slots(struct bench_thread *thread)
         for (uint64_t i = 0; i < iterations; i++) {                    \
             int status;                                                \
             do {                                                       \
-                int cpu = rseq_cpu_start();                            \
+                int cpu = (int)rseq_cpu_start();                            \
                 struct slot *slot = &slots[cpu].slot;                  \
                 status = call;                                         \
                 if (rseq_unlikely(status > 0))                         \

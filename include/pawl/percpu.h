@@ -309,7 +309,8 @@ PAWL_API size_t pawl_percpu_ring_get(struct pawl_percpu_ring *ring, long *words,
 PAWL_API PAWL_INLINE long pawl_percpu_bit_alloc(struct pawl_percpu *pc, size_t at, size_t words);
 
 /* Gives an id back on the CPU that it came from (release). An id of a locked slot: from any thread.
- * Returns 0; -EXDEV: running on another CPU, nothing done (keep it until there, or go there, or detach
+ * Returns 0; -EXDEV: running on another CPU, or (a locked slot) another operation has the slot at this
+ * moment; nothing done (keep it until there, or go there, or detach
  * the slice; a thread without rseq can only detach); -EINVAL: not an id, or not taken; -EBUSY. */
 PAWL_API PAWL_INLINE int pawl_percpu_bit_free(struct pawl_percpu *pc, size_t at, size_t words, long id);
 

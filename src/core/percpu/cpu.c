@@ -66,7 +66,7 @@ uint32_t pawl_cpu_limit(void)
     unsigned long mask[PAWL_CPU_MASK_WORDS];
     int bytes = pawl_cpu_kernel_mask(mask);
     /* A sandbox that refuses the call must not make the bound too small: more than any kernel has. */
-    limit = bytes > 0 ? (uint32_t)bytes * 8 : PAWL_CPU_MASK_WORDS * PAWL_BITS_PER_LONG;
+    limit = bytes > 0 ? (uint32_t)bytes * 8 : (uint32_t)(PAWL_CPU_MASK_WORDS * PAWL_BITS_PER_LONG);
     pawl_store_relaxed(&cached, limit);
     return limit;
 }

@@ -15,8 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Other than 0 and every negative errno: the sequence should run again. */
-#define AGAIN 1
+#define AGAIN PAWL_TURN_AGAIN
 
 /* A word of a slice, whatever the caller declared it as: a long, a size_t, a pointer. */
 typedef PAWL_ATOMIC(long) __attribute__((may_alias)) word_t;
@@ -89,8 +88,7 @@ static int mend(struct pawl_percpu *pc)
 }
 #endif
 
-/* 0: the turn is taken. AGAIN: run the sequence. -EBUSY. */
-static int begin(struct pawl_percpu *pc, struct turn *turn)
+int pawl_turn_or_again(struct pawl_percpu *pc, struct turn *turn)
 {
     int status = mend(pc);
 
@@ -100,7 +98,7 @@ static int begin(struct pawl_percpu *pc, struct turn *turn)
 /* What every operation does first: `call` is the operation itself, for when its sequence can run now. */
 #define BEGIN(pc, turn, call, failed) \
     do {                              \
-        int begun = begin(pc, turn);  \
+        int begun = pawl_turn_or_again(pc, turn); \
         if (begun == AGAIN)           \
             return call;              \
         if (begun != 0)               \

@@ -50,6 +50,13 @@ int pawl_turn_begin_at(struct pawl_percpu *pc, uint32_t slot, struct turn *turn)
 
 void pawl_turn_end(struct turn *turn);
 
+/* A turn for an operation whose sequence missed, unless the reason can be mended. Returns 0: the turn is
+ * taken; PAWL_TURN_AGAIN: the sequence should run again; -EBUSY. */
+int pawl_turn_or_again(struct pawl_percpu *pc, struct turn *turn);
+
+/* Other than 0 and every negative errno. */
+#define PAWL_TURN_AGAIN 1
+
 /* Waits until no operation that began before holds this locked slot. */
 void pawl_turn_pass(struct pawl_percpu *pc, uint32_t slot);
 

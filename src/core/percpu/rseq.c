@@ -261,7 +261,7 @@ static int visit(unsigned long *mask, size_t bytes, uint32_t cpu)
 
 static int fence_by_visits(int cpu)
 {
-    size_t bytes = (info.limit + 63) / 64 * 8;
+    size_t bytes = ((size_t)info.limit + 63) / 64 * 8;
     unsigned long *saved = calloc(2, bytes);
     unsigned long *mask;
     uint32_t first = cpu >= 0 ? (uint32_t)cpu : 0;
