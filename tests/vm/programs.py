@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What runs inside: init and the probe, compiled here, and the project's tests, built by Meson."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+
+import packages
+from guest import Test
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COMPILER = {"aarch64": "aarch64-linux-gnu-gcc", "x86_64": "gcc"}
+ELF_MACHINE = {62: "x86_64", 183: "aarch64"}
+SLOWDOWN = 10  # of an emulated machine, on a test's own time limit
+PT_INTERP = 3
+
+# (what shows that it is there, its package), by what needs it
+NEEDED = {
+    "common": [("cpio", "cpio"), ("dpkg-deb", "dpkg"), ("tar", "tar"), ("meson", "meson"), ("ninja", "ninja-build"),
+               ("pkg-config", "pkg-config"), ("ar", "binutils")],
+    "x86_64": [("qemu-system-x86_64", "qemu-system-x86"), ("gcc", "gcc"), ("/usr/include/stdio.h", "libc6-dev")],
+    "aarch64": [("qemu-system-aarch64", "qemu-system-arm"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+                ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross")],
+    "user": [("qemu-aarch64-static", "qemu-user-static"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+             ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross")],
+}
+
+
+def require_tools(kinds):
+    missing = {}
+    for kind in ("common", *kinds):
+        for sign, package in NEEDED[kind]:
+            there = os.path.exists(sign) if sign.startswith("/") else shutil.which(sign)
+            if not there:
+                missing[package] = sign
+    if missing:
+        raise packages.Unavailable(f"missing: {', '.join(missing.values())}\n"
+                                   f"To install: apt-get install {' '.join(missing)}")
+
+
+def elf(path):
+    """(architecture, is it static) of an executable; None when it is no ELF file of ours."""
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if len(header) < 64 or header[:6] != b"\x7fELF\x02\x01":
+            return None
+        machine, = struct.unpack_from("<H", header, 18)
+        offset, = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(offset)
+        table = file.read(size * count)
+    types = [struct.unpack_from("<I", table, size * i)[0] for i in range(count)]
+    return ELF_MACHINE.get(machine), PT_INTERP not in types
+
+
+def compile_static(build, arch, name):
+    """One of this folder's own programs."""
+    program = build / "bin" / arch / name
+    source = HERE / f"{name}.c"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run([COMPILER[arch], "-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-static",
+                        "-pthread", f"-I{ROOT}/include", source, "-o", program], check=True)
+    return program
+
+
+def probe(build, arch, arguments, limit):
+    return Test("probe_rseq", str(compile_static(build, arch, "probe_rseq")), limit, arguments)
+
+
+def configure(build, arch):
+    """A Meson build folder with static test programs."""
+    folder = build / "meson" / arch
+    options = ["-Ddefault_library=static", "-Dc_link_args=-static", "-Dcpp_link_args=-static", "-Dtests=auto",
+               "-Dbench=disabled", "-Dtools=disabled", "-Dman=disabled",
+               f"-Dpkg_config_path={packages.cmocka(build, arch, COMPILER[arch])}"]
+    command = ["meson", "setup", *options, folder, ROOT]
+    if (folder / "build.ninja").exists():
+        command.insert(2, "--reconfigure")
+    elif arch == "aarch64":
+        command[2:2] = ["--cross-file", HERE / "aarch64.ini"]
+    log = build / "meson" / f"{arch}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8") as output:
+        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+            raise packages.Unavailable(f"meson setup for {arch} failed; see {log}:\n"
+                                       + "".join(log.read_text().splitlines(True)[-15:]))
+    return folder
+
+
+def suite_tests(build, arch, suite, limit):
+    """The tests of a suite, built; and the names of those that cannot run in a guest."""
+    folder = configure(build, arch)
+    listed = json.loads(subprocess.run(["meson", "introspect", "--tests", folder], capture_output=True,
+                                       check=True).stdout)
+    chosen = [test for test in listed if suite in (name.split(":")[-1] for name in test["suite"])]
+    # Scripts, or programs that a script drives: there is no shell in a guest.
+    inside = [test for test in chosen if folder in pathlib.Path(test["cmd"][0]).parents]
+    outside = [test["name"] for test in chosen if test not in inside]
+    if not inside:
+        raise packages.Unavailable(
+            f"no program of suite '{suite}' is built for {arch}: see what Meson left out in "
+            f"{folder}/meson-logs/meson-log.txt, or give test binaries, or --smoke for the guests alone")
+    for test in inside:
+        if test.get("protocol", "exitcode") != "exitcode":
+            raise packages.Unavailable(f"{test['name']} reports by {test['protocol']}; a guest knows exit statuses")
+    programs = sorted({str(pathlib.Path(test["cmd"][0]).relative_to(folder)) for test in inside})
+    subprocess.run(["ninja", "--quiet", "-C", folder, *programs], check=True)
+    tests = []
+    for test in inside:
+        seconds = limit or (SLOWDOWN * test["timeout"] if test["timeout"] > 0 else 300)
+        tests.append(Test(test["name"], test["cmd"][0], seconds, test["cmd"][1:], test["env"]))
+    for test in tests:
+        check_program(test.program)
+    return tests, outside
+
+
+def check_program(path):
+    """The architecture of a program that a guest can run."""
+    found = elf(path) if os.path.isfile(path) else None
+    if not found or not found[0]:
+        raise packages.Unavailable(f"{path} is not an x86-64 or aarch64 program")
+    if not found[1]:
+        raise packages.Unavailable(f"{path} is linked dynamically; a guest has no libraries: link it with -static")
+    return found[0]
