@@ -34,6 +34,9 @@ build|pkg-config|cmd:pkg-config|finds libraries
 build|libhwloc-dev|pc:hwloc|pawl topo: caches, cores, NUMA nodes
 build|libjansson-dev|pc:jansson|JSON output
 build|scdoc|cmd:scdoc|man pages
+build|libelf-dev|pc:libelf|pawl rseq-check: reads programs
+build|libcapstone-dev|pc:capstone|pawl rseq-check: decodes instructions
+build|libdw-dev|pc:libdw|pawl rseq-check: names source lines
 test|g++|cmd:g++|the headers are tested as C++ too
 test|libcmocka-dev|pc:cmocka|the test framework
 test|binutils|cmd:readelf|the tests read what the libraries export
@@ -47,6 +50,7 @@ bench|g++|cmd:g++|C++ peers
 bench|gnuplot-nox|cmd:gnuplot|figures as SVG (--plot)
 bench|liburcu-dev|pc:liburcu|peer: RCU, queues, hash table
 bench|libck-dev|pc:ck|peer: Concurrency Kit
+bench|libtbb-dev|pc:tbb|peer: oneTBB, sharded counter
 instructions|valgrind|cmd:valgrind|counts instructions
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes
 vm|qemu-system-arm|cmd:qemu-system-aarch64|an aarch64 guest

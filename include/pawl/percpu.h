@@ -30,8 +30,8 @@
  *            program with 4 running threads on 192 CPUs fills 4 slices. Slices are reserved for all,
  *            but an untouched one costs no memory.
  * Progress   On a sequence: lock-free; a restart means that another thread ran. A thread stopped
- *            inside one stops nobody. Locked form: non-blocking while fewer threads are inside
- *            operations than there are locked slots (at least 16), else it waits for one of them.
+ *            inside one stops nobody. Locked form: blocking, but waits only while at least 16 other
+ *            threads are inside operations (in a signal handler that interrupts an operation: 8).
  * Signals    Every operation may be called from signal handlers, also of a thread that it
  *            interrupts in the same operation. Open and close may not. A handler must return: to leave a
  *            locked form by siglongjmp or by asynchronous cancellation takes its slot out of service.

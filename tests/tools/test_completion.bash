@@ -33,7 +33,7 @@ offers()
     fi
 }
 
-offers "bench help topo version --help --version" ""
+offers "bench help rseq-check topo version --help --version" ""
 offers "topo" to
 offers "--json" topo --j
 offers "$folder/machine.xml" topo --xml "$folder/ma"

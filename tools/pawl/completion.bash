@@ -8,7 +8,7 @@ _pawl()
 
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "bench help topo version --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check topo version --help --version" -- "$current")
         return
     fi
     case $command in
@@ -24,7 +24,20 @@ _pawl()
         ;;
     help)
         ((COMP_CWORD == 2)) &&
-            mapfile -t COMPREPLY < <(compgen -W "bench help topo version" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check topo version" -- "$current")
+        ;;
+    rseq-check)
+        case $previous in
+        --signature | -s) ;;
+        *)
+            if [[ $current == -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "--allow-scratch --help --json --no-lines --quiet --signature --verbose" -- "$current")
+            else
+                compopt -o filenames
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            fi
+            ;;
+        esac
         ;;
     topo)
         case $previous in

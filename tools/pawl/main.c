@@ -28,7 +28,8 @@ static const struct command cmd_help = {
     .run = run_help,
 };
 
-static const struct command *const commands[] = {&cmd_topo, &cmd_bench, &cmd_version, &cmd_help};
+static const struct command *const commands[] = {&cmd_topo, &cmd_bench, &cmd_rseq_check, &cmd_version,
+                                                &cmd_help};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const struct command *find_command(const char *name)
@@ -48,7 +49,7 @@ static int overview(FILE *out)
           "Commands:\n",
           out);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n"
           "Options:\n"
           "  -h, --help     this text\n"

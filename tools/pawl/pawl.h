@@ -24,6 +24,7 @@ struct command {
 };
 
 extern const struct command cmd_bench;
+extern const struct command cmd_rseq_check;
 extern const struct command cmd_topo;
 extern const struct command cmd_version;
 

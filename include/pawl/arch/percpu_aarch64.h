@@ -44,6 +44,17 @@
     body "\n"                                                                                       \
     "4:\n"
 
+/* Before each store that is private until the commit: tells its address to `pawl rseq-check`, which rejects
+ * every other store before the commit. The relocation changes nothing in the text; it keeps the record when
+ * the linker collects sections that nobody refers to. */
+#define PAWL_SEQ_SCRATCH_                                                                           \
+    "10:\n\t"                                                                                       \
+    ".pushsection __rseq_scratch, \"aw?\", %%progbits\n\t"                                          \
+    ".balign 8\n"                                                                                   \
+    "11:\t.quad 10b\n\t"                                                                            \
+    ".popsection\n\t"                                                                               \
+    ".reloc 10b, R_AARCH64_NONE, 11b\n\t"
+
 /* A sequence without a result leaves through labels of the function. */
 #define PAWL_SEQ_GOTO_(body) PAWL_SEQ_TEXT_("%l[miss]", body)
 /* A sequence with a result ends behind its commit on every way; an odd x9 says that it missed. */
@@ -193,6 +204,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
         "ldr x10, [x11]\n\t"
         "cmp x10, %[expect]\n\t"
         "b.ne %l[fail]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str %[first], [x9, %[first_at]]\n\t"
         "stlr %[desired], [x11]")
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired),
@@ -218,6 +230,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "mov x12, #0\n\t"
         "b 7f\n"
         "6:\tldr x10, [%[source], x12]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x10, [x9, x12]\n\t"
         "mov x12, x13\n"
         "7:\tadd x13, x12, #8\n\t"
@@ -225,6 +238,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "b.ls 6b\n\t"
         "b 9f\n"
         "8:\tldrb w10, [%[source], x12]\n\t"
+        PAWL_SEQ_SCRATCH_
         "strb w10, [x9, x12]\n\t"
         "add x12, x12, #1\n"
         "9:\tcmp x12, %[len]\n\t"
@@ -246,6 +260,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
     __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
         "add x9, x9, %[at]\n\t"
         "ldr x10, [x9]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x10, [%[last]]\n\t"       /* private: the node is not in the list yet */
         "stlr %[first], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [first] "r"(first), [last] "r"(last)
@@ -264,6 +279,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "cmp x10, x11\n\t"
         "b.hs %l[fail]\n\t"
         "add x11, x9, x10, lsl #3\n\t"
+        PAWL_SEQ_SCRATCH_
         "str %[item], [x11, #16]\n\t"  /* above count: nobody reads it yet */
         "add x10, x10, #1\n\t"
         "stlr x10, [x9]")
@@ -294,6 +310,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         "6:\tadd x14, x10, x12\n\t"
         "and x14, x14, x13\n\t"
         "ldr x15, [%[words], x12, lsl #3]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x15, [x11, x14, lsl #3]\n\t" /* beyond tail: the reader does not look there */
         "add x12, x12, #1\n"
         "7:\tcmp x12, %[count]\n\t"
@@ -376,6 +393,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_snapshot(struct pawl_percpu *pc, size_t at, long *
         "add x9, x9, %[at]\n\t"
         "mov x10, #0\n"
         "6:\tldr x11, [x9, x10, lsl #3]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x11, [%[words], x10, lsl #3]\n\t"
         "add x10, x10, #1\n\t"
         "cmp x10, %[count]\n\t"
@@ -456,6 +474,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "mov x13, #0\n\t"
         "b 7f\n"
         "6:\tldr x14, [%[items], x13, lsl #3]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x14, [x12, x13, lsl #3]\n\t" /* above count: nobody reads it yet */
         "add x13, x13, #1\n"
         "7:\tcmp x13, x10\n\t"
@@ -482,6 +501,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_pop_many(struct pawl_percpu *pc, size_t at,
         "mov x13, #0\n\t"
         "b 7f\n"
         "6:\tldr x14, [x12, x13, lsl #3]\n\t"
+        PAWL_SEQ_SCRATCH_
         "str x14, [%[items], x13, lsl #3]\n\t" /* the caller's own memory */
         "add x13, x13, #1\n"
         "7:\tcmp x13, x10\n\t"

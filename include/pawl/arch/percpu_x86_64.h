@@ -50,6 +50,17 @@
     body "\n"                                                                                       \
     "4:\n"
 
+/* Before each store that is private until the commit: tells its address to `pawl rseq-check`, which rejects
+ * every other store before the commit. The relocation changes nothing in the text; it keeps the record when
+ * the linker collects sections that nobody refers to. */
+#define PAWL_SEQ_SCRATCH_                                                                           \
+    "10:\n\t"                                                                                       \
+    ".pushsection __rseq_scratch, \"aw?\", @progbits\n\t"                                           \
+    ".balign 8\n"                                                                                   \
+    "11:\t.quad 10b\n\t"                                                                            \
+    ".popsection\n\t"                                                                               \
+    ".reloc 10b, R_X86_64_NONE, 11b\n\t"
+
 /* A sequence without a result leaves through labels of the function. */
 #define PAWL_SEQ_GOTO_(body) PAWL_SEQ_TEXT_("%l[miss]", body)
 /* A sequence with a result ends behind its commit on every way; an odd %rax says that it missed. */
@@ -188,6 +199,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
         "leaq (%%rax,%[at]), %%rcx\n\t"
         "cmpq %[expect], (%%rcx)\n\t"
         "jne %l[fail]\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %[first], (%%rax,%[first_at])\n\t"
         "movq %[desired], (%%rcx)")
         : : [pc] "r"(pc), [at] "r"(at), [expect] "er"(expect), [desired] "er"(desired),
@@ -211,6 +223,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "xorl %%edx, %%edx\n\t"
         "jmp 7f\n"
         "6:\tmovq (%[source],%%rdx), %%r8\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%r8, (%%rcx,%%rdx)\n\t"
         "movq %%r9, %%rdx\n"
         "7:\tleaq 8(%%rdx), %%r9\n\t"
@@ -218,6 +231,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "jbe 6b\n\t"
         "jmp 9f\n"
         "8:\tmovzbl (%[source],%%rdx), %%r8d\n\t"
+        PAWL_SEQ_SCRATCH_
         "movb %%r8b, (%%rcx,%%rdx)\n\t"
         "addq $1, %%rdx\n"
         "9:\tcmpq %[len], %%rdx\n\t"
@@ -240,6 +254,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
     __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
         "addq %[at], %%rax\n\t"
         "movq (%%rax), %%rcx\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%rcx, (%[last])\n\t"    /* private: the node is not in the list yet */
         "movq %[first], (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [first] "r"(first), [last] "r"(last)
@@ -256,6 +271,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "movq (%%rax), %%rcx\n\t"
         "cmpq 8(%%rax), %%rcx\n\t"
         "jae %l[fail]\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %[item], 16(%%rax,%%rcx,8)\n\t" /* above count: nobody reads it yet */
         "addq $1, %%rcx\n\t"
         "movq %%rcx, (%%rax)")
@@ -284,6 +300,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         "6:\tleaq (%%rcx,%%rdx), %%r8\n\t"
         "andq %%r9, %%r8\n\t"
         "movq (%[words],%%rdx,8), %%r10\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%r10, 256(%%rax,%%r8,8)\n\t" /* beyond tail: the reader does not look there */
         "addq $1, %%rdx\n"
         "7:\tcmpq %[count], %%rdx\n\t"
@@ -365,6 +382,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_snapshot(struct pawl_percpu *pc, size_t at, long *
         "addq %[at], %%rax\n\t"
         "xorl %%ecx, %%ecx\n"
         "6:\tmovq (%%rax,%%rcx,8), %%rdx\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%rdx, (%[words],%%rcx,8)\n\t"
         "addq $1, %%rcx\n\t"
         "cmpq %[count], %%rcx\n\t"
@@ -446,6 +464,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "addq %%rdx, %%rcx\n\t"           /* the new count */
         "jmp 7f\n"
         "6:\tmovq (%[items],%%r9,8), %%r10\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%r10, (%%r8,%%r9,8)\n\t"   /* above count: nobody reads it yet */
         "addq $1, %%r9\n"
         "7:\tcmpq %%rdx, %%r9\n\t"
@@ -472,6 +491,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_pop_many(struct pawl_percpu *pc, size_t at,
         "xorl %%r9d, %%r9d\n\t"
         "jmp 7f\n"
         "6:\tmovq (%%r8,%%r9,8), %%r10\n\t"
+        PAWL_SEQ_SCRATCH_
         "movq %%r10, (%[items],%%r9,8)\n\t" /* the caller's own memory */
         "addq $1, %%r9\n"
         "7:\tcmpq %%rdx, %%r9\n\t"

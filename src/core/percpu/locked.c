@@ -96,13 +96,13 @@ int pawl_turn_or_again(struct pawl_percpu *pc, struct turn *turn)
 }
 
 /* What every operation does first: `call` is the operation itself, for when its sequence can run now. */
-#define BEGIN(pc, turn, call, failed) \
-    do {                              \
+#define BEGIN(pc, turn, call, failed)             \
+    do {                                          \
         int begun = pawl_turn_or_again(pc, turn); \
-        if (begun == AGAIN)           \
-            return call;              \
-        if (begun != 0)               \
-            return failed;            \
+        if (begun == AGAIN)                       \
+            return call;                          \
+        if (begun != 0)                           \
+            return failed;                        \
     } while (0)
 
 int pawl_percpu_load_slow(struct pawl_percpu *pc, size_t at, long *value)

@@ -15,8 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Enough for one interrupted operation in each of 15 nested signal handlers. Where no thread has rseq
- * the locked slots carry the whole load: one a CPU then, within reason. */
+/* Locked slots for operations that interrupt none. Where no thread has rseq they carry the whole load: one
+ * a CPU then, within reason. */
 #define LOCKED_SLOTS_MIN 16u
 #define LOCKED_SLOTS_MAX 256u
 #define MAPPED_MAX ((size_t)1 << 40)
@@ -56,6 +56,7 @@ static int plan_region(struct plan *plan, size_t bytes)
     plan->locked = LOCKED_SLOTS_MIN;
     if (!pawl_rseq_available() && plan->reserved > plan->locked)
         plan->locked = plan->reserved < LOCKED_SLOTS_MAX ? plan->reserved : LOCKED_SLOTS_MAX;
+    plan->locked += LOCKED_SLOTS_NESTED;
     plan->locks_at = round_up(sizeof(struct region) + (plan->limit + plan->locked) * sizeof(uintptr_t),
                               sizeof(struct slot_lock));
     plan->head = round_up(plan->locks_at + plan->locked * sizeof(struct slot_lock), page);

@@ -15,6 +15,11 @@ struct slot_lock {
     PAWL_ATOMIC(uint64_t) holder; /* L */
 } PAWL_LINE_PAIR_ALIGNED;
 
+/* How the locked slots are shared out among the levels of nesting; turn.c says why. */
+#define LOCKED_LEVELS 16u
+#define LOCKED_SLOTS_LEVEL_1 8u
+#define LOCKED_SLOTS_NESTED (LOCKED_SLOTS_LEVEL_1 + LOCKED_LEVELS - 2u)
+
 /* One mapping: | struct region | struct pawl_percpu with its table | locks | slices ... |
  * The public header lies behind the private one, so that the sequences index the table directly. */
 struct region {
@@ -42,7 +47,8 @@ struct turn {
     uint32_t slot;
 };
 
-/* Takes a locked slot that is free and has a slice. Returns 0, or -EBUSY when all are detached. */
+/* Takes a locked slot that is free and has a slice. Returns 0, or -EBUSY when all are detached or more than
+ * 15 operations of this thread are interrupted already. */
 int pawl_turn_begin(struct pawl_percpu *pc, struct turn *turn);
 
 /* Takes this very locked slot. Returns 0, -EBUSY when it is detached, -EXDEV when it is held. */

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* No mistake: the frame of a sequence in C, accepted. */
+#include "sequence.h"
+
+        open    good
+        ldr     x12, [x9]
+        add     x12, x12, x1
+        str     x12, [x9]
+        close   good, handler=return

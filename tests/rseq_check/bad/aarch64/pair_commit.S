@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* A commit of two words may be seen half done. */
+#include "sequence.h"
+
+        open    bad
+        stp     x1, x2, [x9]
+        close   bad

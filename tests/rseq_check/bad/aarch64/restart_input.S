@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The section overwrites its own input. */
+#include "sequence.h"
+
+        open    bad
+        ldr     x12, [x9]
+        add     x1, x1, x12
+        str     x1, [x9]
+        close   bad

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* A call inside: its return address is a second store, and the callee is not restarted. */
+#include "sequence.h"
+
+        open    bad
+        call    bad
+        addq    %rsi, (%rax)
+        close   bad, handler=return

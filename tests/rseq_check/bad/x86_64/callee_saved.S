@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The abort handler returns with the caller's %rbx overwritten. */
+#include "sequence.h"
+
+        open    bad
+        movq    (%rax), %rbx
+        leaq    (%rbx,%rsi), %rdx
+        movq    %rdx, (%rax)
+        close   bad, handler=return

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU number is read, and the commit goes elsewhere. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, 256(%rdi)
+        close   bad

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Work goes on behind the store: an abort there repeats it. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, (%rax)
+        incq    %rcx
+        close   bad

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The direction flag stays set after an abort. */
+#include "sequence.h"
+
+        open    bad
+        std
+        addq    %rsi, (%rax)
+        close   bad

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* A call before the section of a function whose abort handler returns. */
+#include "sequence.h"
+
+        function bad
+        call    bad
+        arm     bad
+bad_start:
+        slice
+        movq    %rsi, (%rax)
+        close   bad, handler=return

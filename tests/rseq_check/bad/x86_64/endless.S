@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop without a way out. */
+#include "sequence.h"
+
+        open    bad
+        testq   %rsi, %rsi
+        jz      2f
+1:      incq    %rcx
+        jmp     1b
+2:      addq    %rsi, (%rax)
+        close   bad

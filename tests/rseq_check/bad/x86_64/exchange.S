@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* xchg with memory is locked without saying so. */
+#include "sequence.h"
+
+        open    bad
+        xchgq   %rsi, 8(%rax)
+        addq    %rsi, (%rax)
+        close   bad, handler=return

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* A commit to an odd address. */
+#include "sequence.h"
+
+        open    bad
+        testq   %rax, %rax
+        movq    %rsi, bad_word+1(%rip)
+        close   bad
+        .data
+        .balign 16
+bad_word:
+        .quad   0, 0

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* An instruction stands between the arming store and the start. */
+#include "sequence.h"
+
+        function bad
+        arm     bad
+        nop
+bad_start:
+        slice
+        addq    %rsi, (%rax)
+        close   bad

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The abort handler leads past the arming store: the second try runs unarmed. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, (%rax)
+bad_end:
+        ret
+        describe bad, handler=none
+        .section __rseq_failure, "ax", @progbits
+        .byte   0x0f, 0xb9, 0x3d
+        .long   0x53053053
+bad_abort:
+        jmp     bad_start

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* A mark that names no store. */
+#include "sequence.h"
+
+        open    bad
+bad_mark:
+        movq    (%rax), %rdx
+        addq    %rsi, (%rax)
+        close   bad
+        .section __rseq_scratch, "aw", @progbits
+        .balign 8
+        .quad   bad_mark

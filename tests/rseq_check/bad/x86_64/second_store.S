@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Two words are published: an abort between them leaves one. */
+#include "sequence.h"
+
+        open    bad
+        movq    %rsi, 8(%rax)
+        addq    %rsi, (%rax)
+        close   bad

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The start lies in data. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, (%rax)
+bad_end:
+        ret
+        describe bad, start=bad_descriptor

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* A string operation can be interrupted half done. */
+#include "sequence.h"
+
+        open    bad
+        rep movsb
+        addq    %rsi, (%rax)
+        close   bad, handler=return

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* A system call inside: the kernel kills the thread. */
+#include "sequence.h"
+
+        open    bad
+        syscall
+        addq    %rsi, (%rax)
+        close   bad, handler=return

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* Data in the section. */
+#include "sequence.h"
+
+        open    bad
+        testq   %rsi, %rsi
+        jz      1f
+        .byte   0x06
+1:      addq    %rsi, (%rax)
+        close   bad

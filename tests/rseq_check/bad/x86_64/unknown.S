@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* An instruction that the verifier has no rule for. */
+#include "sequence.h"
+
+        open    bad
+        cpuid
+        addq    %rsi, (%rax)
+        close   bad

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* A version that does not exist. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, (%rax)
+bad_end:
+        ret
+        describe bad, version=1

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* A commit of 16 bytes may be seen half done. */
+#include "sequence.h"
+
+        open    bad
+        movups  %xmm0, (%rax)
+        close   bad

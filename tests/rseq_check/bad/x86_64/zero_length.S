@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The end label stands at the start: nothing is restarted. */
+#include "sequence.h"
+
+        open    bad
+        addq    %rsi, (%rax)
+bad_end:
+        ret
+        describe bad, length=0
