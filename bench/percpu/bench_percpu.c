@@ -308,7 +308,7 @@ static void enter_slots(struct bench_thread *thread)
         for (uint64_t i = 0; i < iterations; i++) {                    \
             int status;                                                \
             do {                                                       \
-                int cpu = (int)rseq_cpu_start();                            \
+                int cpu = (int)rseq_cpu_start();                       \
                 struct slot *slot = &slots[cpu].slot;                  \
                 status = call;                                         \
                 if (rseq_unlikely(status > 0))                         \

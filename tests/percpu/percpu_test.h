@@ -41,6 +41,8 @@
 #define UNDER_ASAN 0
 #endif
 
+#define UNDER_SANITIZER (UNDER_TSAN || UNDER_ASAN)
+
 #define CPUS_MAX 64
 
 /* ---- CPUs ---- */
