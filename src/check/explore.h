@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PAWL_CHECK_EXPLORE_H
+#define PAWL_CHECK_EXPLORE_H
+
+#include "graph.h"
+#include "run.h"
+
+/* What to do after each execution; false stops the exploration. */
+typedef bool execution_fn(enum run_end end);
+
+/* Explore until nothing is left, or until so many graphs are queued. False when it was stopped. Another
+ * call goes on with what is queued. */
+bool explore_until(execution_fn *after, int enough);
+/* Graphs on the queue. */
+int explore_pending(void);
+/* Of the graphs on the queue keep every workers-th, beginning with number `worker`. */
+void explore_keep_share(int worker, int workers);
+/* Run one graph (replay). */
+enum run_end explore_one(struct graph *g);
+
+#endif

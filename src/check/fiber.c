@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks, parked threads and the switch between them. */
+#include "fiber.h"
+#include "graph.h"
+#include "run.h"
+
+#include <asm/prctl.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+enum { GUARD = 64 << 10, THREAD_AREA = 256 << 10 };
+static const uintptr_t STACKS = UINT64_C(0x1f0000000000);
+static const unsigned long HWCAP2_FSGSBASE_BIT = 1ul << 1;
+
+void pawl_check_switch(void **save_sp, void *to_sp, uintptr_t thread_pointer, long fsgsbase);
+
+static struct fiber fibers[MAX_THREADS];
+static int nfibers;
+static struct fiber engine;
+static long have_fsgsbase;
+static pthread_mutex_t parking = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t parked = PTHREAD_COND_INITIALIZER;
+
+struct fiber *fiber_of(int tid)
+{
+    return &fibers[tid];
+}
+
+static uintptr_t own_thread_pointer(void)
+{
+    uintptr_t tp;
+    __asm__("movq %%fs:0, %0" : "=r"(tp));
+    return tp;
+}
+
+static void *park(void *argument)
+{
+    struct fiber *f = argument;
+    pthread_mutex_lock(&parking);
+    __atomic_store_n(&f->thread_pointer, own_thread_pointer(), __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&parked);
+    pthread_mutex_unlock(&parking);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static char *reserve(uintptr_t at, size_t bytes)
+{
+    void *p = mmap((void *)at, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (p == MAP_FAILED || (uintptr_t)p != at)
+        fatal("cannot reserve %zu KiB of address space at %#lx for a stack: %s", bytes >> 10,
+              (unsigned long)at, strerror(errno));
+    return p;
+}
+
+static void park_thread(struct fiber *f, uintptr_t at)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, reserve(at, THREAD_AREA), THREAD_AREA);
+    int error = pthread_create(&f->handle, &attr, park, f);
+    if (error)
+        fatal("cannot create a thread to borrow its thread pointer: %s", strerror(error));
+    pthread_attr_destroy(&attr);
+    pthread_mutex_lock(&parking);
+    while (!f->thread_pointer)
+        pthread_cond_wait(&parked, &parking);
+    pthread_mutex_unlock(&parking);
+}
+
+void fiber_setup(int n)
+{
+    size_t stack = options.stack_bytes;
+    have_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+    engine.thread_pointer = own_thread_pointer();
+    nfibers = n;
+    for (int t = 0; t < n; t++) {
+        uintptr_t at = STACKS + (uintptr_t)t * (stack + GUARD + THREAD_AREA);
+        char *low = reserve(at, GUARD + stack);
+        if (mprotect(low, GUARD, PROT_NONE))
+            fatal("cannot protect the end of a stack: %s", strerror(errno));
+        fibers[t].stack = low + GUARD;
+        fibers[t].stack_end = fibers[t].lowest = low + GUARD + stack;
+        park_thread(&fibers[t], at + GUARD + stack);
+    }
+}
+
+int fiber_overflowed(uintptr_t address)
+{
+    for (int t = 0; t < nfibers; t++)
+        if (address < (uintptr_t)fibers[t].stack && address >= (uintptr_t)fibers[t].stack - GUARD)
+            return t;
+    return -1;
+}
+
+static void returned(void)
+{
+    fatal("a thread ran off the end of its stack");
+}
+
+/* AddressSanitizer, when the checker itself is built with it, must not take frames for live that an execution
+ * left without returning. */
+static void forget_frames(const struct fiber *f)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(f->stack, (size_t)(f->stack_end - f->stack));
+#else
+    (void)f;
+#endif
+}
+
+void fiber_prepare(int tid, void (*entry)(void))
+{
+    struct fiber *f = &fibers[tid];
+    forget_frames(f);
+    memset(f->lowest, 0, (size_t)(f->stack_end - f->lowest));
+    uintptr_t *top = (uintptr_t *)f->stack_end;
+    /* As after a call: the entry point finds its return address 8 bytes below a multiple of 16. */
+    *--top = (uintptr_t)returned;
+    *--top = (uintptr_t)entry;
+    for (int saved = 0; saved < 6; saved++)
+        *--top = 0;
+    f->sp = top;
+}
+
+void fiber_note_depth(int tid)
+{
+    enum { BELOW = 2048 }; /* frames that this function's caller calls */
+    struct fiber *f = &fibers[tid];
+    char *here = (char *)__builtin_frame_address(0) - BELOW;
+    if (here < f->lowest)
+        f->lowest = here < f->stack ? f->stack : here;
+}
+
+void fiber_enter(int tid)
+{
+    pawl_check_switch(&engine.sp, fibers[tid].sp, fibers[tid].thread_pointer, have_fsgsbase);
+}
+
+void fiber_leave(int tid)
+{
+    pawl_check_switch(&fibers[tid].sp, engine.sp, engine.thread_pointer, have_fsgsbase);
+}
+
+void fiber_abandon(void)
+{
+    static void *nowhere;
+    pawl_check_switch(&nowhere, engine.sp, engine.thread_pointer, have_fsgsbase);
+}
+
+struct tls_image {
+    const char *start;
+    size_t filled, bytes, alignment;
+};
+
+static int find_tls(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    (void)size;
+    struct tls_image *image = argument;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type != PT_TLS)
+            continue;
+        image->start = (const char *)(info->dlpi_addr + p->p_vaddr);
+        image->filled = p->p_filesz;
+        image->bytes = p->p_memsz;
+        image->alignment = p->p_align ? p->p_align : 1;
+    }
+    return 1; /* the executable comes first */
+}
+
+static const struct tls_image *tls_image(void)
+{
+    static struct tls_image image;
+    static bool searched;
+    if (!searched)
+        dl_iterate_phdr(find_tls, &image);
+    searched = true;
+    return &image;
+}
+
+/* On x86-64 the executable's thread-local block ends at the thread pointer. */
+static char *tls_block(int tid)
+{
+    const struct tls_image *image = tls_image();
+    size_t room = (image->bytes + image->alignment - 1) / (image->alignment ? image->alignment : 1) *
+                  image->alignment;
+    return (char *)(fibers[tid].thread_pointer - room);
+}
+
+size_t fiber_tls(int tid, const char **start)
+{
+    *start = tls_block(tid);
+    return tls_image()->bytes;
+}
+
+void fiber_reset_tls(void)
+{
+    struct tls_image image = *tls_image();
+    for (int t = 0; t < nfibers && image.bytes; t++) {
+        char *block = tls_block(t);
+        memcpy(block, image.start, image.filled);
+        memset(block + image.filled, 0, image.bytes - image.filled);
+    }
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "object.h"
+
+static struct op object_op(int type, const void *object, int name, int order, uint64_t pc)
+{
+    return (struct op){.type = (uint8_t)type,
+                       .order = (uint8_t)order,
+                       .flags = EV_OBJECT,
+                       .name = (uint8_t)name,
+                       .size = OBJECT_BYTES,
+                       .addr = (uintptr_t)object,
+                       .pc = pc};
+}
+
+u128 object_read(const void *object, int name, int order, int await, u128 aux, uint64_t pc)
+{
+    struct op op = object_op(EV_READ, object, name, order, pc);
+    op.await = (uint8_t)await;
+    op.aux = aux;
+    return run_op(&op);
+}
+
+void object_write(void *object, int name, int order, u128 value, bool rmw, uint64_t pc)
+{
+    struct op op = object_op(EV_WRITE, object, name, order, pc);
+    op.val = value;
+    op.flags |= rmw ? EV_RMW : 0;
+    if (name != NAME_LOCK && name != NAME_UNLOCK)
+        run_effect(); /* taking a mutex and giving it back leaves everything as it was */
+    run_op(&op);
+}
+
+u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uint64_t pc)
+{
+    struct op op = object_op(EV_READ, object, name, order, pc);
+    op.flags |= EV_RMW;
+    op.await = (uint8_t)await;
+    op.aux = aux;
+    return run_op(&op);
+}
+
+u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, uint64_t pc)
+{
+    struct op op = object_op(EV_READ, object, name, order, pc);
+    op.flags |= EV_CAS;
+    op.aux = expected;
+    u128 old = run_op(&op);
+    if (old == expected)
+        object_write(object, name, order, desired, true, pc);
+    return old;
+}
+
+static u128 own_bit(void)
+{
+    return (u128)1 << run.current;
+}
+
+void waiters_add(void *object, int name, uint64_t pc)
+{
+    u128 waiting = object_rmw_read(object, name, ACQ_REL, AWAIT_NOTHING, 0, pc);
+    object_write(object, name, ACQ_REL, waiting | own_bit(), true, pc);
+}
+
+void waiters_remove(void *object, int name, uint64_t pc)
+{
+    u128 waiting = object_rmw_read(object, name, ACQ_REL, AWAIT_NOTHING, 0, pc);
+    object_write(object, name, ACQ_REL, waiting & ~own_bit(), true, pc);
+}
+
+void waiters_sleep(void *object, int name, uint64_t pc)
+{
+    object_read(object, name, ACQUIRE, AWAIT_BIT_CLEAR, own_bit(), pc);
+}
+
+static unsigned nth_bit(unsigned set, unsigned n)
+{
+    while (n-- > 0)
+        set &= set - 1;
+    return set & -set;
+}
+
+int waiters_wake(void *object, int name, int n, uint64_t pc)
+{
+    unsigned waiting = (unsigned)object_rmw_read(object, name, ACQ_REL, AWAIT_NOTHING, 0, pc);
+    int woken = 0, count = __builtin_popcount(waiting);
+    if (n >= count) {
+        woken = count;
+        waiting = 0;
+    }
+    for (; waiting && woken < n; woken++)
+        waiting &= ~nth_bit(waiting, visible_choice((unsigned)__builtin_popcount(waiting), true, pc));
+    object_write(object, name, ACQ_REL, waiting, true, pc);
+    return woken;
+}

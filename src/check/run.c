@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+/* One execution: first the events that the graph already has, again, then new ones until nothing is left
+ * to do. The same program on the same graph does the same: what differs is reported as nondeterminism.
+ *
+ * The order of an execution is always an order of program order and reads-from. Memory holds, for each
+ * atomic location, the write that is last in coherence order among those executed: what a plain read that
+ * races with nothing must see.
+ */
+#include "run.h"
+#include "volatile.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct run run = {.current = -1};
+struct options options;
+
+static int by_key[MAX_THREADS], nby_key; /* threads that exist, in the order of their keys */
+
+void bug(enum bug_kind kind, uint64_t pc, const char *format, ...)
+{
+    int tid = run.current;
+    if (run.bug == BUG_NONE) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(run.bug_text, sizeof run.bug_text, format, arguments);
+        va_end(arguments);
+        run.bug = kind;
+        run.bug_pc = pc;
+    }
+    if (tid >= 0 && run.active)
+        fiber_leave(tid);
+}
+
+u128 run_op(const struct op *op)
+{
+    int tid = run.current;
+    struct thread *t = &run.thread[tid];
+    volatile_settle();
+    t->op = *op;
+    t->state = THREAD_AT_OP;
+    fiber_note_depth(tid);
+    fiber_leave(tid);
+    return t->result;
+}
+
+void run_refuse(void)
+{
+    int tid = run.current;
+    run.thread[tid].state = THREAD_REFUSED;
+    fiber_leave(tid);
+    fatal("a refused thread was resumed");
+}
+
+void run_spin(int from_idx)
+{
+    int tid = run.current;
+    struct thread *t = &run.thread[tid];
+    t->spin_from = from_idx;
+    if (explore_oracle()) {
+        t->spin_waits = true;
+        t->spin_writes = run.changes;
+        t->nloads = 0;
+        return;
+    }
+    t->state = THREAD_SPINNING;
+    fiber_leave(tid);
+    fatal("a blocked thread was resumed");
+}
+
+bool run_all_sync(void)
+{
+    return options.model != MODEL_RC11;
+}
+
+const struct view *run_clock(int tid)
+{
+    static const struct view nothing;
+    int last = run.thread[tid].last;
+    return last == NO_EVENT ? &nothing : &run.g->ev[last].hb;
+}
+
+static void sort_in(int tid)
+{
+    int at = nby_key++;
+    while (at > 0 && memcmp(run.g->thread[tid].key, run.g->thread[by_key[at - 1]].key, MAX_THREADS) < 0) {
+        by_key[at] = by_key[at - 1];
+        at--;
+    }
+    by_key[at] = tid;
+}
+
+static void thread_main(void)
+{
+    struct thread *t = self();
+    sync_thread_exit(run.current, t->start(t->argument));
+}
+
+/* What a reader that acquires gets through write `e`. */
+void write_clocks(int tid, struct event *e)
+{
+    const struct thread *t = &run.thread[tid];
+    e->rel = order_releases(e->order) || run_all_sync() ? e->hb : t->released;
+    if (!(e->flags & EV_RMW))
+        return;
+    e->rf = (int16_t)t->last;
+    int source = run.g->ev[t->last].rf;
+    if (source != INIT_WRITE)
+        view_join(&e->rel, &run.g->ev[source].rel);
+}
+
+static void start_thread(int tid, int create)
+{
+    struct thread *t = &run.thread[tid];
+    if (create != NO_EVENT) {
+        u128 how = run.thread[run.g->ev[create].tid].op.aux;
+        t->start = (void *(*)(void *))(uintptr_t)how;
+        t->argument = (void *)(uintptr_t)(how >> 64);
+    }
+    t->state = THREAD_RUNNING;
+    t->executed = 0;
+    t->last = create;
+    t->nloads = 0;
+    t->spin_waits = false;
+    t->plain_accesses = 0;
+    memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
+    memset(&t->released, 0, sizeof t->released);
+    sort_in(tid);
+    fiber_prepare(tid, thread_main);
+}
+
+static void reset(struct graph *g)
+{
+    run.g = g;
+    run.number++;
+    run.bug = BUG_NONE;
+    run.exited = false;
+    run.norder = 0;
+    run.changes = 0;
+    run.output_used = 0;
+    run.race[0].valid = run.race[1].valid = false;
+    nby_key = 0;
+    for (int t = 0; t < MAX_THREADS; t++) {
+        struct thread *thread = &run.thread[t];
+        thread->state = THREAD_NONE;
+        thread->planned = 0;
+        thread->detached = thread->joined = false;
+        thread->executed = 0;
+    }
+    for (int id = 0; id < g->n; id++)
+        run.event_of[g->ev[id].tid][run.thread[g->ev[id].tid].planned++] = (int16_t)id;
+    for (int l = 0; l < g->nloc; l++)
+        run.loc[l].bound = false;
+    memory_reset();
+    fiber_reset_tls();
+    sync_reset();
+    volatile_reset();
+}
+
+/* ---- locations ---- */
+
+static u128 load_memory(uintptr_t addr, int size)
+{
+    u128 v = 0;
+    memcpy(&v, (const void *)addr, (size_t)size);
+    return v;
+}
+
+static int bind(int l, const struct op *op, int16_t *head)
+{
+    run.loc[l].bound = true;
+    run.loc[l].dead = false;
+    run.loc[l].in_memory = INIT_WRITE;
+    run.loc[l].init = op->flags & EV_OBJECT ? 0 : load_memory(op->addr, op->size);
+    run.loc[l].next = *head;
+    *head = (int16_t)l;
+    return l;
+}
+
+static int new_location(const struct op *op, uint16_t generation)
+{
+    struct graph *g = run.g;
+    bool object = op->flags & EV_OBJECT;
+    for (int l = 0; l < g->nloc; l++)
+        if (g->loc[l].addr == op->addr && g->loc[l].generation == generation && g->loc[l].size == op->size &&
+            g->loc[l].object == object && !run.loc[l].bound)
+            return l;
+    if (g->nloc == MAX_LOCATIONS) {
+        bug(BUG_LIMIT, op->pc, "more than %d atomic variables in one execution", MAX_LOCATIONS);
+        return -1;
+    }
+    run.loc[g->nloc].bound = false;
+    g->loc[g->nloc] = (struct location){op->addr,   generation, op->size, object,
+                                        INIT_WRITE, INIT_WRITE, NO_EVENT, NO_EVENT};
+    return g->nloc++;
+}
+
+int run_location(const struct op *op, bool reads_first)
+{
+    int16_t *head = race_locations(op->addr);
+    bool object = op->flags & EV_OBJECT;
+    uint16_t generation = 0;
+    for (int l = *head; l >= 0; l = run.loc[l].next) {
+        const struct location *loc = &run.g->loc[l];
+        if (loc->object != object || loc->addr >= op->addr + op->size || op->addr >= loc->addr + loc->size)
+            continue;
+        bool same = loc->addr == op->addr && loc->size == op->size;
+        if (same && !run.loc[l].dead)
+            return l;
+        generation += same;
+        if (run.loc[l].dead || object)
+            continue;
+        char place[256];
+        memory_describe(place, sizeof place, op->addr);
+        bug(BUG_MIXED_SIZE, op->pc,
+            "atomic access of %d bytes to %s, which overlaps an atomic variable of %d bytes "
+            "used before: accesses of mixed sizes are outside the memory model",
+            op->size, place, loc->size);
+        return -1;
+    }
+    if (reads_first && !object && !heap_check(op->addr, op->size, false, true, op->pc))
+        return -1;
+    int l = new_location(op, generation);
+    return l < 0 ? l : bind(l, op, head);
+}
+
+/* ---- executing events ---- */
+
+static void store_memory(int id)
+{
+    const struct event *e = &run.g->ev[id];
+    const struct location *l = &run.g->loc[e->loc];
+    int shown = run.loc[e->loc].in_memory;
+    u128 before = shown == INIT_WRITE ? run.loc[e->loc].init : run.g->ev[shown].val;
+    run.changes += before != e->val;
+    if (shown != INIT_WRITE && run.g->ev[shown].co_pos > e->co_pos)
+        return;
+    run.loc[e->loc].in_memory = id;
+    if (!l->object)
+        memcpy((void *)l->addr, &e->val, l->size);
+}
+
+static void commit_access(int tid, int id)
+{
+    struct thread *t = &run.thread[tid];
+    const struct event *e = &run.g->ev[id];
+    const struct location *l = &run.g->loc[e->loc];
+    if (e->type == EV_WRITE)
+        store_memory(id);
+    else if (e->rf != INIT_WRITE)
+        view_join(&t->acquire_pending, &run.g->ev[e->rf].rel);
+    if (!l->object)
+        race_atomic(tid, id, l->addr, l->size, e->type == EV_WRITE, e->pc);
+    if (e->type == EV_READ && !await_satisfied(e->await, e->val, e->aux))
+        t->state = THREAD_AWAITING;
+}
+
+void run_commit(int tid, int id)
+{
+    struct thread *t = &run.thread[tid];
+    const struct event *e = &run.g->ev[id];
+    t->executed++;
+    t->last = id;
+    t->result = e->val;
+    t->state = THREAD_RUNNING;
+    t->spin_waits = false;
+    run.order[run.norder++] = id;
+    switch (e->type) {
+    case EV_READ:
+    case EV_WRITE:
+        commit_access(tid, id);
+        break;
+    case EV_FENCE:
+        if (order_releases(e->order))
+            t->released = e->hb;
+        break;
+    case EV_CREATE:
+        start_thread((int)e->val, id);
+        break;
+    case EV_JOIN:
+        run.thread[(int)e->val].joined = true;
+        break;
+    case EV_END:
+        t->state = e->aux ? THREAD_EXITED : THREAD_DONE;
+        break;
+    default:
+        break;
+    }
+}
+
+static void differs(int tid, const char *what)
+{
+    bug(BUG_NONDETERMINISM, run.thread[tid].op.pc,
+        "T%d, event %d: %s differs from the last time this execution was "
+        "run up to here. The program depends on something besides its own memory: time, random numbers, "
+        "input, an "
+        "address, or memory that it never wrote",
+        tid, run.thread[tid].executed, what);
+}
+
+static bool same_event(int tid, const struct event *e)
+{
+    const struct op *op = &run.thread[tid].op;
+    if (e->type != op->type) {
+        differs(tid, "the kind of operation");
+        return false;
+    }
+    if (e->type != EV_READ && e->type != EV_WRITE)
+        return true;
+    int l = run_location(op, e->type == EV_READ && e->rf == INIT_WRITE);
+    if (l < 0)
+        return false;
+    if (l != e->loc) {
+        differs(tid, "the variable");
+        return false;
+    }
+    bool same = e->type == EV_WRITE ? e->val == op->val : e->rf != INIT_WRITE || e->val == run.loc[l].init;
+    if (!same)
+        differs(tid, "the value");
+    return same;
+}
+
+static bool source_executed(const struct event *e)
+{
+    if ((e->type != EV_READ && e->type != EV_JOIN) || e->rf < 0)
+        return true;
+    const struct event *source = &run.g->ev[e->rf];
+    return source->idx < run.thread[source->tid].executed;
+}
+
+/* Executes one event that the graph has. False when none can be. */
+static bool replay_one(void)
+{
+    bool waiting = false;
+    for (int k = 0; k < nby_key; k++) {
+        int tid = by_key[k];
+        struct thread *t = &run.thread[tid];
+        if (t->executed >= t->planned)
+            continue;
+        if (t->state != THREAD_AT_OP) {
+            differs(tid, "where it blocks");
+            return true;
+        }
+        int id = run.event_of[tid][t->executed];
+        struct event *e = &run.g->ev[id];
+        waiting = true;
+        if (!source_executed(e))
+            continue;
+        if (same_event(tid, e)) {
+            e->pc = t->op.pc;
+            if (options.replay)
+                replay_clocks(tid, id);
+            run_commit(tid, id);
+        }
+        return true;
+    }
+    if (waiting)
+        fatal("internal error: a graph that cannot be executed (please report it with the program)");
+    return false;
+}
+
+static bool run_one(void)
+{
+    for (int k = 0; k < nby_key; k++) {
+        int tid = by_key[k];
+        if (run.thread[tid].state != THREAD_RUNNING)
+            continue;
+        run.current = tid;
+        fiber_enter(tid);
+        run.current = -1;
+        return true;
+    }
+    return false;
+}
+
+static bool can_extend(const struct thread *t)
+{
+    if (t->state != THREAD_AT_OP)
+        return false;
+    return t->op.type != EV_JOIN || run.thread[(int)t->op.val].state == THREAD_DONE;
+}
+
+static int choose_thread(void)
+{
+    int runnable[MAX_THREADS], n = 0;
+    for (int k = 0; k < nby_key; k++) {
+        const struct thread *t = &run.thread[by_key[k]];
+        if (!can_extend(t))
+            continue;
+        if (t->op.type != EV_READ && (t->op.flags & EV_RMW))
+            return by_key[k]; /* the second half of a read-modify-write follows the first */
+        runnable[n++] = by_key[k];
+    }
+    return n == 0 ? -1 : explore_pick(runnable, n);
+}
+
+/* exit(), and the return of main(), end the program; but only when nothing is left that another thread could
+ * have done before. */
+static enum run_end finish(void)
+{
+    bool blocked = false, stuck = true, refused = false, over = run.thread[0].state == THREAD_DONE;
+    for (int k = 0; k < nby_key; k++) {
+        int tid = by_key[k];
+        enum thread_state s = run.thread[tid].state;
+        refused |= s == THREAD_REFUSED;
+        run.exited |= s == THREAD_EXITED;
+        if (s == THREAD_DONE || s == THREAD_EXITED || s == THREAD_REFUSED)
+            continue;
+        blocked = true;
+        stuck &= run_stuck(tid);
+    }
+    if (refused)
+        return END_MOOT;
+    if (!blocked)
+        return END_COMPLETE;
+    if (!stuck || !(over || run.exited))
+        return END_BLOCKED;
+    run.exited = true; /* with threads that wait for ever: no concern of a program that is over */
+    return END_COMPLETE;
+}
+
+enum run_end run_execute(void)
+{
+    reset(run.g);
+    run.active = true;
+    start_thread(0, NO_EVENT);
+    enum run_end end;
+    for (;;) {
+        if (run.bug != BUG_NONE) {
+            end = END_ERROR;
+            break;
+        }
+        if (run_one() || replay_one())
+            continue;
+        int tid = choose_thread();
+        if (tid < 0) {
+            end = finish();
+            break;
+        }
+        if (!explore_extend(tid)) {
+            end = run.bug != BUG_NONE ? END_ERROR : END_MOOT;
+            break;
+        }
+    }
+    run.active = false;
+    return end;
+}
+
+/* A read that no write in the graph can satisfy any more: everything after its source in coherence order
+ * has the same value. */
+static bool last_word(const struct event *read)
+{
+    int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
+    for (; w >= 0; w = run.g->ev[w].co_next)
+        if (run.g->ev[w].val != read->val)
+            return false;
+    return true;
+}
+
+/* The same for what a blocking operation read: no later value lets it go on. */
+static bool no_release(const struct event *read)
+{
+    int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
+    for (; w >= 0; w = run.g->ev[w].co_next)
+        if (await_satisfied(read->await, run.g->ev[w].val, read->aux))
+            return false;
+    return true;
+}
+
+bool run_stuck(int tid)
+{
+    const struct thread *t = &run.thread[tid];
+    if (t->state == THREAD_AT_OP && !t->spin_waits)
+        return true; /* joins a thread that does not end; or, among interleavings, waits for a value */
+    if (t->state == THREAD_AWAITING)
+        return no_release(&run.g->ev[t->last]);
+    if (t->state != THREAD_SPINNING && !t->spin_waits)
+        return false;
+    for (int k = t->spin_from; k < t->executed; k++) {
+        const struct event *e = &run.g->ev[run.event_of[tid][k]];
+        if (e->type == EV_READ && !last_word(e))
+            return false;
+    }
+    return true;
+}

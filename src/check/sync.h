@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads, mutexes and condition variables, for their pthread and their C11 names. `pc`: who called. */
+#ifndef PAWL_CHECK_SYNC_H
+#define PAWL_CHECK_SYNC_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+int thread_create(pthread_t *handle, const pthread_attr_t *attr, void *(*start)(void *), void *argument,
+                  uint64_t pc);
+int thread_join(pthread_t handle, void **value, uint64_t pc);
+/* The caller's entry point has noted the registers: see spin_check(). */
+int mutex_lock(pthread_mutex_t *m, uint64_t pc);
+int mutex_trylock(pthread_mutex_t *m, uint64_t pc);
+int mutex_unlock(pthread_mutex_t *m, uint64_t pc);
+int condition_wait(void *c, void *m, bool timed, uint64_t pc);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls: futexes, and a small machine to run on.
+ *
+ * A futex is the set of threads that sleep on it; a sleeper enters the set before it looks at the value.
+ * The machine has four processors; thread n runs on processor n modulo four. Its kernel has neither rseq nor
+ * membarrier nor NUMA: libraries take the forms that do without.
+ */
+#include "object.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PROCESSORS = 4 };
+
+static long fails(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* The caller looks at the value with what it saw before in hand: no loop is recognised by this load.
+ * The set of sleepers is changed by acquire-release operations only: a waker that comes after this one
+ * entered it wakes it; of a waker that came before, the look at the value sees the store. */
+static long futex_wait(uint32_t *word, uint32_t expected, bool may_expire, uint64_t pc)
+{
+    waiters_add(word, NAME_FUTEX_WAIT, pc);
+    if (visible_load((uintptr_t)word, sizeof *word, SEQ_CST, pc) != expected) {
+        waiters_remove(word, NAME_FUTEX_WAIT, pc);
+        return fails(EAGAIN);
+    }
+    if (may_expire && visible_choice(2, false, pc) == 1) {
+        waiters_remove(word, NAME_FUTEX_WAIT, pc);
+        return fails(ETIMEDOUT);
+    }
+    waiters_sleep(word, NAME_FUTEX_WAIT, pc);
+    return 0;
+}
+
+static long futex(va_list arguments, uint64_t pc)
+{
+    uint32_t *word = va_arg(arguments, uint32_t *);
+    int operation = va_arg(arguments, int);
+    uint32_t value = va_arg(arguments, uint32_t);
+    const struct timespec *timeout = va_arg(arguments, const struct timespec *);
+    switch (operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+        return futex_wait(word, value, timeout != NULL, pc);
+    case FUTEX_WAKE:
+    case FUTEX_WAKE_BITSET:
+        return waiters_wake(word, NAME_FUTEX_WAKE, value > MAX_THREADS ? MAX_THREADS : (int)value, pc);
+    default:
+        bug(BUG_UNMODELLED, pc, "T%d: futex operation %d is not modelled: wait and wake are", run.current,
+            operation);
+        return fails(ENOSYS);
+    }
+}
+
+static unsigned processor(void)
+{
+    return (unsigned)run.current % PROCESSORS;
+}
+
+EXPORT int __wrap_sched_getcpu(void);
+EXPORT int __wrap_sched_getcpu(void)
+{
+    return in_test() ? (int)processor() : 0;
+}
+
+EXPORT int __wrap_getcpu(unsigned *cpu, unsigned *node);
+EXPORT int __wrap_getcpu(unsigned *cpu, unsigned *node)
+{
+    if (cpu)
+        *cpu = in_test() ? processor() : 0;
+    if (node)
+        *node = 0;
+    return 0;
+}
+
+static long getaffinity(va_list arguments)
+{
+    (void)va_arg(arguments, int); /* any thread */
+    size_t bytes = va_arg(arguments, size_t);
+    unsigned long *mask = va_arg(arguments, unsigned long *);
+    if (bytes < sizeof *mask)
+        return fails(EINVAL);
+    *mask = (1ul << PROCESSORS) - 1;
+    return sizeof *mask;
+}
+
+static long getcpu_call(va_list arguments)
+{
+    unsigned *cpu = va_arg(arguments, unsigned *), *node = va_arg(arguments, unsigned *);
+    return __wrap_getcpu(cpu, node);
+}
+
+static long modelled(long number, va_list arguments, uint64_t pc)
+{
+    switch (number) {
+    case SYS_futex:
+        return futex(arguments, pc);
+    case SYS_gettid:
+        return run.current + 1;
+    case SYS_getcpu:
+        return getcpu_call(arguments);
+    case SYS_sched_getaffinity:
+        return getaffinity(arguments);
+    case SYS_sched_setaffinity:
+        return fails(EPERM);
+    case SYS_membarrier:
+        return va_arg(arguments, int) == MEMBARRIER_CMD_QUERY ? 0 : fails(ENOSYS);
+    case SYS_rseq:
+    case SYS_mbind:
+        return fails(ENOSYS);
+    case SYS_rt_sigprocmask:
+        return 0; /* no signals come */
+    default:
+        bug(BUG_UNMODELLED, pc, "T%d: system call %ld is not modelled", run.current, number);
+        return fails(ENOSYS);
+    }
+}
+
+EXPORT long __wrap_syscall(long number, ...);
+EXPORT long __wrap_syscall(long number, ...)
+{
+    va_list arguments;
+    va_start(arguments, number);
+    long result;
+    if (in_test()) {
+        result = modelled(number, arguments, CALLER);
+    } else {
+        /* Before main(): as it comes. Every system call has at most six arguments. */
+        long a[6];
+        for (int i = 0; i < 6; i++)
+            a[i] = va_arg(arguments, long);
+        result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
+    va_end(arguments);
+    return result;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The entry points that read: atomics, volatile variables, mutexes. Each notes the callee-saved registers and the stack pointer as
+ * the program had them (any C function may already have moved them), then goes on in C: two loads with
+ * the same registers and the same stack are the same point of a loop that changed nothing. */
+    .text
+.macro ENTRY name, to
+    .globl \name
+    .type \name, @function
+\name:
+    movq %rbx, pawl_check_registers(%rip)
+    movq %rbp, pawl_check_registers+8(%rip)
+    movq %r12, pawl_check_registers+16(%rip)
+    movq %r13, pawl_check_registers+24(%rip)
+    movq %r14, pawl_check_registers+32(%rip)
+    movq %r15, pawl_check_registers+40(%rip)
+    movq %rsp, pawl_check_registers+48(%rip)
+    jmp \to
+    .size \name, .-\name
+.endm
+.macro NOTED name
+    ENTRY __tsan_atomic\name, pawl_check_atomic\name
+.endm
+.irp bits, 8, 16, 32, 64, 128
+    NOTED \bits\()_load
+    NOTED \bits\()_exchange
+    NOTED \bits\()_fetch_add
+    NOTED \bits\()_fetch_sub
+    NOTED \bits\()_fetch_and
+    NOTED \bits\()_fetch_or
+    NOTED \bits\()_fetch_xor
+    NOTED \bits\()_fetch_nand
+    NOTED \bits\()_compare_exchange_strong
+    NOTED \bits\()_compare_exchange_weak
+    NOTED \bits\()_compare_exchange_val
+.endr
+.irp size, 1, 2, 4, 8
+    ENTRY __tsan_volatile_read\size, pawl_check_volatile_read\size
+.endr
+    ENTRY __wrap_pthread_mutex_lock, pawl_check_mutex_lock
+    ENTRY __wrap_mtx_lock, pawl_check_mtx_lock
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Atomic operations of the program, whoever asks for them: the compiler's calls, pthread objects, futexes. */
+#ifndef PAWL_CHECK_VISIBLE_H
+#define PAWL_CHECK_VISIBLE_H
+
+#include "run.h"
+
+struct registers {
+    uint64_t saved[6], sp;
+};
+extern struct registers pawl_check_registers;
+
+/* Stops the thread for good when it stands where it stood before with nothing changed in between. */
+void spin_check(uintptr_t addr, uint64_t pc);
+u128 visible_load(uintptr_t addr, int size, int order, uint64_t pc);
+/* `count` alternatives, each explored: the one of this execution. Part of a read-modify-write: `rmw`. */
+unsigned visible_choice(unsigned count, bool rmw, uint64_t pc);
+void visible_fence(int order, uint64_t pc);
+/* On the running thread's stack, which loads are compared by. */
+bool on_own_stack(uintptr_t addr);
+/* Plain access: races, use after free, uninitialised. */
+void plain_access(const void *addr, size_t size, bool write, bool scalar, uint64_t pc);
+
+#define CALLER ((uint64_t)(uintptr_t)__builtin_return_address(0))
+#define EXPORT __attribute__((visibility("default")))
+
+#endif

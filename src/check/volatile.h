@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Accesses to volatile variables, as relaxed atomic ones. The compiler tells of them before they happen.
+ *
+ * A load gets its value by the checker's putting it into memory; what stood there returns at the thread's
+ * next call.
+ * A store becomes an event at the thread's next call too, which finds the value in memory. No other thread
+ * runs in between.
+ */
+#ifndef PAWL_CHECK_VOLATILE_H
+#define PAWL_CHECK_VOLATILE_H
+
+#include "run.h"
+
+/* At every call of the running thread, before anything else: what its last volatile access left to do. */
+void volatile_settle(void);
+void volatile_reset(void);
+
+#endif

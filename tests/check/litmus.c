@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a litmus test that is given as text, so that thousands of them need one compilation.
+ *
+ *   litmus -- "w x r 1  w y l 1 | r y a  r x r"
+ *
+ * Threads are separated by |. Operations: w LOC ORDER VALUE, r LOC ORDER, x LOC ORDER VALUE (exchange),
+ * a LOC ORDER VALUE (fetch_add), c LOC OK FAIL EXPECTED DESIRED (compare-exchange), f ORDER (fence).
+ * Orders: r relaxed, a acquire, l release, b acq_rel, s seq_cst. Prints what every read read, in order.
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS = 6, OPERATIONS = 16, LOCATIONS = 4 };
+
+struct operation {
+    char kind, order, fail;
+    int loc, value, desired;
+};
+
+static atomic_int variable[LOCATIONS];
+static struct operation program[THREADS][OPERATIONS];
+static int length[THREADS], nthreads;
+static int result[THREADS][OPERATIONS];
+
+static memory_order order(char c)
+{
+    switch (c) {
+    case 'r':
+        return memory_order_relaxed;
+    case 'a':
+        return memory_order_acquire;
+    case 'l':
+        return memory_order_release;
+    case 'b':
+        return memory_order_acq_rel;
+    default:
+        assert(c == 's');
+        return memory_order_seq_cst;
+    }
+}
+
+static int number(const char **text)
+{
+    char *end;
+    long n = strtol(*text, &end, 10);
+    assert(end != *text);
+    *text = end;
+    return (int)n;
+}
+
+static char letter(const char **text)
+{
+    while (**text == ' ')
+        (*text)++;
+    return *(*text)++;
+}
+
+static void parse(const char *text)
+{
+    nthreads = 1;
+    for (char kind; (kind = letter(&text));) {
+        if (kind == '|') {
+            nthreads++;
+            continue;
+        }
+        struct operation *o = &program[nthreads - 1][length[nthreads - 1]++];
+        o->kind = kind;
+        o->loc = kind == 'f' ? 0 : letter(&text) - 'x';
+        o->order = letter(&text);
+        assert(o->loc >= 0 && o->loc < LOCATIONS);
+        if (kind == 'c')
+            o->fail = letter(&text);
+        if (strchr("wxac", kind))
+            o->value = number(&text);
+        if (kind == 'c')
+            o->desired = number(&text);
+    }
+}
+
+static int perform(const struct operation *o)
+{
+    atomic_int *v = &variable[o->loc];
+    int expected = o->value;
+    switch (o->kind) {
+    case 'w':
+        atomic_store_explicit(v, o->value, order(o->order));
+        return 0;
+    case 'r':
+        return atomic_load_explicit(v, order(o->order));
+    case 'x':
+        return atomic_exchange_explicit(v, o->value, order(o->order));
+    case 'a':
+        return atomic_fetch_add_explicit(v, o->value, order(o->order));
+    case 'c':
+        __atomic_compare_exchange_n((int *)v, &expected, o->desired, 0, (int)order(o->order),
+                                    (int)order(o->fail));
+        return expected;
+    default:
+        atomic_thread_fence(order(o->order));
+        return 0;
+    }
+}
+
+static void *run(void *argument)
+{
+    long t = (long)argument;
+    for (int i = 0; i < length[t]; i++)
+        result[t][i] = perform(&program[t][i]);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread[THREADS];
+    assert(argc == 2);
+    parse(argv[1]);
+    for (long t = 0; t < nthreads; t++)
+        pthread_create(&thread[t], NULL, run, (void *)t);
+    for (int t = 0; t < nthreads; t++)
+        pthread_join(thread[t], NULL);
+    for (int t = 0; t < nthreads; t++)
+        for (int i = 0; i < length[t]; i++)
+            if (program[t][i].kind != 'w' && program[t][i].kind != 'f')
+                printf("%d ", result[t][i]);
+    printf("\n");
+    return 0;
+}

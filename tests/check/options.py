@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The command line: exit statuses, limits, several processes, random runs, mutants, damaged replay files.
+
+usage: options.py PAWL-CC PAWL-CHECK DIRECTORY-OF-TESTS
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PASS, BUG, USAGE, PARTIAL, FATAL = range(5)
+
+
+def run(*command):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=60)
+
+
+def expect(status, *command):
+    answer = run(*command)
+    if answer.returncode != status:
+        sys.exit(f"{command}: status {answer.returncode}, not {status}\n{answer.stdout}{answer.stderr}")
+    return answer
+
+
+def test_limits(mpmc):
+    assert "4770 executions" in expect(PASS, mpmc).stdout
+    assert "PARTIAL" in expect(PARTIAL, mpmc, "--max-executions=100").stdout
+    assert "PARTIAL" in expect(PARTIAL, mpmc, "--random=50").stdout
+    assert "PARTIAL" in expect(PARTIAL, mpmc, "--bound=0").stdout
+    expect(BUG, mpmc, "--max-events=5")
+
+
+def test_wrong_options(mpmc):
+    for wrong in ("--model=arm", "--jobs=0", "--no-such-option", "argument", "--max-events=x", "--jobs=2 --outcomes"):
+        answer = expect(USAGE, mpmc, *wrong.split())
+        assert answer.stderr, wrong
+
+
+def test_processes_together_explore_what_one_does(mpmc):
+    alone, together = (json.loads(expect(PASS, mpmc, "--json", *o).stdout) for o in ((), ("--jobs=3",)))
+    for key in ("complete", "blocked", "moot"):
+        assert alone[key] == together[key], key
+
+
+def test_a_random_run_is_repeatable(mpmc):
+    first, again = (json.loads(run(mpmc, "--json", "--distinct", "--random=300", f"--seed={s}").stdout)
+                           for s in (5, 5))
+    assert first["distinct"] == again["distinct"] and first["distinct"] > 1
+
+
+def test_random_finds(broken):
+    for option in ("--random=20000", "--bound=2"):
+        answer = run(broken, option)
+        assert answer.returncode == BUG, answer.stdout
+
+
+def test_mutants(fixed, mutants):
+    answer = run(fixed, "--mutate")
+    assert re.search(mutants, answer.stdout), answer.stdout
+
+
+def test_damaged_replay_files(broken, scratch):
+    trace = scratch / "trace"
+    expect(BUG, broken, f"--trace={trace}", f"--dot={scratch / 'dot'}")
+    assert (scratch / "dot").read_text().startswith("digraph")
+    good = trace.read_text().splitlines()
+    expect(BUG, broken, f"--replay={trace}")
+    for n, damaged in enumerate((good[:-3], good[1:], ["x"], good[:1] + good[2:], good + ["event 1 2"],
+                                 [good[0]] + [line.replace(" 0 ", " 99 ", 2) for line in good[1:]])):
+        trace.write_text("\n".join(damaged) + "\n")
+        answer = run(broken, f"--replay={trace}")
+        assert answer.returncode in (PASS, BUG, FATAL), (n, answer)
+    expect(FATAL, broken, "--replay=/no/such/file")
+
+
+def main():
+    pawl_cc, pawl_check, tests = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    with tempfile.TemporaryDirectory() as directory:
+        scratch = pathlib.Path(directory)
+
+        def build(source, name, *flags):
+            subprocess.run([pawl_cc, "-O2", *flags, tests / source, "-o", scratch / name], check=True,
+                           env=dict(os.environ, PAWL_CC="gcc" if shutil.which("gcc") else "cc"))
+            return scratch / name
+
+        mpmc = build("structures/mpmc.c", "mpmc", "-DPRODUCERS=3", "-DCONSUMERS=2", "-DITEMS=1")
+        test_limits(mpmc)
+        test_wrong_options(mpmc)
+        test_processes_together_explore_what_one_does(mpmc)
+        test_a_random_run_is_repeatable(mpmc)
+        aba = build("gallery/treiber_aba.c", "aba")
+        test_random_finds(aba)
+        test_damaged_replay_files(aba, scratch)
+        dekker = build("gallery/dekker.c", "dekker", "-DFIXED")
+        test_mutants(dekker, r"killed +fence: seq_cst -> acq_rel")
+        spsc = build("gallery/spsc_release.c", "spsc", "-DFIXED")
+        test_mutants(spsc, r"4 mutants, 4 killed, 0 survived")
+        # A compiled part, linked later.
+        expect(0, pawl_cc, "-c", tests / "gallery/dekker.c", "-DFIXED", "-o", scratch / "part.o")
+        expect(0, pawl_cc, scratch / "part.o", "-o", scratch / "linked")
+        expect(PASS, scratch / "linked")
+        expect(USAGE, pawl_cc, "-static", tests / "gallery/dekker.c")
+        weak = build("features/weak_cas.c", "weak")
+        for option, count in ("--quiet", 2), ("--spurious", 3):
+            assert json.loads(expect(PASS, weak, "--json", option).stdout)["complete"] == count
+        example = tests / "../../examples/check/spsc.c"
+        expect(BUG, build(example, "example"), f"--trace={scratch / 'trace'}")
+        expect(PASS, build(example, "example", "-DFIXED"))
+        answer = run(pawl_check, "--model=tso", "--json", scratch / "example")
+        assert json.loads(answer.stdout)["model"] == "tso", answer
+        assert "PASS" in expect(PASS, pawl_check, "--model=sc", example, "-DFIXED").stdout
+        own = build("own_options.c", "own")
+        assert json.loads(expect(PASS, own).stdout)["complete"] == 3
+        assert json.loads(expect(PASS, own, "--model=tso", "--", "argument").stdout)["complete"] == 4
+        expect(BUG, own, "--", "x")
+        broken_lin = build("lin_stack.c", "lin", "-DBROKEN")
+        expect(BUG, broken_lin)
+        expect(PASS, build("lin_stack.c", "lin"))
+
+
+if __name__ == "__main__":
+    main()

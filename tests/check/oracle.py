@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""Counts the consistent executions of a litmus test by brute force, straight from the axioms.
+
+Every assignment of a write to each read, every coherence order of each location: compute the relations,
+as sets of pairs written as rows of bits, and test the axioms of the model in the form in which they
+are published. Shares nothing with the checker but the test's text (see litmus.c).
+"""
+import itertools
+
+RELEASES = "lbs"
+ACQUIRES = "abs"
+
+
+class Event:
+    def __init__(self, thread, kind, loc=None, order=None):
+        self.thread, self.kind, self.loc, self.order = thread, kind, loc, order
+        self.op = None
+        self.half = None  # the other half of a read-modify-write
+
+
+def parse(text):
+    threads = []
+    for part in text.split("|"):
+        words, ops = iter(part.split()), []
+        for kind in words:
+            if kind == "f":
+                ops.append((kind, None, next(words), None, None, None))
+                continue
+            loc, order = next(words), next(words)
+            fail = next(words) if kind == "c" else None
+            value = int(next(words)) if kind in "wxac" else None
+            desired = int(next(words)) if kind == "c" else None
+            ops.append((kind, loc, order, fail, value, desired))
+        threads.append(ops)
+    return threads
+
+
+class Relation:
+    """rows[i]: bits of all j with (i, j) in the relation."""
+
+    def __init__(self, n, rows=None):
+        self.n, self.rows = n, rows or [0] * n
+
+    def add(self, i, j):
+        self.rows[i] |= 1 << j
+
+    def has(self, i, j):
+        return self.rows[i] >> j & 1
+
+    def __or__(self, other):
+        return Relation(self.n, [a | b for a, b in zip(self.rows, other.rows)])
+
+    def __and__(self, other):
+        return Relation(self.n, [a & b for a, b in zip(self.rows, other.rows)])
+
+    def minus(self, other):
+        return Relation(self.n, [a & ~b for a, b in zip(self.rows, other.rows)])
+
+    def then(self, other):
+        rows = []
+        for a in self.rows:
+            out, j = 0, 0
+            while a:
+                if a & 1:
+                    out |= other.rows[j]
+                a >>= 1
+                j += 1
+            rows.append(out)
+        return Relation(self.n, rows)
+
+    def maybe(self):
+        return Relation(self.n, [a | 1 << i for i, a in enumerate(self.rows)])
+
+    def closure(self):
+        rows = list(self.rows)
+        for k in range(self.n):
+            for i in range(self.n):
+                if rows[i] >> k & 1:
+                    rows[i] |= rows[k]
+        return Relation(self.n, rows)
+
+    def inverse(self):
+        out = Relation(self.n)
+        for i in range(self.n):
+            for j in range(self.n):
+                if self.has(i, j):
+                    out.add(j, i)
+        return out
+
+    def irreflexive(self):
+        return not any(self.rows[i] >> i & 1 for i in range(self.n))
+
+    def acyclic(self):
+        return self.closure().irreflexive()
+
+
+def only(n, test):
+    r = Relation(n)
+    for i in range(n):
+        if test(i):
+            r.add(i, i)
+    return r
+
+
+def rc11(ev, sb, rf, mo, rmw, loc):
+    n = len(ev)
+    rb = rf.inverse().then(mo)
+    rb = rb.minus(only(n, lambda i: True))
+    eco = (rf | mo | rb).closure()
+    fence = only(n, lambda i: ev[i].kind == "F")
+    write = only(n, lambda i: ev[i].kind == "W")
+    release = only(n, lambda i: ev[i].order and ev[i].order in RELEASES and ev[i].kind in "WF")
+    acquire = only(n, lambda i: ev[i].order and ev[i].order in ACQUIRES and ev[i].kind in "RF")
+    rs = write.then(rf.then(rmw).closure().maybe())
+    sw = release.then(fence.then(sb).maybe()).then(rs).then(rf).then(sb.then(fence).maybe()).then(acquire)
+    hb = (sb | sw).closure()
+    if not hb.irreflexive() or not hb.then(eco).irreflexive() or not (sb | rf).acyclic():
+        return False
+    sc_access = only(n, lambda i: ev[i].kind in "RW" and ev[i].order == "s")
+    sc_fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order == "s")
+    sb_other = sb.minus(loc)
+    scb = sb | sb_other.then(hb).then(sb_other) | (hb & loc) | mo | rb
+    left = sc_access | sc_fence.then(hb.maybe())
+    right = sc_access | hb.maybe().then(sc_fence)
+    psc = left.then(scb).then(right)
+    psc = psc | sc_fence.then(hb | hb.then(eco).then(hb)).then(sc_fence)
+    return psc.acyclic()
+
+
+def sc(ev, sb, rf, mo, rmw, loc):
+    rb = rf.inverse().then(mo).minus(only(len(ev), lambda i: True))
+    return (sb | rf | mo | rb).acyclic()
+
+
+def tso(ev, sb, rf, mo, rmw, loc):
+    n = len(ev)
+    rb = rf.inverse().then(mo).minus(only(n, lambda i: True))
+    if not ((sb & loc) | rf | mo | rb).acyclic():
+        return False
+    read = only(n, lambda i: ev[i].kind == "R")
+    write = only(n, lambda i: ev[i].kind == "W")
+    # Locked instructions: every exchange, add and compare-exchange; a seq_cst store is an xchg.
+    before = only(n, lambda i: ev[i].kind == "R" and ev[i].op[0] in "xac")
+    behind = only(n, lambda i: (ev[i].kind == "R" and ev[i].op[0] in "xac") or
+                  (ev[i].kind == "W" and ev[i].op and (ev[i].op[0] in "xac" or ev[i].order == "s")))
+    fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order == "s")
+    ppo = sb.minus(write.then(sb).then(read))
+    ppo = ppo | write.then(sb).then(before) | behind.then(sb) | sb.then(fence).then(sb)
+    # Weaker fences are no instructions.
+    real = only(n, lambda i: ev[i].kind != "F" or ev[i].order == "s")
+    ppo = real.then(ppo).then(real)
+    # Initial writes are in memory before anything runs.
+    ppo = ppo | only(n, lambda i: ev[i].thread < 0).then(sb)
+    same = Relation(n)
+    for i in range(n):
+        for j in range(n):
+            if ev[i].thread == ev[j].thread:
+                same.add(i, j)
+    return (ppo | rf.minus(same) | mo | rb).acyclic()
+
+
+MODELS = {"rc11": rc11, "sc": sc, "tso": tso}
+
+
+def build(threads):
+    """All events that may exist; a read-modify-write has a write that may not (compare-exchange)."""
+    ev = []
+    for loc in sorted({op[1] for ops in threads for op in ops if op[1]}):
+        ev.append(Event(-1, "W", loc))
+    for t, ops in enumerate(threads):
+        for op in ops:
+            kind, loc, order = op[0], op[1], op[2]
+            if kind in "rxac":
+                e = Event(t, "R", loc, order)
+                e.op = op
+                ev.append(e)
+            if kind in "wxac":
+                w = Event(t, "W", loc, order)
+                w.op = op
+                if kind != "w":
+                    w.half, ev[-1].half = len(ev) - 1, len(ev)
+                ev.append(w)
+            if kind == "f":
+                e = Event(t, "F", None, order)
+                e.op = op
+                ev.append(e)
+    return ev
+
+
+def values(ev, source):
+    """Values of all events; None when they depend on themselves or on a write that does not exist."""
+    value = {}
+
+    def of_read(r, seen):
+        if r in seen:
+            return None
+        w = source[r]
+        if ev[w].thread < 0:
+            return 0
+        return of_write(w, seen | {r})
+
+    def of_write(w, seen):
+        op = ev[w].op
+        if op[0] in "wx":
+            return op[4]
+        old = of_read(ev[w].half, seen)
+        if old is None:
+            return None
+        if op[0] == "a":
+            return old + op[4]
+        return op[5] if old == op[4] else None
+
+    for i, e in enumerate(ev):
+        if e.kind == "R":
+            value[i] = of_read(i, frozenset())
+            if value[i] is None:
+                return None
+    return value
+
+
+def executions(text, model):
+    """Yields the values of all reads, in program order, once for each consistent execution."""
+    threads = parse(text)
+    everything = build(threads)
+    reads = [i for i, e in enumerate(everything) if e.kind == "R"]
+    choices = [[w for w, e in enumerate(everything) if e.kind == "W" and e.loc == everything[r].loc] for r in reads]
+    for assignment in itertools.product(*choices):
+        source = dict(zip(reads, assignment))
+        if any(everything[w].half == r and everything[w].kind == "W" for r, w in source.items()):
+            continue
+        value = values(everything, source)
+        if value is None:
+            continue
+        exists = [not (e.kind == "W" and e.op and e.op[0] == "c" and value[e.half] != e.op[4]) for e in everything]
+        if any(not exists[w] for w in source.values()):
+            continue
+        kept = [i for i in range(len(everything)) if exists[i]]
+        name = {old: new for new, old in enumerate(kept)}
+        ev = [everything[i] for i in kept]
+        n = len(ev)
+        order = {i: ev[i].order for i in range(n)}
+        for i in range(n):
+            e = ev[i]
+            if e.kind == "R" and e.op[0] == "c" and value[kept[i]] != e.op[4]:
+                order[i] = e.op[3]
+        view = []
+        for i in range(n):
+            e = Event(ev[i].thread, ev[i].kind, ev[i].loc, order[i])
+            e.op = ev[i].op
+            view.append(e)
+        sb, rf, rmw, loc = Relation(n), Relation(n), Relation(n), Relation(n)
+        for i in range(n):
+            for j in range(n):
+                if i < j and (view[i].thread == view[j].thread or view[i].thread < 0) and view[j].thread >= 0:
+                    sb.add(i, j)
+                if view[i].loc and view[i].loc == view[j].loc:
+                    loc.add(i, j)
+        for r, w in source.items():
+            rf.add(name[w], name[r])
+        for i in range(n):
+            if ev[i].kind == "R" and ev[i].half is not None and exists[ev[i].half]:
+                rmw.add(i, name[ev[i].half])
+        places = {}
+        for i in range(n):
+            if view[i].kind == "W":
+                places.setdefault(view[i].loc, []).append(i)
+        for orders in itertools.product(*[itertools.permutations(w[1:]) for w in places.values()]):
+            mo = Relation(n)
+            atomic = True
+            for first, rest in zip((w[0] for w in places.values()), orders):
+                chain = [first, *rest]
+                for a, b in itertools.combinations(chain, 2):
+                    mo.add(a, b)
+                for before, w in zip(chain, chain[1:]):
+                    r = ev[w].half
+                    if r is not None and name[source[r]] != before:
+                        atomic = False
+            if atomic and MODELS[model](view, sb, rf, mo, rmw, loc):
+                yield tuple(value[r] for r in reads)
