@@ -75,5 +75,5 @@ int main(void)
         sum += drain(buffer);
     printf("%d events, sum %ld\n", THREADS * APPENDS, sum);
     pawl_percpu_close(pc);
-    return sum == THREADS * APPENDS * (APPENDS + 1l) / 2 ? 0 : 1;
+    return sum == THREADS * (APPENDS * (APPENDS + 1L) / 2) ? 0 : 1;
 }

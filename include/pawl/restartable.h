@@ -82,7 +82,7 @@ PAWL_BEGIN_DECLS
 #endif
 
 /* What the sequence returns inside when it was aborted or found no slice. No errno, no count, no pointer. */
-#define PAWL_RS_AGAIN (-4096l)
+#define PAWL_RS_AGAIN (-4096L)
 
 /* ---- The statements of a body ---- */
 

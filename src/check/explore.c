@@ -534,7 +534,7 @@ int explore_pick(const int *runnable, int n)
     }
     if (nable == 0)
         return -1;
-    int chosen = able[0];
+    int chosen;
     path.steps++;
     if (path.by_priority)
         chosen = highest_priority(able, nable);

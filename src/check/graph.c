@@ -113,7 +113,7 @@ void graph_co_remove(struct graph *g, int id)
     struct event *e = &g->ev[id];
     struct location *l = &g->loc[e->loc];
     if (e->co_prev == INIT_WRITE)
-        l->co_first = e->co_next == NO_EVENT ? INIT_WRITE : e->co_next;
+        l->co_first = (int16_t)(e->co_next == NO_EVENT ? INIT_WRITE : e->co_next);
     else
         g->ev[e->co_prev].co_next = e->co_next;
     if (e->co_next == NO_EVENT)

@@ -218,6 +218,7 @@ static void parse_text(const char *program, const char *text)
         argv[argc++] = word;
     if (parse(argc, argv) != argc)
         wrong(program, "not an option", text);
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): options point into the copy until the end
 }
 
 int options_parse(int argc, char **argv, const char *from_program)

@@ -191,7 +191,7 @@ static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
 static bool plain_cell(uintptr_t addr, size_t size, bool write, uint64_t pc)
 {
     struct cell *c = cell_of(addr);
-    int tid = run.current, at = addr & 7;
+    int tid = run.current, at = (int)(addr & 7);
     uint8_t mask = (uint8_t)(((1u << size) - 1) << at);
     uint16_t clock = (uint16_t)self()->executed;
     struct record *first = &c->record[0];

@@ -33,12 +33,13 @@ static void count_outcome(void)
     while (*at && strcmp((*at)->text, text) < 0)
         at = &(*at)->next;
     if (!*at || strcmp((*at)->text, text) != 0) {
-        struct outcome *new = malloc(sizeof *new + strlen(text) + 1);
+        size_t bytes = strlen(text) + 1;
+        struct outcome *new = malloc(sizeof *new + bytes);
         if (!new)
             fatal("out of memory for the table of outcomes");
         new->count = 0;
         new->next = *at;
-        strcpy(new->text, text);
+        memcpy(new->text, text, bytes);
         *at = new;
     }
     (*at)->count++;

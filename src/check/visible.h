@@ -19,7 +19,7 @@ void visible_fence(int order, uint64_t pc);
 /* On the running thread's stack, which loads are compared by. */
 bool on_own_stack(uintptr_t addr);
 /* Plain access: races, use after free, uninitialised. */
-void plain_access(const void *addr, size_t size, bool write, bool scalar, uint64_t pc);
+void plain_access(const void *p, size_t size, bool write, bool scalar, uint64_t pc);
 
 #define CALLER ((uint64_t)(uintptr_t)__builtin_return_address(0))
 #define EXPORT __attribute__((visibility("default")))

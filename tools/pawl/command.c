@@ -19,7 +19,8 @@ __attribute__((format(printf, 2, 0))) static void complain(const struct command 
                                                            va_list arguments)
 {
     fprintf(stderr, "pawl %s: ", command->name);
-    vfprintf(stderr, format, arguments); // NOLINT(clang-analyzer-valist.Uninitialized): started by the callers
+    vfprintf(stderr, format,
+             arguments); // NOLINT(clang-analyzer-valist.Uninitialized): started by the callers
     fputc('\n', stderr);
 }
 

@@ -46,7 +46,7 @@ static void follow_thread(struct regs *thread, const struct insn *insn)
 bool trace_arming(struct check *check, uint64_t first, uint64_t start, struct arming *arming)
 {
     struct values values = {0};
-    struct insn insn;
+    struct insn insn = {0};
     uint64_t at = first;
 
     *arming = (struct arming){0};

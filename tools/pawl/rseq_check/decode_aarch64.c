@@ -206,7 +206,7 @@ static void describe_access(enum form form, const cs_insn *raw, const cs_arm64 *
     insn->properties |= form == FORM_LOAD ? INSN_LOADS : INSN_STORES;
     if (pair)
         insn->properties |= INSN_PAIR;
-    for (uint8_t i = 0; i < (pair ? 2 : 1); i++)
+    for (int i = 0; i < (pair ? 2 : 1); i++)
         add_register(data, a->operands[i].reg);
     if (form == FORM_LOAD && !pair)
         insn->destination = number_of(a->operands[0].reg);

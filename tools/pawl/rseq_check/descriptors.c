@@ -172,7 +172,7 @@ static void check_form(struct check *check, struct sequence *sequence)
     struct report *report = check->report;
     const struct image *image = check->image;
     const struct function *first = image_function(image, sequence->start);
-    size_t before = sequence_findings(sequence, SEVERITY_REJECTED);
+    size_t before;
 
     if (sequence->version != 0 || sequence->flags != 0)
         report_add(report, sequence, RULE_VERSION, 0, "version %" PRIu32 ", flags 0x%" PRIx32,

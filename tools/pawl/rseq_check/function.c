@@ -100,7 +100,7 @@ static void check_before_start(struct check *check, struct sequence *sequence, s
     uint32_t *order = calloc(graph->count, sizeof *order);
     bool *computes = calloc(graph->count, sizeof *computes);
 
-    if (order && computes) {
+    if (order && computes && graph->count > 0) {
         for (uint32_t i = 0; i < graph->count; i++)
             order[i] = i;
         qsort_r(order, graph->count, sizeof *order, by_address, graph);

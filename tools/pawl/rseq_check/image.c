@@ -19,6 +19,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct image *image, co
     va_list arguments;
 
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started above
     vsnprintf(image->error, sizeof image->error, format, arguments);
     va_end(arguments);
     return false;

@@ -132,7 +132,7 @@ static bool apply_relr(struct image *image, uint64_t at, uint64_t size)
             continue;
         }
         for (unsigned bit = 1; bit < 64; bit++) {
-            uint64_t where = next + 8 * (bit - 1);
+            uint64_t where = next + UINT64_C(8) * (bit - 1);
             const uint8_t *place = (word >> bit & 1) != 0 ? image_at(image, where, 8) : NULL;
 
             if (place && !note_pointer(image, where, image_word64(place)))

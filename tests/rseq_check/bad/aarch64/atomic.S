@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An atomic addition of the large system extensions. */
-#include "sequence.h"
+#include "sequence.inc"
 
         .arch   armv8.1-a
         open    bad

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The abort handler returns with the caller's x19 overwritten. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         mov     x19, x1

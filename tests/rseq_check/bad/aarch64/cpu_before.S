@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU number is read before the section. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         mrs     x11, tpidr_el0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Exclusive instructions: an exclusive store before the commit is seen although the section restarts. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         ldxr    x12, [x9]

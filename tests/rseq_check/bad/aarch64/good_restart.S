@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* No mistake: the frame itself, accepted. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    good
         ldr     x12, [x9]

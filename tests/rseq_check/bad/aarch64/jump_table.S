@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An indirect jump inside. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         br      x1

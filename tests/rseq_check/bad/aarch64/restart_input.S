@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The section overwrites its own input. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         ldr     x12, [x9]

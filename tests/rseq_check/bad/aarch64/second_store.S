@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Two words are published. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         str     x1, [x9, #8]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Not the signature that rseq was registered with. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         ldr     x12, [x9]

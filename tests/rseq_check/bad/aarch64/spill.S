@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A register is pushed: the abort handler returns with a stack that is not the caller's. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         str     x19, [sp, #-16]!

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An atomic exchange. */
-#include "sequence.h"
+#include "sequence.inc"
 
         .arch   armv8.1-a
         open    bad

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A system call inside. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         svc     #0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The abort handler lies in its own section: it is aborted for ever. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         jmp     1f

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the abort handler leads is not known. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

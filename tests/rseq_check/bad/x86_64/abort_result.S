@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The abort handler returns what the section left in the result's register. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

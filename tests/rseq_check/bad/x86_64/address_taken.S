@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A table outside leads into the section. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
 bad_inside:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor is stored where the kernel does not look. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
 bad_arm:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor of another sequence is armed. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    good
         addq    %rsi, (%rax)

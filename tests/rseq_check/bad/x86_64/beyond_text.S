@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The section reaches beyond what is loaded. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

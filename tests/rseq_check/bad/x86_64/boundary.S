@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The end label stands in the middle of the commit. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

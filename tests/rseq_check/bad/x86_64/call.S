@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A call inside: its return address is a second store, and the callee is not restarted. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         call    bad

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The abort handler returns with the caller's %rbx overwritten. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         movq    (%rax), %rbx

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The compiler placed a cold block behind the commit, which jumps back: a preemption there is not seen. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         testq   %rsi, %rsi

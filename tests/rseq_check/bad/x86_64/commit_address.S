@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU number is read, and the commit goes elsewhere. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, 256(%rdi)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Work goes on behind the store: an abort there repeats it. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The code after an abort adds up what the section overwrote. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    (%rax), %rsi

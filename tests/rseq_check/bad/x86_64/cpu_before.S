@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU number is read before the section: after a migration it is another CPU's. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         movq    8(%rdi), %rdx

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor is not aligned as the kernel declares it. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

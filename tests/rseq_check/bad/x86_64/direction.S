@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The direction flag stays set after an abort. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         std

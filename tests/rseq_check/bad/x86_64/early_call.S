@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A call before the section of a function whose abort handler returns. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         call    bad

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The head of a list is loaded before the section: stale after the restart. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         movq    (%rsi), %rdx

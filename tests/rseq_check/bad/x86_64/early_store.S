@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A store before the section is not undone. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         movq    $1, (%rsi)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A loop without a way out. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         testq   %rsi, %rsi

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* xchg with memory is locked without saying so. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         xchgq   %rsi, 8(%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Flags, which the kernel no longer takes. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

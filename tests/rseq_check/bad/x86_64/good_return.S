@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* No mistake: the frame of a sequence in C, accepted. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    good
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A switch by table inside. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         leaq    bad_table(%rip), %rdx

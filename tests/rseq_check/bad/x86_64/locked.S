@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A locked addition before the commit is seen although the section restarts. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         lock addq $1, 8(%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A commit to an odd address. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         testq   %rax, %rax

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An instruction stands between the arming store and the start. */
-#include "sequence.h"
+#include "sequence.inc"
 
         function bad
         arm     bad

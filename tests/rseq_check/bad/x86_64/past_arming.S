@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The abort handler leads past the arming store: the second try runs unarmed. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The section overwrites its own input: the second try starts from a wrong one. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    (%rax), %rsi

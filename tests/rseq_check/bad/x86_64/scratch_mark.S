@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A mark that names no store. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
 bad_mark:

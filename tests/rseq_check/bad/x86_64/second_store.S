@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Two words are published: an abort between them leaves one. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         movq    %rsi, 8(%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Not the signature that rseq was registered with: the kernel kills the thread. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

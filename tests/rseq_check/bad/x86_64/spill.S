@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers ran out, and the compiler pushed one: the abort handler returns to nowhere. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         pushq   %rbx

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The start lies in data. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The array of pointers leads nowhere. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    good
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A string operation can be interrupted half done. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         rep movsb

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A system call inside: the kernel kills the thread. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         syscall

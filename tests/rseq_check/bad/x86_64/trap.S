@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An assertion inside. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         testq   %rsi, %rsi

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A walk along a list: how long it is depends on data. Accepted with a warning. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         movq    (%rax), %rdx

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Data in the section. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         testq   %rsi, %rsi

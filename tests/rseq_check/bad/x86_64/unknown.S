@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An instruction that the verifier has no rule for. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         cpuid

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Not in the array of pointers: works, but debuggers do not find it. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A version that does not exist. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)

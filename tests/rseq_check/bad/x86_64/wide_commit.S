@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A commit of 16 bytes may be seen half done. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         movups  %xmm0, (%rax)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* x87 instructions: nothing is proved about them, nor is their state restored. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         fldz

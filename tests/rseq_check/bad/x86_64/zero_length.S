@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The end label stands at the start: nothing is restarted. */
-#include "sequence.h"
+#include "sequence.inc"
 
         open    bad
         addq    %rsi, (%rax)
