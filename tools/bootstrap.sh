@@ -50,6 +50,7 @@ bench|g++|cmd:g++|C++ peers
 bench|gnuplot-nox|cmd:gnuplot|figures as SVG (--plot)
 bench|liburcu-dev|pc:liburcu|peer: RCU, queues, hash table
 bench|libck-dev|pc:ck|peer: Concurrency Kit
+bench|libabsl-dev|pc:absl_synchronization|peer: Abseil, mutex
 bench|libtbb-dev|pc:tbb|peer: oneTBB, sharded counter
 instructions|valgrind|cmd:valgrind|counts instructions
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes

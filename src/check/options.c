@@ -216,9 +216,9 @@ static void parse_text(const char *program, const char *text)
     int argc = 1;
     for (char *word; (word = strtok_r(rest, " ", &rest)) && argc < WORDS;)
         argv[argc++] = word;
-    if (parse(argc, argv) != argc)
+    /* Options point into the copy until the end. */
+    if (parse(argc, argv) != argc) // NOLINT(clang-analyzer-unix.Malloc)
         wrong(program, "not an option", text);
-    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): options point into the copy until the end
 }
 
 int options_parse(int argc, char **argv, const char *from_program)
