@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The same loops over other libraries, each compiled by itself: their headers do not go together. */
+#ifndef BENCH_RECLAIM_PEERS_H
+#define BENCH_RECLAIM_PEERS_H
+
+#include "bench.h"
+
+struct bench_node {
+    struct bench_node *next;
+    uint64_t value;
+};
+
+/* One flavour of liburcu (peer_urcu.c). */
+#define PEER_URCU_LOOPS(flavour)                                                     \
+    void peer_urcu_##flavour##_enter(struct bench_thread *thread);                   \
+    void peer_urcu_##flavour##_leave(struct bench_thread *thread);                   \
+    void peer_urcu_##flavour##_read(struct bench_thread *thread, uint64_t n);        \
+    void peer_urcu_##flavour##_traverse(struct bench_thread *thread, uint64_t n);    \
+    void peer_urcu_##flavour##_synchronize(struct bench_thread *thread, uint64_t n); \
+    void peer_urcu_##flavour##_retire(struct bench_thread *thread, uint64_t n)
+
+PEER_URCU_LOOPS(memb);
+PEER_URCU_LOOPS(mb);
+PEER_URCU_LOOPS(qsbr);
+PEER_URCU_LOOPS(bp);
+
+/* Concurrency Kit (peer_ck.c). */
+void peer_ck_enter(struct bench_thread *thread);
+void peer_ck_leave(struct bench_thread *thread);
+void peer_ck_pin(struct bench_thread *thread, uint64_t n);
+void peer_ck_retire(struct bench_thread *thread, uint64_t n);
+void peer_ck_protect(struct bench_thread *thread, uint64_t n);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Epochs: bags of retired objects on top of grace periods that every thread advances. */
+#include "grace.h"
+#include "retired.h"
+
+#include <pawl/epoch.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern inline void pawl_epoch_pin(struct pawl_epoch *epoch);
+extern inline void pawl_epoch_unpin(struct pawl_epoch *epoch);
+
+#define RECLAIM_AT_ONCE (2u * PAWL_EPOCH_BATCH)
+
+/* A bag that was closed: reclaimed after grace period `target`. */
+struct closed_bag {
+    struct retired_list list;
+    uint64_t target;
+};
+
+/* What a thread has in a domain. Its own, but for the word. Two closed bags are enough: grace periods run
+ * one at a time, so of the targets that are not over there are at most the one that runs and the next. */
+struct place {
+    PAWL_ATOMIC(uint64_t) word;
+    uint64_t reclaiming; /* inside reclaim functions: retire only, do not collect */
+    struct retired_list open;
+    struct closed_bag closed[2]; /* the older one first */
+    struct pawl_retired
+        *ready; /* count and end are not needed: it is only popped, and prepended to when short */
+};
+
+PAWL_STATIC_ASSERT(sizeof(struct place) <= PAWL_READER_STRIDE, "a place fits its stride");
+
+struct domain {
+    struct pawl_epoch face;
+    struct pawl_grace_period period;
+    retired_stack orphans PAWL_LINE_PAIR_ALIGNED; /* what ended threads left */
+    PAWL_ATOMIC(uint32_t) tending;                /* 1: some thread has the bag below */
+    PAWL_ATOMIC(uint32_t) any_left;               /* whether it holds anything */
+    struct closed_bag left;                       /* orphans, closed: waits as a thread's own do */
+};
+
+static struct domain *domain_of(struct pawl_epoch *epoch)
+{
+    return (struct domain *)(void *)epoch;
+}
+
+static struct place *place_of(const struct pawl_grace *grace, uint32_t number)
+{
+    return (struct place *)(void *)(grace->words + number * PAWL_READER_STRIDE);
+}
+
+/* ---- bags ---- */
+
+/* Prepends a list to `ready`. */
+static void make_ready(struct place *place, struct retired_list *list)
+{
+    struct retired_list taken;
+
+    if (list->first == NULL)
+        return;
+    taken = retired_take(list);
+    retired_link(taken.last, place->ready);
+    pawl_fence_compiler(); /* linked before it is put there, see retired.h */
+    place->ready = taken.first;
+}
+
+/* What is over becomes ready; the first bag that is not over becomes the older one. */
+static void sort_closed(struct pawl_epoch *epoch, struct place *place)
+{
+    for (int i = 0; i < 2; i++)
+        if (place->closed[i].list.first != NULL && pawl_grace_over(&epoch->grace, place->closed[i].target))
+            make_ready(place, &place->closed[i].list);
+    if (place->closed[0].list.first == NULL && place->closed[1].list.first != NULL) {
+        place->closed[0].target = place->closed[1].target;
+        retired_move(&place->closed[0].list, &place->closed[1].list);
+    }
+}
+
+/* A closed bag for `target`, or NULL: another grace period has ended meanwhile, sort again. */
+static struct closed_bag *bag_for(struct place *place, uint64_t target)
+{
+    for (int i = 0; i < 2; i++) {
+        struct closed_bag *bag = &place->closed[i];
+
+        if (bag->list.first == NULL)
+            bag->target = target;
+        if (bag->target == target)
+            return bag;
+    }
+    return NULL;
+}
+
+static void close_bag(struct pawl_epoch *epoch, struct place *place)
+{
+    struct closed_bag *bag;
+
+    do {
+        sort_closed(epoch, place);
+        /* one full fence for all objects of the bag: they were unlinked before it */
+        bag = bag_for(place, pawl_grace_target(&epoch->grace));
+    } while (bag == NULL);
+    retired_move(&bag->list, &place->open);
+}
+
+static void reclaim_ready(struct place *place, uint64_t limit)
+{
+    place->reclaiming = 1;
+    for (; place->ready != NULL && limit > 0; limit--) {
+        struct pawl_retired *retired = place->ready;
+
+        place->ready = retired_next(retired);
+        retired->reclaim(retired);
+    }
+    place->reclaiming = 0;
+}
+
+/* Moves a bounded number of objects to `ready`. */
+static void take_some(struct place *place, struct retired_list *list)
+{
+    for (unsigned int i = 0; i < RECLAIM_AT_ONCE && list->first != NULL; i++) {
+        struct pawl_retired *retired = retired_pop(list);
+
+        pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
+        retired_link(retired, place->ready);
+        place->ready = retired;
+    }
+}
+
+/* What ended threads left keeps its own target: stamped anew by each thread that found it, it would never be
+ * over while threads come and go. One thread at a time; others go on without. */
+static void tend_orphans(struct pawl_epoch *epoch, struct place *place)
+{
+    struct domain *domain = domain_of(epoch);
+    uint32_t nobody = 0;
+
+    /* relaxed: what is missed now is found by a later call. */
+    if (PAWL_LIKELY(pawl_load_relaxed(&domain->orphans) == NULL && pawl_load_relaxed(&domain->any_left) == 0))
+        return;
+    /* acquire E: pairs with the release below, the bag as the last one left it */
+    if (place->reclaiming != 0 || !pawl_cas_acquire(&domain->tending, &nobody, 1u))
+        return;
+    if (domain->left.list.first == NULL) {
+        retired_adopt(&domain->orphans, &domain->left.list);
+        domain->left.target = pawl_grace_target(&epoch->grace);
+    }
+    if (pawl_grace_step(&epoch->grace, domain->left.target))
+        take_some(place, &domain->left.list);
+    pawl_store_relaxed(&domain->any_left, (uint32_t)(domain->left.list.first != NULL)); /* relaxed: a hint */
+    pawl_store_release(&domain->tending, 0u);                                           /* release E */
+    reclaim_ready(place, RECLAIM_AT_ONCE);
+}
+
+/* Advances for the older closed bag, whose grace period is the next to end. */
+static void advance(struct pawl_epoch *epoch, struct place *place)
+{
+    if (place->closed[0].list.first != NULL) {
+        (void)pawl_grace_step(&epoch->grace, place->closed[0].target);
+        sort_closed(epoch, place);
+    }
+}
+
+/* The bag is full. Advances for the bag before it, not yet for this one: while this thread fills the next,
+ * another may begin the grace period that serves both, and a membarrier is saved. */
+static PAWL_COLD void exchange_bag(struct pawl_epoch *epoch, struct place *place)
+{
+    if (place->reclaiming != 0)
+        return;
+    tend_orphans(epoch, place);
+    advance(epoch, place);
+    close_bag(epoch, place);
+    reclaim_ready(place, RECLAIM_AT_ONCE);
+}
+
+static void collect(struct pawl_epoch *epoch, struct place *place)
+{
+    if (place->reclaiming != 0)
+        return;
+    tend_orphans(epoch, place);
+    close_bag(epoch, place);
+    advance(epoch, place);
+    reclaim_ready(place, RECLAIM_AT_ONCE);
+}
+
+void pawl_epoch_retire(struct pawl_epoch *epoch, struct pawl_retired *retired,
+                       void (*reclaim)(struct pawl_retired *))
+{
+    struct place *place = place_of(&epoch->grace, pawl_reader_own()->number);
+
+    retired->reclaim = reclaim;
+    /* Once a bag: threads that end with few objects each do not collect, but leave them. */
+    if (PAWL_UNLIKELY(place->open.first == NULL))
+        tend_orphans(epoch, place);
+    retired_push(&place->open, retired);
+    if (PAWL_UNLIKELY(place->open.count >= PAWL_EPOCH_BATCH))
+        exchange_bag(epoch, place);
+}
+
+uint64_t pawl_epoch_collect(struct pawl_epoch *epoch)
+{
+    struct place *place = place_of(&epoch->grace, pawl_reader_own()->number);
+    uint64_t left;
+
+    collect(epoch, place);
+    left = place->open.count + place->closed[0].list.count + place->closed[1].list.count;
+    for (struct pawl_retired *r = place->ready; r != NULL; r = retired_next(r))
+        left++;
+    return left;
+}
+
+void pawl_epoch_repin(struct pawl_epoch *epoch)
+{
+    if (pawl_grace_depth(&epoch->grace) == 1) {
+        pawl_epoch_unpin(epoch);
+        pawl_epoch_pin(epoch);
+    }
+}
+
+/* ---- life ---- */
+
+static void abandon_chain(struct domain *domain, struct pawl_retired *first)
+{
+    struct retired_list list = {first, NULL, 0};
+
+    retired_abandon(&domain->orphans, &list);
+}
+
+static struct domain *domain_of_room(struct reader_room *room)
+{
+    return (struct domain *)(void *)((char *)room - offsetof(struct domain, period.room));
+}
+
+/* Whoever had the orphans' bag is gone. */
+static void forked(struct reader_room *room)
+{
+    struct domain *domain = domain_of_room(room);
+
+    pawl_grace_forked(&domain->face.grace);
+    retired_mend(&domain->left.list);
+    pawl_store_relaxed(&domain->any_left, 1u); /* relaxed, both: the child has one thread */
+    pawl_store_relaxed(&domain->tending, 0u);
+}
+
+/* Also in a child, for a thread of the parent that was anywhere: only `first` pointers are trusted. */
+static void leave(struct reader_room *room, uint32_t number)
+{
+    struct domain *domain = domain_of_room(room);
+    struct place *place = place_of(&domain->face.grace, number);
+
+    abandon_chain(domain, place->open.first);
+    abandon_chain(domain, place->closed[0].list.first);
+    abandon_chain(domain, place->closed[1].list.first);
+    abandon_chain(domain, place->ready);
+    place->open = (struct retired_list){NULL, NULL, 0};
+    place->closed[0].list = place->open;
+    place->closed[1].list = place->open;
+    place->ready = NULL;
+    place->reclaiming = 0;
+    /* relaxed: published with the number, see give_back() */
+    pawl_store_relaxed(&place->word, UINT64_C(0));
+}
+
+struct pawl_epoch *pawl_epoch_open(void)
+{
+    struct domain *domain = aligned_alloc(PAWL_CACHELINE_PAIR, sizeof *domain);
+
+    if (domain == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(domain, 0, sizeof *domain);
+    if (pawl_grace_init(&domain->face.grace, &domain->period, leave) != 0) {
+        free(domain);
+        errno = ENOMEM;
+        return NULL;
+    }
+    domain->period.room.forked = forked;
+    return &domain->face;
+}
+
+/* Reclaim functions may retire more: until nothing is left. */
+static bool reclaim_orphans(struct domain *domain)
+{
+    struct retired_list list = {NULL, NULL, 0};
+    struct pawl_retired *retired;
+
+    retired_adopt(&domain->orphans, &list);
+    if (list.first == NULL)
+        return false;
+    while ((retired = retired_pop(&list)) != NULL)
+        retired->reclaim(retired);
+    return true;
+}
+
+void pawl_epoch_close(struct pawl_epoch *epoch)
+{
+    struct domain *domain = domain_of(epoch);
+
+    if (epoch == NULL)
+        return;
+    abandon_chain(domain, domain->left.list.first);
+    do {
+        for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
+            leave(&domain->period.room, n);
+    } while (reclaim_orphans(domain));
+    pawl_grace_destroy(&epoch->grace);
+    free(domain);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* Grace periods: begin, scan, end; and waiting for them.
+ *
+ * Why one scan is enough (liburcu's phases need two): numbers do not come back. Let U be what the caller did
+ * before its target was read, H the heavy fence in begin(), n the number.
+ *   - A reader that entered before H, as H orders it: its word is visible to the scan, with a number < n, as
+ * n is
+ *     published after H. The scan waits for it.
+ *   - A reader that enters after H sees U, whatever number it copied. An old number (it was loaded long ago)
+ *     makes a scan wait without need.
+ *   - A reader that shows n has loaded it after H, and sees U.
+ * What a section read comes before its end (R), the end before the scan's look at the word (R), and that
+ * before the end of the grace period (C) and whatever waits for it. */
+#include "grace.h"
+
+#include "../sync/fail.h"
+
+#include <pawl/clock.h>
+#include <pawl/fence.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
+#define SPINS 200            /* looks at one reader before the processor is offered to others */
+#define YIELDS 10            /* and offers before the writer sleeps */
+#define FIRST_NAP_NS 200000u /* the first sleep; each later one is twice as long */
+#define LONGEST_NAP_NS 20000000u
+
+extern inline PAWL_ATOMIC(uint64_t) * pawl_grace_word_(const struct pawl_grace *grace);
+extern inline void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
+extern inline void pawl_grace_leave_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
+
+/* ---- readers, out of line ---- */
+
+void pawl_grace_enter_slow_(struct pawl_grace *grace)
+{
+    PAWL_ATOMIC(uint64_t) *word = grace_word(grace, pawl_reader_own()->number);
+    uint64_t w = pawl_load_relaxed(word); /* orders as in pawl_grace_enter_() */
+
+    if (w == 0)
+        pawl_store_release(word, pawl_load_relaxed(&grace->entry));
+    else if ((w & PAWL_READER_NESTING) < PAWL_READER_NESTING)
+        pawl_store_relaxed(word, w + 1);
+    else
+        pawl_sync_fail("read_lock", "nested 32767 times: an unlock is missing somewhere");
+    pawl_fence_light();
+}
+
+void pawl_grace_leave_slow_(struct pawl_grace *grace)
+{
+    struct pawl_reader *self = pawl_reader_known();
+    PAWL_ATOMIC(uint64_t) * word;
+    uint64_t w;
+
+    if (self == NULL)
+        pawl_sync_fail("read_unlock", "this thread is inside no section");
+    word = grace_word(grace, self->number);
+    w = pawl_load_relaxed(word); /* orders as in pawl_grace_leave_() */
+    if ((w & PAWL_READER_NESTING) == 0)
+        pawl_sync_fail("read_unlock", "this thread is inside no section");
+    if ((w & PAWL_READER_NESTING) > 1) {
+        pawl_store_relaxed(word, w - 1);
+        return;
+    }
+    pawl_store_release(word, UINT64_C(0));
+    if ((w & PAWL_READER_WAITED) != 0)
+        pawl_eventcount_notify(&grace->period->left);
+}
+
+uint64_t pawl_grace_depth(const struct pawl_grace *grace)
+{
+    const struct pawl_reader *self = pawl_reader_known();
+
+    /* relaxed: the thread's own word */
+    return self == NULL ? 0 : pawl_load_relaxed(grace_word(grace, self->number)) & PAWL_READER_NESTING;
+}
+
+/* ---- the leader's steps ---- */
+
+static bool take_lead(struct pawl_grace_period *period)
+{
+    uint32_t nobody = 0;
+
+    /* relaxed first: a held lead is not worth the line. acquire D: pairs with the release in resign() */
+    return pawl_load_relaxed(&period->lead) == 0 && pawl_cas_acquire(&period->lead, &nobody, 1u);
+}
+
+static void resign(struct pawl_grace_period *period)
+{
+    /* release D: the next leader goes on where this one stopped */
+    pawl_store_release(&period->lead, 0u);
+    pawl_eventcount_notify_all(&period->changed);
+}
+
+static void begin(struct pawl_grace *grace)
+{
+    struct pawl_grace_period *period = grace->period;
+    uint64_t n = pawl_load_relaxed(&period->starting) + 1; /* relaxed: the leader's */
+
+    pawl_reader_sweep();
+    pawl_store_relaxed(&period->starting, n); /* relaxed: ordered by the fence */
+    /* H: heavy. Forbids that a target read before the store above misses this grace period's fence, and that
+     * a reader enters unseen and yet misses what was done before. */
+    pawl_fence_heavy();
+    /* relaxed: after the fence is what counts */
+    pawl_store_relaxed(&grace->entry, n << PAWL_READER_SHIFT | 1);
+    period->cursor = 0;
+    period->open = true;
+}
+
+/* Whether the reader of this word is inside since before grace period n. */
+static bool blocks(const PAWL_ATOMIC(uint64_t) * word, uint64_t n)
+{
+    /* acquire R: pairs with the releases of readers */
+    uint64_t w = pawl_load_acquire(word);
+
+    return (w & PAWL_READER_NESTING) != 0 &&
+           w >> PAWL_READER_SHIFT != (n << PAWL_READER_SHIFT) >> PAWL_READER_SHIFT;
+}
+
+static void end(struct pawl_grace_period *period)
+{
+    period->open = false;
+    /* release C: pairs with the acquire in pawl_grace_over(); what readers read, they read before what now
+     * follows */
+    pawl_store_release(&period->completed, pawl_load_relaxed(&period->starting));
+}
+
+/* Goes over the readers from the cursor on. Returns true when none is left, else the cursor is at one that
+ * blocks. */
+static bool scan(struct pawl_grace *grace)
+{
+    struct pawl_grace_period *period = grace->period;
+    uint64_t n = pawl_load_relaxed(&period->starting); /* relaxed: the leader's */
+
+    for (uint32_t number = pawl_reader_next(period->cursor); number != PAWL_READER_MAX;
+         number = pawl_reader_next(number + 1)) {
+        period->cursor = number;
+        if (blocks(grace_word(grace, number), n))
+            return false;
+    }
+    end(period);
+    return true;
+}
+
+/* ---- waiting for a reader ---- */
+
+/* Spins, then lets others run; the reader may be one of them. */
+static bool leaves_soon(const PAWL_ATOMIC(uint64_t) * word, uint64_t n)
+{
+    for (int i = 0; i < SPINS + YIELDS; i++) {
+        if (!blocks(word, n))
+            return true;
+        if (i < SPINS)
+            pawl_relax();
+        else
+            sched_yield();
+    }
+    return false;
+}
+
+/* Sleeps until the reader leaves, at most `nap` ns. */
+static void sleep_until_it_leaves(struct pawl_grace_period *period, PAWL_ATOMIC(uint64_t) * word, uint64_t n,
+                                  uint64_t nap)
+{
+    uint32_t ticket = pawl_eventcount_prepare(&period->left);
+    uint64_t w = pawl_load_relaxed(word); /* relaxed: a guess that the CAS validates */
+
+    /* W may be lost: the reader's next plain store, decided on before this CAS, overwrites it. Then the nap
+     * ends by the clock. relaxed: says only that somebody sleeps; the reader's notify has the fence. */
+    if (blocks(word, n) && pawl_cas_relaxed(word, &w, w | PAWL_READER_WAITED) && blocks(word, n))
+        pawl_eventcount_wait(&period->left, ticket, pawl_deadline(nap));
+    else
+        pawl_eventcount_cancel(&period->left);
+}
+
+static void wait_for_reader(struct pawl_grace *grace)
+{
+    struct pawl_grace_period *period = grace->period;
+    uint32_t number = period->cursor;
+    PAWL_ATOMIC(uint64_t) *word = grace_word(grace, number);
+    uint64_t n = pawl_load_relaxed(&period->starting); /* relaxed: the leader's */
+    uint64_t nap = FIRST_NAP_NS;
+    uint64_t since, report = 0;
+
+    if (leaves_soon(word, n))
+        return;
+    since = pawl_clock_ns();
+    while (blocks(word, n)) {
+        sleep_until_it_leaves(period, word, n, nap);
+        if (pawl_reader_bury(number))
+            return; /* the thread ended inside its section, without destructors */
+        pawl_grace_stalled(grace, number, pawl_clock_ns() - since, &report);
+        nap = nap < LONGEST_NAP_NS ? 2 * nap : nap;
+    }
+}
+
+/* ---- what callers do ---- */
+
+uint64_t pawl_grace_target(struct pawl_grace *grace)
+{
+    /* full fence: what the caller did before its look at `starting`; see H */
+    pawl_fence_seq_cst();
+    return pawl_load_relaxed(&grace->period->starting) +
+           1; /* relaxed: an old number is what the fence excludes */
+}
+
+bool pawl_grace_over(const struct pawl_grace *grace, uint64_t target)
+{
+    return !before(pawl_load_acquire(&grace->period->completed), target);
+}
+
+bool pawl_grace_step(struct pawl_grace *grace, uint64_t target)
+{
+    struct pawl_grace_period *period = grace->period;
+
+    if (pawl_grace_over(grace, target))
+        return true;
+    if (!take_lead(period))
+        return false;
+    if (!pawl_grace_over(grace, target)) {
+        if (period->open)
+            scan(grace);
+        if (!period->open && !pawl_grace_over(grace, target)) {
+            begin(grace);
+            scan(grace);
+        }
+    }
+    resign(period);
+    return pawl_grace_over(grace, target);
+}
+
+struct waiter {
+    const struct pawl_grace *grace;
+    uint64_t target;
+};
+
+/* relaxed look at the lead: whoever finds it free tries to take it */
+static bool over_or_leaderless(void *argument)
+{
+    const struct waiter *waiter = argument;
+
+    return pawl_grace_over(waiter->grace, waiter->target) ||
+           pawl_load_relaxed(&waiter->grace->period->lead) == 0;
+}
+
+static void lead(struct pawl_grace *grace, uint64_t target)
+{
+    struct pawl_grace_period *period = grace->period;
+
+    while (!pawl_grace_over(grace, target)) {
+        if (!period->open)
+            begin(grace);
+        while (!scan(grace))
+            wait_for_reader(grace);
+    }
+    resign(period);
+}
+
+void pawl_grace_wait(struct pawl_grace *grace, uint64_t target)
+{
+    struct waiter waiter = {grace, target};
+
+    while (!pawl_grace_over(grace, target)) {
+        if (take_lead(grace->period))
+            lead(grace, target);
+        else
+            pawl_eventcount_await(&grace->period->changed, over_or_leaderless, &waiter, PAWL_FOREVER);
+    }
+}
+
+/* ---- life ---- */
+
+static struct pawl_grace *grace_of(struct reader_room *room)
+{
+    return ((struct pawl_grace_period *)(void *)((char *)room - offsetof(struct pawl_grace_period, room)))
+        ->grace;
+}
+
+static bool inside(struct reader_room *room, uint32_t number)
+{
+    /* relaxed: the thread's own word */
+    return (pawl_load_relaxed(grace_word(grace_of(room), number)) & PAWL_READER_NESTING) != 0;
+}
+
+static void clear_word(struct reader_room *room, uint32_t number)
+{
+    /* relaxed: published with the number, see give_back() */
+    pawl_store_relaxed(grace_word(grace_of(room), number), UINT64_C(0));
+}
+
+static void room_forked(struct reader_room *room)
+{
+    pawl_grace_forked(grace_of(room));
+}
+
+void pawl_grace_forked(struct pawl_grace *grace)
+{
+    struct pawl_grace_period *period = grace->period;
+
+    /* A grace period that was open is given up: its number is never completed by itself, the next one's end
+     * counts for it. relaxed: the child has one thread. */
+    pawl_store_relaxed(&period->lead, 0u);
+    period->open = false;
+    pawl_eventcount_init(&period->changed, PAWL_PRIVATE);
+    pawl_eventcount_init(&period->left, PAWL_PRIVATE);
+}
+
+int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
+                    void (*leave)(struct reader_room *room, uint32_t number))
+{
+    memset(period, 0, sizeof *period);
+    if (grace->words == NULL) {
+        /* NORESERVE: words of threads that never come are addresses only */
+        char *words = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (words == MAP_FAILED)
+            return -ENOMEM;
+        grace->words = words;
+        madvise(words, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
+        pawl_store_relaxed(grace_word(grace, PAWL_READER_MAX),
+                           PAWL_READER_NONE); /* relaxed: not shared yet */
+    }
+    grace->period = period;
+    period->grace = grace;
+    period->room.inside = inside;
+    period->room.leave = leave != NULL ? leave : clear_word;
+    period->room.forked = room_forked;
+    pawl_store_relaxed(&grace->entry, UINT64_C(1)); /* relaxed, as above */
+    pawl_reader_enter_room(&period->room);
+    return 0;
+}
+
+void pawl_grace_destroy(struct pawl_grace *grace)
+{
+    pawl_reader_leave_room(&grace->period->room);
+    munmap(grace->words, RESERVED);
+}

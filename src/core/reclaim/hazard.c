@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/* Hazard pointers: slots by thread, lists of retired objects, scans.
+ *
+ * Why a scan is right: let S be a reader's store into its slot, L its second load of the pointer, U the
+ * unlinking, H the scan's heavy fence. As H orders them, either S comes before the scan's look at the slot,
+ * and the object is kept;
+ * or U comes before
+ * L, and the reader finds the pointer changed. */
+#include "reader.h"
+#include "retired.h"
+
+#include "../sync/fail.h"
+
+#include <pawl/hazard.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+extern inline struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard);
+extern inline void pawl_hazard_clear(struct pawl_hazard_slot *slot);
+extern inline void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot);
+extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object);
+
+#define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
+#define SCAN_FROM 512u /* objects in a list before it is worth a membarrier */
+#define PAGE_BYTES 4096u
+#define SLOTS_OF_PAGE 503u /* what fits beside the link and the mask */
+#define SET_LOG 9          /* log2 of the places of a set; half of them are filled */
+#define SET_FULL (1u << (SET_LOG - 1))
+
+/* Further slots of one thread. Stays with the thread's number until the domain is closed. */
+struct pawl_hazard_page {
+    PAWL_ATOMIC(struct pawl_hazard_page *) next;
+    uint64_t taken[8]; /* the last bits stand for no slot */
+    struct pawl_hazard_slot slot[SLOTS_OF_PAGE];
+};
+
+PAWL_STATIC_ASSERT(sizeof(struct pawl_hazard_page) == PAGE_BYTES, "a page holds its slots");
+
+struct domain {
+    struct pawl_hazard face;
+    size_t retired_at;
+    struct reader_room room;
+    retired_stack orphans PAWL_LINE_PAIR_ALIGNED;
+};
+
+static struct domain *domain_of(struct pawl_hazard *hazard)
+{
+    return (struct domain *)(void *)hazard;
+}
+
+/* ---- slots beyond eight ---- */
+
+static struct pawl_hazard_slot *take_in_page(struct pawl_hazard_page *page)
+{
+    for (size_t i = 0; i * 64 < SLOTS_OF_PAGE; i++) {
+        uint64_t free_bits = ~page->taken[i];
+        size_t index = i * 64 + (size_t)(free_bits != 0 ? __builtin_ctzll(free_bits) : 64);
+
+        if (free_bits != 0 && index < SLOTS_OF_PAGE) {
+            page->taken[i] |= free_bits & (0 - free_bits);
+            return &page->slot[index];
+        }
+    }
+    return NULL;
+}
+
+/* By mmap: a signal handler may take slots. */
+static struct pawl_hazard_page *add_page(struct pawl_hazard_place *place)
+{
+    struct pawl_hazard_page *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return NULL;
+    /* relaxed: only the owner adds */
+    pawl_store_relaxed(&page->next, pawl_load_relaxed(&place->more));
+    /* release Q: publishes the page to scans; its slots are empty until a later store, which a light fence
+     * follows */
+    pawl_store_release(&place->more, page);
+    return page;
+}
+
+struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard)
+{
+    int saved = errno;
+    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
+    uint32_t free_bits = ~place->taken & ((1u << PAWL_HAZARD_SLOTS) - 1);
+    struct pawl_hazard_page *page;
+    struct pawl_hazard_slot *slot = NULL;
+
+    if (free_bits != 0) { /* the first use of a thread, or no membarrier */
+        place->taken |= free_bits & (0u - free_bits);
+        return &place->slot[__builtin_ctz(free_bits)];
+    }
+    /* relaxed: the owner's */
+    for (page = pawl_load_relaxed(&place->more); page != NULL && slot == NULL;
+         page = pawl_load_relaxed(&page->next))
+        slot = take_in_page(page);
+    if (slot == NULL) {
+        page = add_page(place);
+        slot = page != NULL ? take_in_page(page) : NULL;
+    }
+    errno = slot != NULL ? saved : ENOMEM;
+    return slot;
+}
+
+static struct pawl_hazard_page *page_of(struct pawl_hazard_place *place, struct pawl_hazard_slot *slot)
+{
+    struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); /* relaxed: the owner's */
+
+    while (page != NULL && (uintptr_t)slot - (uintptr_t)page >= PAGE_BYTES)
+        page = pawl_load_relaxed(&page->next);
+    return page;
+}
+
+void pawl_hazard_give_slow_(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot)
+{
+    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
+    uintptr_t index = ((uintptr_t)slot - (uintptr_t)place) / sizeof *slot;
+    struct pawl_hazard_page *page;
+
+    if (index < PAWL_HAZARD_SLOTS) {
+        place->taken &= ~(1u << index);
+        return;
+    }
+    page = page_of(place, slot);
+    if (page == NULL)
+        pawl_sync_fail("pawl_hazard_give", "the slot is not one of this thread's");
+    index = (size_t)(slot - page->slot);
+    page->taken[index / 64] &= ~(UINT64_C(1) << index % 64);
+}
+
+/* ---- scans ---- */
+
+/* Some of the addresses in slots: a table with linear probing, on the scanner's stack. When slots hold more
+ * than fit, a scan looks at them in several passes. */
+struct set {
+    uint32_t count;
+    uintptr_t table[1u << SET_LOG];
+};
+
+static size_t home_of(uintptr_t object)
+{
+    return (object >> 4) * (uintptr_t)0x9e3779b97f4a7c15u >> (64 - SET_LOG); /* Knuth 6.4 */
+}
+
+/* The place of an address, or the empty one where it would be. */
+static size_t place_in(const struct set *set, uintptr_t object)
+{
+    size_t i = home_of(object);
+
+    while (set->table[i] != 0 && set->table[i] != object)
+        i = (i + 1) % (1u << SET_LOG);
+    return i;
+}
+
+static void add_to(struct set *set, uintptr_t object)
+{
+    size_t i = place_in(set, object);
+
+    set->count += set->table[i] == 0;
+    set->table[i] = object;
+}
+
+/* Where a scan has got to: a slot of a page, or of the place itself, of a thread. */
+struct walk {
+    struct pawl_hazard *hazard;
+    uint32_t number;
+    struct pawl_hazard_page *page; /* NULL: the place */
+    size_t index;
+};
+
+static void next_array(struct walk *walk)
+{
+    /* acquire Q: pairs with the release in add_page() */
+    walk->page = pawl_load_acquire(walk->page == NULL ? &walk->hazard->places[walk->number].more
+                                                      : &walk->page->next);
+    walk->index = 0;
+    if (walk->page == NULL)
+        walk->number = pawl_reader_next(walk->number + 1);
+}
+
+/* The next address that a slot holds, or 0 at the end. */
+static uintptr_t next_object(struct walk *walk)
+{
+    while (walk->number != PAWL_READER_MAX) {
+        struct pawl_hazard_slot *slots = walk->page == NULL ? walk->hazard->places[walk->number].slot
+                                                            : walk->page->slot;
+        size_t end = walk->page == NULL ? PAWL_HAZARD_SLOTS : SLOTS_OF_PAGE;
+
+        while (walk->index < end) {
+            /* acquire Z: pairs with the releases of set, clear and give */
+            uintptr_t object = pawl_load_acquire(&slots[walk->index++].object);
+
+            if (object != 0)
+                return object;
+        }
+        next_array(walk);
+    }
+    return 0;
+}
+
+/* Fills the set from where the walk is. Returns whether there may be more. */
+static bool fill(struct set *set, struct walk *walk)
+{
+    uintptr_t object = 0;
+
+    memset(set, 0, sizeof *set);
+    while (set->count < SET_FULL && (object = next_object(walk)) != 0)
+        add_to(set, object);
+    return object != 0;
+}
+
+/* Moves what the set holds from `list` to `kept`. */
+static void sift(const struct domain *domain, const struct set *set, struct retired_list *list,
+                 struct retired_list *kept)
+{
+    struct retired_list rest = {NULL, NULL, 0};
+    struct pawl_retired *retired;
+
+    while ((retired = retired_pop(list)) != NULL) {
+        uintptr_t object = (uintptr_t)retired - domain->retired_at;
+
+        retired_push(set->table[place_in(set, object)] != 0 ? kept : &rest, retired);
+    }
+    *list = rest;
+}
+
+/* Splits `list`: what slots hold goes to `kept`. Returns how many addresses slots held. */
+static uint64_t scan(struct pawl_hazard *hazard, struct retired_list *list, struct retired_list *kept)
+{
+    struct walk walk = {.hazard = hazard};
+    struct set set;
+    uint64_t held = 0;
+    bool more;
+
+    /* H: heavy, see the top of this file */
+    pawl_fence_heavy();
+    walk.number = pawl_reader_next(0);
+    do {
+        more = fill(&set, &walk);
+        held += set.count;
+        if (set.count != 0)
+            sift(domain_of(hazard), &set, list, kept);
+    } while (more);
+    return held;
+}
+
+static struct retired_list take_list(struct pawl_hazard_place *place)
+{
+    struct retired_list list = {place->first, place->last, place->count};
+
+    place->first = NULL;
+    place->count = 0;
+    pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
+    return list;
+}
+
+static void put_list(struct pawl_hazard_place *place, struct retired_list list)
+{
+    place->last = list.last;
+    place->first = list.first;
+    place->count = list.count;
+}
+
+static void collect(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+{
+    struct retired_list list, kept = {NULL, NULL, 0}, fresh;
+    struct pawl_retired *retired;
+    uint64_t held;
+
+    if (place->scanning != 0)
+        return;
+    place->scanning = 1;
+    list = take_list(place);
+    retired_adopt(&domain_of(hazard)->orphans, &list);
+    held = scan(hazard, &list, &kept);
+    while ((retired = retired_pop(&list)) != NULL)
+        retired->reclaim(retired);
+    fresh = take_list(place); /* what reclaim functions retired */
+    place->scan_at = kept.count + (2 * held > SCAN_FROM ? 2 * held : SCAN_FROM);
+    retired_move(&kept, &fresh);
+    put_list(place, kept);
+    place->scanning = 0;
+}
+
+void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired,
+                        void (*reclaim)(struct pawl_retired *))
+{
+    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
+    struct retired_list list = {place->first, place->last, place->count};
+
+    retired->reclaim = reclaim;
+    if (list.first ==
+        NULL) /* threads that end with few objects each leave no more than a list between them */
+        retired_adopt(&domain_of(hazard)->orphans, &list);
+    retired_push(&list, retired);
+    pawl_fence_compiler(); /* linked before it is put there, as in retired_push() */
+    put_list(place, list);
+    if (PAWL_UNLIKELY(list.count >= SCAN_FROM && list.count >= place->scan_at))
+        collect(hazard, place);
+}
+
+uint64_t pawl_hazard_collect(struct pawl_hazard *hazard)
+{
+    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
+
+    collect(hazard, place);
+    return place->count;
+}
+
+/* ---- life ---- */
+
+static struct domain *domain_of_room(struct reader_room *room)
+{
+    return (struct domain *)(void *)((char *)room - offsetof(struct domain, room));
+}
+
+/* A later destructor may use what a slot holds. */
+static bool inside(struct reader_room *room, uint32_t number)
+{
+    struct pawl_hazard_place *place = &domain_of_room(room)->face.places[number];
+
+    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        if (pawl_load_relaxed(&place->slot[i].object) != 0) /* relaxed: the thread's own */
+            return true;
+    return false;
+}
+
+static void empty_page(struct pawl_hazard_page *page)
+{
+    for (size_t i = 0; i < SLOTS_OF_PAGE; i++)
+        pawl_hazard_clear(&page->slot[i]);
+    memset(page->taken, 0, sizeof page->taken);
+}
+
+static void leave(struct reader_room *room, uint32_t number)
+{
+    struct domain *domain = domain_of_room(room);
+    struct pawl_hazard_place *place = &domain->face.places[number];
+    struct retired_list list = take_list(place);
+
+    retired_abandon(&domain->orphans, &list);
+    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        pawl_hazard_clear(&place->slot[i]);
+    /* relaxed: the thread is this one, or gone */
+    for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
+         page = pawl_load_relaxed(&page->next))
+        empty_page(page);
+    place->taken = 0;
+    place->scanning = 0;
+    place->scan_at = 0;
+}
+
+struct pawl_hazard *pawl_hazard_open(size_t retired_at)
+{
+    struct domain *domain = aligned_alloc(PAWL_CACHELINE_PAIR, sizeof *domain);
+    void *places;
+
+    if (domain == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(domain, 0, sizeof *domain);
+    /* NORESERVE: places of threads that never come are addresses only */
+    places = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (places == MAP_FAILED) {
+        free(domain);
+        errno = ENOMEM;
+        return NULL;
+    }
+    madvise(places, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
+    domain->face.places = places;
+    domain->face.places[PAWL_READER_MAX].taken = ~0u;
+    domain->retired_at = retired_at;
+    domain->room.inside = inside;
+    domain->room.leave = leave;
+    pawl_reader_enter_room(&domain->room);
+    return &domain->face;
+}
+
+static void free_pages(struct pawl_hazard_place *place)
+{
+    struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); /* relaxed: nobody else has it */
+
+    while (page != NULL) {
+        struct pawl_hazard_page *next = pawl_load_relaxed(&page->next);
+
+        munmap(page, PAGE_BYTES);
+        page = next;
+    }
+}
+
+/* Reclaim functions may retire more: until nothing is left. */
+static bool reclaim_orphans(struct domain *domain)
+{
+    struct retired_list list = {NULL, NULL, 0};
+    struct pawl_retired *retired;
+
+    retired_adopt(&domain->orphans, &list);
+    if (list.first == NULL)
+        return false;
+    while ((retired = retired_pop(&list)) != NULL)
+        retired->reclaim(retired);
+    return true;
+}
+
+void pawl_hazard_close(struct pawl_hazard *hazard)
+{
+    struct domain *domain = domain_of(hazard);
+
+    if (hazard == NULL)
+        return;
+    pawl_reader_leave_room(&domain->room);
+    do {
+        for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
+            leave(&domain->room, n);
+    } while (reclaim_orphans(domain));
+    /* Pages stay with numbers, also with those that nobody has now. */
+    for (uint32_t n = 0; n < pawl_reader_high(); n++)
+        free_pages(&hazard->places[n]);
+    munmap(hazard->places, RESERVED);
+    free(domain);
+}

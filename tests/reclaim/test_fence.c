@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Asymmetric fences: store buffering, whose outcome 0/0 they forbid. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "reclaim_test.h"
+
+#include <pawl/cpu.h>
+#include <pawl/fence.h>
+
+#include <errno.h>
+#include <sched.h>
+
+enum { ROUNDS = 20000 };
+
+static struct {
+    PAWL_ATOMIC(int) value;
+} x PAWL_LINE_PAIR_ALIGNED, y PAWL_LINE_PAIR_ALIGNED, arrived PAWL_LINE_PAIR_ALIGNED;
+static int seen_by_light[ROUNDS], seen_by_heavy[ROUNDS];
+
+/* Both threads leave at nearly the same time. */
+static void meet(int count)
+{
+    pawl_fetch_add_acq_rel(&arrived.value, 1);
+    for (int spins = 0; pawl_load_acquire(&arrived.value) < count; spins++)
+        if (spins > 1000)
+            sched_yield(); /* the other one may need this CPU */
+}
+
+/* Two CPUs that this process may use; each side stays on one, or they seldom run at the same time. */
+static int cpus[2];
+
+static bool find_two_cpus(void)
+{
+    struct pawl_cpuset *allowed = pawl_cpuset_open(0);
+
+    assert_non_null(allowed);
+    assert_int_equal(pawl_cpu_get_affinity(allowed), 0);
+    cpus[0] = pawl_cpuset_next(allowed, -1);
+    cpus[1] = pawl_cpuset_next(allowed, cpus[0]);
+    pawl_cpuset_close(allowed);
+    return cpus[1] >= 0;
+}
+
+/* From none to about the time that a line takes from CPU to CPU: at some delay both sides store at once. */
+static void delay(uint64_t *random)
+{
+    for (uint32_t i = test_random(random) % 256; i > 0; i--)
+        __asm__ volatile("");
+}
+
+static void *light_side(void *unused)
+{
+    uint64_t random = 1;
+
+    (void)unused;
+    (void)pawl_cpu_pin(cpus[1], NULL); /* refused: the test sees less */
+    for (int i = 0; i < ROUNDS; i++) {
+        meet(2 * (2 * i + 1));
+        delay(&random);
+        pawl_store_relaxed(&x.value, i + 1);
+        pawl_fence_light();
+        seen_by_light[i] = pawl_load_relaxed(&y.value);
+        meet(2 * (2 * i + 2));
+    }
+    return NULL;
+}
+
+static void a_light_and_a_heavy_fence_forbid_that_both_sides_miss_the_other(void **state)
+{
+    pthread_t thread;
+    uint64_t random = 2;
+    int missed = 0;
+
+    (void)state;
+    if (!find_two_cpus())
+        skip();
+    (void)pawl_cpu_pin(cpus[0], NULL); /* as in light_side() */
+    assert_int_equal(pthread_create(&thread, NULL, light_side, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        meet(2 * (2 * i + 1));
+        delay(&random);
+        pawl_store_relaxed(&y.value, i + 1);
+        pawl_fence_heavy();
+        seen_by_heavy[i] = pawl_load_relaxed(&x.value);
+        meet(2 * (2 * i + 2));
+    }
+    pthread_join(thread, NULL);
+    for (int i = 0; i < ROUNDS; i++)
+        missed += seen_by_light[i] != i + 1 && seen_by_heavy[i] != i + 1;
+    assert_int_equal(missed, 0);
+}
+
+static void fences_keep_errno_and_work_in_a_child(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+    errno = 77;
+    pawl_fence_heavy();
+    pawl_fence_light();
+    assert_int_equal(errno, 77);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pawl_fence_heavy(); /* aborts when the child is not registered */
+        _exit(pawl_fence_asymmetric() ? 1 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), pawl_fence_asymmetric() ? 1 : 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_light_and_a_heavy_fence_forbid_that_both_sides_miss_the_other),
+        cmocka_unit_test(fences_keep_errno_and_work_in_a_child),
+    };
+
+    return cmocka_run_group_tests_name("fence", tests, NULL, NULL);
+}

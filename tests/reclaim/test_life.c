@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that come, go, are stopped, fork, and use the rooms first in a handler or last in a destructor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../../src/core/reclaim/reader.h"
+#include "reclaim_test.h"
+
+#include <pawl/reclaim.h>
+
+#include <dlfcn.h>
+#include <semaphore.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { MS = 1000000, SHORT_LIVED = 10000, AT_ONCE = 8 };
+
+struct object {
+    struct pawl_retired retired;
+};
+
+static PAWL_ATOMIC(long) reclaimed;
+
+static void count_reclaim(struct pawl_retired *retired)
+{
+    pawl_fetch_add_relaxed(&reclaimed, 1L);
+    free(pawl_retired_of(retired, struct object, retired));
+}
+
+static struct pawl_retired *new_retired(void)
+{
+    struct object *object = malloc(sizeof *object);
+
+    if (object == NULL)
+        abort();
+    return &object->retired;
+}
+
+static uint32_t numbers_taken(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
+        count++;
+    return count;
+}
+
+/* ---- short-lived threads ---- */
+
+struct rooms {
+    struct pawl_rcu *rcu;
+    struct pawl_epoch *epoch;
+    struct pawl_hazard *hazard;
+};
+
+static void open_rooms(struct rooms *rooms)
+{
+    rooms->rcu = pawl_rcu_open();
+    rooms->epoch = pawl_epoch_open();
+    rooms->hazard = pawl_hazard_open(offsetof(struct object, retired));
+    assert_true(rooms->rcu != NULL && rooms->epoch != NULL && rooms->hazard != NULL);
+}
+
+static void close_rooms(struct rooms *rooms)
+{
+    pawl_rcu_close(rooms->rcu);
+    pawl_epoch_close(rooms->epoch);
+    pawl_hazard_close(rooms->hazard);
+}
+
+static void *visit_rooms(void *argument)
+{
+    struct rooms *rooms = argument;
+    struct pawl_hazard_slot *slot;
+
+    pawl_rcu_read_lock();
+    pawl_rcu_read_unlock();
+    pawl_rcu_read_lock_in(rooms->rcu);
+    pawl_rcu_read_unlock_in(rooms->rcu);
+    pawl_rcu_call_in(rooms->rcu, new_retired(), count_reclaim);
+    pawl_epoch_pin(rooms->epoch);
+    pawl_epoch_retire(rooms->epoch, new_retired(), count_reclaim);
+    pawl_epoch_unpin(rooms->epoch);
+    slot = pawl_hazard_take(rooms->hazard);
+    pawl_hazard_retire(rooms->hazard, new_retired(), count_reclaim);
+    if (((uintptr_t)slot & 64) != 0) /* some forget to give it back */
+        pawl_hazard_give(rooms->hazard, slot);
+    return NULL;
+}
+
+static void ten_thousand_threads_leave_no_number_and_little_garbage(void **state)
+{
+    struct rooms rooms;
+    pthread_t threads[AT_ONCE];
+    uint32_t before_them = numbers_taken();
+    long count = PAWL_INSTRUMENTED ? 1000 : SHORT_LIVED;
+
+    (void)state;
+    open_rooms(&rooms);
+    pawl_store_relaxed(&reclaimed, 0L);
+    for (long i = 0; i < count; i += AT_ONCE) {
+        for (int k = 0; k < AT_ONCE; k++)
+            assert_int_equal(pthread_create(&threads[k], NULL, visit_rooms, &rooms), 0);
+        for (int k = 0; k < AT_ONCE; k++)
+            pthread_join(threads[k], NULL);
+    }
+    /* rcu's worker may have one */
+    assert_in_range(numbers_taken(), before_them, before_them + 1);
+    pawl_rcu_barrier_in(rooms.rcu);
+    /* of 3 x count objects at most a few bags and lists are left */
+    assert_true(pawl_load_relaxed(&reclaimed) >= 3 * count - 3000);
+    assert_true(pawl_rcu_backlog(rooms.rcu) == 0);
+    close_rooms(&rooms);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 3 * count);
+}
+
+static PAWL_ATOMIC(int) waiting_at_gate;
+static PAWL_ATOMIC(int) gate;
+
+/* A thread that ends without destructors: its number is found when writers look. */
+static void *vanish(void *argument)
+{
+    pawl_rcu_read_lock();
+    if (argument == NULL)
+        pawl_rcu_read_unlock();
+    pawl_fetch_add_release(&waiting_at_gate, 1);
+    await_flag(&gate, 1);
+    pthread_setspecific(0, NULL); /* key 0 is whoever came first; ours or not, clear all of the low ones */
+    for (pthread_key_t key = 1; key < 16; key++)
+        pthread_setspecific(key, NULL);
+    return NULL;
+}
+
+static void run_vanishing(void *argument)
+{
+    enum { GONE = 70 };
+    pthread_t threads[GONE];
+
+    pawl_store_relaxed(&waiting_at_gate, 0);
+    pawl_store_relaxed(&gate, 0);
+    for (int i = 0; i < GONE; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, vanish, i == 0 ? argument : NULL), 0);
+    await_flag(&waiting_at_gate, GONE);
+    assert_true(numbers_taken() >= GONE);
+    pawl_store_release(&gate, 1);
+    for (int i = 0; i < GONE; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(numbers_taken() >= GONE);
+}
+
+static void threads_that_end_without_destructors_are_found_by_writers(void **state)
+{
+    uint32_t before_them = numbers_taken();
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* sanitizers keep destructors of their own among those keys */
+    run_vanishing(NULL);
+    pawl_rcu_synchronize(); /* more than 64 numbers: worth a look */
+    assert_in_range(numbers_taken(), 0, before_them);
+}
+
+static void a_thread_that_ends_inside_a_section_does_not_hang_writers(void **state)
+{
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* sanitizers keep destructors of their own among those keys */
+    run_vanishing(&gate);
+    pawl_rcu_synchronize();
+}
+
+/* ---- last uses ---- */
+
+static pthread_key_t late_key;
+static PAWL_ATOMIC(int) late_rounds;
+
+/* Runs after, before and between the library's own destructor, in each round. */
+static void read_late(void *value)
+{
+    pawl_rcu_read_lock();
+    pawl_rcu_read_unlock();
+    pawl_fetch_add_relaxed(&late_rounds, 1);
+    if ((uintptr_t)value < 6)
+        pthread_setspecific(late_key, (void *)((uintptr_t)value + 1));
+}
+
+static void *read_until_the_end(void *unused)
+{
+    (void)unused;
+    pthread_setspecific(late_key, (void *)1);
+    pawl_rcu_read_lock();
+    pawl_rcu_read_unlock();
+    return NULL;
+}
+
+static void sections_in_the_last_destructors_are_safe(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* ThreadSanitizer's thread has ended before the last round */
+    assert_int_equal(pthread_key_create(&late_key, read_late), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, read_until_the_end, NULL), 0);
+        pthread_join(thread, NULL);
+    }
+    assert_true(pawl_load_relaxed(&late_rounds) >= 400);
+    pawl_rcu_synchronize();
+    assert_true(numbers_taken() < 140); /* those of the last round are found when more than 64 are taken */
+    pthread_key_delete(late_key);
+}
+
+/* ---- handlers ---- */
+
+static PAWL_ATOMIC(int) handled;
+static struct rooms *handler_rooms;
+
+static void use_in_handler(int signal)
+{
+    struct pawl_hazard_slot *slot;
+
+    (void)signal;
+    pawl_rcu_read_lock();
+    pawl_rcu_read_lock_in(handler_rooms->rcu);
+    pawl_epoch_pin(handler_rooms->epoch);
+    slot = pawl_hazard_take(handler_rooms->hazard);
+    pawl_hazard_set(slot, handler_rooms);
+    pawl_hazard_give(handler_rooms->hazard, slot);
+    pawl_epoch_unpin(handler_rooms->epoch);
+    pawl_rcu_read_unlock_in(handler_rooms->rcu);
+    pawl_rcu_read_unlock();
+    pawl_fetch_add_release(&handled, 1);
+}
+
+static void *only_wait(void *unused)
+{
+    (void)unused;
+    await_flag(&gate, 1);
+    return NULL;
+}
+
+static void a_handler_may_be_a_threads_first_user(void **state)
+{
+    struct rooms rooms;
+    pthread_t thread;
+
+    (void)state;
+    open_rooms(&rooms);
+    handler_rooms = &rooms;
+    signal(SIGUSR1, use_in_handler);
+    pawl_store_relaxed(&gate, 0);
+    pawl_store_relaxed(&handled, 0);
+    assert_int_equal(pthread_create(&thread, NULL, only_wait, NULL), 0);
+    pthread_kill(thread, SIGUSR1);
+    await_flag(&handled, 1);
+    pawl_rcu_synchronize();
+    pawl_store_release(&gate, 1);
+    pthread_join(thread, NULL);
+    close_rooms(&rooms);
+}
+
+static void *read_without_end(void *unused)
+{
+    (void)unused;
+    while (pawl_load_acquire(&gate) == 0) {
+        pawl_rcu_read_lock();
+        pawl_rcu_read_lock();
+        pawl_rcu_read_unlock();
+        pawl_rcu_read_unlock();
+    }
+    return (void *)(uintptr_t)pawl_rcu_read_held();
+}
+
+static void handlers_that_interrupt_lock_and_unlock_leave_them_balanced(void **state)
+{
+    struct rooms rooms;
+    pthread_t thread;
+    void *held;
+
+    (void)state;
+    open_rooms(&rooms);
+    handler_rooms = &rooms;
+    pawl_store_relaxed(&gate, 0);
+    assert_int_equal(pthread_create(&thread, NULL, read_without_end, NULL), 0);
+    for (int i = 0; i < 2000; i++) {
+        pthread_kill(thread, SIGUSR1);
+        if (i % 10 == 0)
+            pawl_rcu_synchronize();
+    }
+    pawl_store_release(&gate, 1);
+    pthread_join(thread, &held);
+    assert_null(held);
+    pawl_rcu_synchronize();
+    close_rooms(&rooms);
+}
+
+/* ---- stopped readers: garbage of hazard pointers stays bounded ---- */
+
+struct stopped {
+    struct pawl_hazard *hazard;
+    PAWL_ATOMIC(struct object *) cell;
+    PAWL_ATOMIC(int) holds;
+    PAWL_ATOMIC(int) go;
+};
+
+static void *hold_one(void *argument)
+{
+    struct stopped *stopped = argument;
+    struct pawl_hazard_slot *slot = pawl_hazard_take(stopped->hazard);
+    struct object *object = pawl_hazard_protect(slot, &stopped->cell);
+
+    pawl_store_release(&stopped->holds, object != NULL);
+    await_flag(&stopped->go, 1);
+    pawl_hazard_give(stopped->hazard, slot);
+    return NULL;
+}
+
+static void a_sleeping_reader_keeps_one_object_not_all(void **state)
+{
+    struct stopped stopped = {.hazard = pawl_hazard_open(offsetof(struct object, retired))};
+    struct pawl_retired *first = new_retired();
+    pthread_t thread;
+    uint64_t kept;
+
+    (void)state;
+    assert_non_null(stopped.hazard);
+    pawl_store_relaxed(&reclaimed, 0L);
+    pawl_store_release(&stopped.cell, pawl_retired_of(first, struct object, retired));
+    assert_int_equal(pthread_create(&thread, NULL, hold_one, &stopped), 0);
+    await_flag(&stopped.holds, 1);
+    pawl_store_release(&stopped.cell, NULL);
+    pawl_hazard_retire(stopped.hazard, first, count_reclaim);
+    for (long i = 1; i <= 100000; i++) {
+        pawl_hazard_retire(stopped.hazard, new_retired(), count_reclaim);
+        if (i - pawl_load_relaxed(&reclaimed) > 512 + 2)
+            fail_msg("%ld of %ld are garbage", i - pawl_load_relaxed(&reclaimed), i);
+    }
+    kept = pawl_hazard_collect(stopped.hazard);
+    assert_int_equal(kept, 1);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 100000);
+    pawl_store_release(&stopped.go, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(pawl_hazard_collect(stopped.hazard), 0);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 100001);
+    pawl_hazard_close(stopped.hazard);
+}
+
+/* A process that is stopped as a whole inside a section, and goes on: nothing was reclaimed meanwhile that
+ * it reads. */
+static void stop_inside_and_check(void)
+{
+    PAWL_ATOMIC(struct object *) cell;
+    struct object *object = malloc(sizeof *object);
+    pthread_t thread;
+
+    pawl_store_relaxed(&gate, 0);
+    if (object == NULL || pthread_create(&thread, NULL, read_without_end, NULL) != 0)
+        _exit(2);
+    pawl_store_release(&cell, object);
+    pawl_store_relaxed(&reclaimed, 0L);
+    pawl_rcu_read_lock();
+    object = pawl_rcu_dereference(&cell);
+    pawl_rcu_call(&object->retired, count_reclaim);
+    raise(SIGSTOP);
+    sleep_ns(5 * MS);
+    if (pawl_load_relaxed(&reclaimed) != 0)
+        _exit(3);
+    pawl_rcu_read_unlock();
+    pawl_rcu_barrier();
+    pawl_store_release(&gate, 1);
+    pthread_join(thread, NULL);
+    _exit(pawl_load_relaxed(&reclaimed) == 1 ? 0 : 4);
+}
+
+static void a_process_that_is_stopped_inside_a_section_goes_on_where_it_was(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* they do not let a child of a process with threads start its own */
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        stop_inside_and_check();
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    sleep_ns(20 * MS);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* ---- fork ---- */
+
+static void *stay_inside(void *argument)
+{
+    struct rooms *rooms = argument;
+
+    pawl_rcu_read_lock();
+    pawl_rcu_read_lock_in(rooms->rcu);
+    pawl_epoch_pin(rooms->epoch);
+    pawl_fetch_add_release(&waiting_at_gate, 1);
+    await_flag(&gate, 1);
+    pawl_epoch_unpin(rooms->epoch);
+    pawl_rcu_read_unlock_in(rooms->rcu);
+    pawl_rcu_read_unlock();
+    return NULL;
+}
+
+static struct rooms *fork_rooms;
+
+static void child_goes_on(void)
+{
+    /* The parent's other thread is inside everything; here it is nowhere. This thread's section stayed
+     * open. */
+    if (!pawl_rcu_read_held())
+        _exit(1);
+    pawl_rcu_read_unlock();
+    pawl_rcu_synchronize();
+    pawl_rcu_synchronize_in(fork_rooms->rcu);
+    pawl_rcu_barrier_in(fork_rooms->rcu); /* callbacks that the parent had queued, and a worker of its own */
+    if (pawl_load_relaxed(&reclaimed) != 1)
+        _exit(2);
+    pawl_epoch_retire(fork_rooms->epoch, new_retired(), count_reclaim);
+    pawl_epoch_collect(fork_rooms->epoch);
+    if (pawl_epoch_collect(fork_rooms->epoch) != 0 || pawl_load_relaxed(&reclaimed) != 2)
+        _exit(3);
+}
+
+static void a_child_is_not_held_up_by_readers_of_its_parent(void **state)
+{
+    struct rooms rooms;
+    pthread_t thread;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* as above */
+    open_rooms(&rooms);
+    fork_rooms = &rooms;
+    pawl_store_relaxed(&waiting_at_gate, 0);
+    pawl_store_relaxed(&gate, 0);
+    pawl_store_relaxed(&reclaimed, 0L);
+    assert_int_equal(pthread_create(&thread, NULL, stay_inside, &rooms), 0);
+    await_flag(&waiting_at_gate, 1);
+    pawl_rcu_call_in(rooms.rcu, new_retired(), count_reclaim);
+    sleep_ns(5 * MS); /* the worker waits for the reader */
+    pawl_rcu_read_lock();
+    assert_int_equal(in_child(child_goes_on, NULL), 0);
+    pawl_rcu_read_unlock();
+    pawl_store_release(&gate, 1);
+    pthread_join(thread, NULL);
+    close_rooms(&rooms);
+}
+
+/* ---- plugins ---- */
+
+static void a_plugin_that_closes_its_domains_can_be_unloaded(void **state)
+{
+    const char *path = getenv("PAWL_TEST_PLUGIN");
+
+    (void)state;
+    if (path == NULL)
+        skip();
+    for (int i = 0; i < 20; i++) {
+        void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        int (*use)(void);
+
+        if (plugin == NULL)
+            fail_msg("%s", dlerror());
+        *(void **)&use = dlsym(plugin, "plugin_use");
+        assert_non_null(use);
+        assert_int_equal(use(), 0);
+        assert_int_equal(dlclose(plugin), 0);
+        pawl_rcu_synchronize();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_thousand_threads_leave_no_number_and_little_garbage),
+        cmocka_unit_test(threads_that_end_without_destructors_are_found_by_writers),
+        cmocka_unit_test(a_thread_that_ends_inside_a_section_does_not_hang_writers),
+        cmocka_unit_test(sections_in_the_last_destructors_are_safe),
+        cmocka_unit_test(a_handler_may_be_a_threads_first_user),
+        cmocka_unit_test(handlers_that_interrupt_lock_and_unlock_leave_them_balanced),
+        cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
+        cmocka_unit_test(a_process_that_is_stopped_inside_a_section_goes_on_where_it_was),
+        cmocka_unit_test(a_child_is_not_held_up_by_readers_of_its_parent),
+        cmocka_unit_test(a_plugin_that_closes_its_domains_can_be_unloaded),
+    };
+
+    return cmocka_run_group_tests_name("life", tests, NULL, NULL);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Back-off: bounded rounds, no spinning on one CPU, yields in the end. */
+#include "sync_test.h"
+
+#include <pawl/backoff.h>
+#include <pawl/cpu.h>
+
+#include <errno.h>
+
+enum { MOST_ROUNDS = 100 };
+
+static int rounds_of(bool (*round)(struct pawl_backoff *), uint64_t *ns)
+{
+    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    uint64_t begin = monotonic_ns();
+    int count = 0;
+
+    while (count < MOST_ROUNDS && round(&backoff))
+        count++;
+    *ns = monotonic_ns() - begin;
+    assert_false(round(&backoff)); /* and stays so */
+    return count;
+}
+
+/* The least of many: the others were interrupted. */
+static uint64_t least_ns(bool (*round)(struct pawl_backoff *), int *count)
+{
+    uint64_t least = UINT64_MAX, ns;
+
+    for (int i = 0; i < 50; i++) {
+        *count = rounds_of(round, &ns);
+        least = ns < least ? ns : least;
+    }
+    return least;
+}
+
+static void spinning_ends_after_microseconds(void **state)
+{
+    int again, contend;
+    uint64_t again_ns = least_ns(pawl_backoff_again, &again);
+    uint64_t contend_ns = least_ns(pawl_backoff_contend, &contend);
+
+    (void)state;
+    if (!pawl_backoff_spins()) {
+        assert_int_equal(again, 0);
+        assert_int_equal(contend, 0);
+        return;
+    }
+    assert_true(again > 1 && again < MOST_ROUNDS);
+    assert_true(contend > 1 && contend < again);
+    /* A pause may be longer than 40 ns, and then so is everything. */
+    assert_true(again_ns > 1000 && again_ns < 100000);
+    assert_true(contend_ns > 3000 && contend_ns < 300000);
+}
+
+static void pauses_grow_and_are_bounded(void **state)
+{
+    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        pawl_backoff_pause(&backoff);
+    assert_true(backoff.round < 10);
+}
+
+static void waiting_goes_on_for_ever(void **state)
+{
+    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+
+    (void)state;
+    errno = ENOENT;
+    for (int i = 0; i < 1000; i++)
+        pawl_backoff_wait(&backoff);
+    assert_int_equal(errno, ENOENT);
+}
+
+static void does_not_spin(void *unused)
+{
+    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+
+    (void)unused;
+    if (pawl_cpu_pin(pawl_cpu_id(), NULL) != 0)
+        _exit(2);
+    execl("/proc/self/exe", "test_backoff", "--one-cpu", (char *)NULL);
+    _exit(pawl_backoff_again(&backoff) ? 3 : 4);
+}
+
+static void a_process_with_one_cpu_does_not_spin(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of_child(does_not_spin, NULL), 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spinning_ends_after_microseconds),
+        cmocka_unit_test(pauses_grow_and_are_bounded),
+        cmocka_unit_test(waiting_goes_on_for_ever),
+        cmocka_unit_test(a_process_with_one_cpu_does_not_spin),
+    };
+
+    if (argc == 2 && strcmp(argv[1], "--one-cpu") == 0) {
+        struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+
+        return pawl_backoff_spins() || pawl_backoff_again(&backoff) || pawl_backoff_contend(&backoff);
+    }
+    expect_end_within(60);
+    return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
+}
