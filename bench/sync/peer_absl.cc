@@ -5,7 +5,7 @@
 
 namespace
 {
-alignas(BENCH_LINE_PAIR) absl::Mutex mutex;
+alignas(BENCH_LINE_PAIR) absl::Mutex mutex; // NOLINT(cert-err58-cpp): its constructor is constexpr
 } // namespace
 
 LOCK_LOOPS(extern "C", peer_absl, mutex.Lock(), mutex.Unlock())

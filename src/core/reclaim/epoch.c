@@ -12,7 +12,7 @@
 extern inline void pawl_epoch_pin(struct pawl_epoch *epoch);
 extern inline void pawl_epoch_unpin(struct pawl_epoch *epoch);
 
-#define RECLAIM_AT_ONCE (2u * PAWL_EPOCH_BATCH)
+#define RECLAIM_AT_ONCE (UINT64_C(2) * PAWL_EPOCH_BATCH)
 
 /* A bag that was closed: reclaimed after grace period `target`. */
 struct closed_bag {
@@ -120,7 +120,7 @@ static void reclaim_ready(struct place *place, uint64_t limit)
 /* Moves a bounded number of objects to `ready`. */
 static void take_some(struct place *place, struct retired_list *list)
 {
-    for (unsigned int i = 0; i < RECLAIM_AT_ONCE && list->first != NULL; i++) {
+    for (uint64_t i = 0; i < RECLAIM_AT_ONCE && list->first != NULL; i++) {
         struct pawl_retired *retired = retired_pop(list);
 
         pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
