@@ -267,7 +267,7 @@ static void count_and_free(struct pawl_retired *retired)
 {
     struct object *object = pawl_retired_of(retired, struct object, retired);
 
-    pawl_fetch_add_relaxed(object->count, 1);
+    pawl_fetch_add_release(object->count, 1); /* pairs with the acquire in await_flag */
     free(object);
 }
 
