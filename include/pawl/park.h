@@ -8,11 +8,13 @@
  *            a word of their own. Not for waiting on file descriptors.
  * Model      Parker: a token that is there or not. unpark puts it there (twice is once), park waits for it
  *            and takes it. One thread parks at a time; any number unpark.
- *            Eventcount: a notification counts for every thread that has prepared before it.
+ *            Eventcount: notify_all ends the wait of every thread that has prepared before it, notify that of
+ *            one of them. Each sleeper is woken once: while it is on its way, more notifications
+ *            are for others, or cost nothing.
  *
  *              waiter                                       notifier
  *              ticket = pawl_eventcount_prepare(ec)         make the condition true (atomic store)
- *              condition holds?  yes: _cancel(ec)           pawl_eventcount_notify(ec)
+ *              condition holds?  yes: _cancel(ec, ticket)   pawl_eventcount_notify(ec)
  *                                no:  _wait(ec, ticket)
  *              look at the condition again
  *
@@ -20,8 +22,8 @@
  *            the prepare and ends the wait. It cannot be missed.
  * Progress   unpark, notify, prepare, cancel: wait-free (a system call where somebody sleeps). park, wait:
  *            blocking, until the token or a notification comes, or the deadline passes.
- * Spurious   park returns 0 only with the token in its hand. _wait returns 0 only after a notification that came
- *            after the ticket, but the condition may be false again: look. pawl_futex_wait may return 0
+ * Spurious   park returns 0 only with the token in its hand. _wait returns 0 only after a notification that found
+ *            this waiter or one like it, but the condition may be false again: look. pawl_futex_wait may return 0
  *            at any time. Signals end none of these waits (EINTR is taken care of) and do not
  *            lengthen a deadline.
  * Ordering   U: unpark releases, the park that takes the token acquires: what any unparker did before is
@@ -33,17 +35,16 @@
  *            One that has passed makes the call look once and return -ETIMEDOUT.
  * Signals    unpark, notify and pawl_futex_wake may be called from signal handlers and leave errno alone.
  * fork       The child's copies of private parkers and eventcounts are its own: nobody sleeps on them,
- *            tokens stay where they were. Waiters that the parent's other threads had
- *            announced stay counted in the child's eventcounts, where they cost a system call a notification
- *            until init is called again. Shared ones in shared memory serve parent and child alike.
+ *            tokens stay where they were. Waiters that the parent's other threads had announced cost one system
+ *            call, by the notification that wants to wake them. Shared ones in shared memory serve parent and child alike.
  * Memory     8 and 16 bytes, no pointers. PAWL_SHARED: several processes may use it, mapped anywhere. A process killed
- *            inside prepare .. wait leaves itself counted: later notifications make a system call.
+ *            inside prepare .. wait is a waiter until somebody notifies it; that wakes another as well.
  *            A parker may be freed when park has returned with the token of the last unpark, even from the
  *            parking thread's stack: unpark may afterwards still name its address to the kernel, which reads
  *            nothing there (at worst somebody's later futex there wakes spuriously). An eventcount not
  *            before every notify has returned: a waiter may see the condition before the notification.
- * Limits     A thread that is stopped between prepare and wait while exactly a multiple of 2^32 notifications
- *            find waiters, and none follows, sleeps too long. 2^32 - 1 threads may wait.
+ * Limits     65,535 threads may wait for one eventcount; prepare aborts beyond. A thread that is stopped between
+ *            prepare and wait for exactly a multiple of 2^32 calls of notify_all that find waiters spoils the count.
  * Cost       unpark: one RMW, and a system call if the thread sleeps. park with the token there: one RMW. notify
  *            with nobody waiting: one fence and one load of a line that is then shared. prepare and
  *            cancel: one RMW each. wait: a system call and one RMW.
@@ -56,6 +57,7 @@
 #include <pawl/atomic.h>
 #include <pawl/config.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 PAWL_BEGIN_DECLS
@@ -117,62 +119,70 @@ PAWL_API void pawl_unpark(struct pawl_parker *parker) PAWL_NONNULL;
 /* ---- eventcount ---- */
 
 struct pawl_eventcount {
-    PAWL_ATOMIC(uint32_t) waiters; /* that have prepared, and neither cancelled nor come back */
-    PAWL_ATOMIC(uint32_t) tickets; /* N: notifications that found waiters; the futex */
+    /* N: round << 32 | waiters << 16 | permits. Waiters have prepared in this round and were not notified yet.
+     * notify turns one of them into a permit, which any of the round may take. notify_all begins the next round:
+     * who is of an earlier one may go, and has nothing to give back. */
+    PAWL_ATOMIC(uint64_t) state;
+    PAWL_ATOMIC(uint32_t) wakes; /* the futex: counts changes of `state` that let somebody go */
     uint32_t flags;
-    uint32_t pad;
 };
 
 #define PAWL_EVENTCOUNT_INIT \
     {                        \
-        0, 0, 0, 0           \
+        0, 0, 0              \
     }
 
 /* Nobody waits. Zeroed memory is a private one. */
 PAWL_API void pawl_eventcount_init(struct pawl_eventcount *ec, int flags) PAWL_NONNULL;
 
-/* Out of line: somebody waits. */
-PAWL_API PAWL_COLD void pawl_eventcount_wake_(struct pawl_eventcount *ec, uint32_t count);
+#define PAWL_EVENTCOUNT_WAITER_ UINT64_C(0x10000)
+#define PAWL_EVENTCOUNT_WAITERS_ UINT64_C(0xffff0000)
+
+/* Out of line: up to `count` of those who wait go; all go; too many wait. */
+PAWL_API PAWL_COLD void pawl_eventcount_wake_(struct pawl_eventcount *ec, size_t count);
+PAWL_API PAWL_COLD void pawl_eventcount_wake_all_(struct pawl_eventcount *ec);
+PAWL_API PAWL_COLD void pawl_eventcount_full_(void);
 
 /* Announces the caller as a waiter. Look at the condition, then call _cancel or _wait, exactly one. */
 PAWL_API PAWL_INLINE uint32_t pawl_eventcount_prepare(struct pawl_eventcount *ec)
 {
-    pawl_fetch_add_relaxed(&ec->waiters, 1u); /* relaxed: F orders it */
+    /* acquire N: pairs with the releases where a round ends; who is of the next one sees what was notified,
+     * when it looks. relaxed would do, as F follows, but for ThreadSanitizer, which knows no fences. */
+    uint64_t state = pawl_fetch_add_acquire(&ec->state, PAWL_EVENTCOUNT_WAITER_);
+
+    if (PAWL_UNLIKELY((state & PAWL_EVENTCOUNT_WAITERS_) == PAWL_EVENTCOUNT_WAITERS_))
+        pawl_eventcount_full_();
     /* F: the announcement above before the caller's look at the condition */
     pawl_fence_seq_cst();
-    /* acquire N: pairs with the release in pawl_eventcount_wake_; who gets a ticket that a notification has
-     * counted up sees what was notified, when it looks */
-    return pawl_load_acquire(&ec->tickets);
+    return (uint32_t)(state >> 32);
 }
 
-/* Withdraws: the condition held. */
-PAWL_API PAWL_INLINE void pawl_eventcount_cancel(struct pawl_eventcount *ec)
-{
-    pawl_fetch_sub_relaxed(&ec->waiters, 1u); /* relaxed: publishes nothing but itself */
-}
+/* Withdraws: the condition held, and the caller has used it. */
+PAWL_API void pawl_eventcount_cancel(struct pawl_eventcount *ec, uint32_t ticket) PAWL_NONNULL;
 
-/* Sleeps until a notification that came after the ticket, or the deadline; no longer a waiter afterwards.
+/* Sleeps until a notification, or the deadline; no longer a waiter afterwards.
  * Returns 0 (look at the condition), or -ETIMEDOUT (look once more: it may have come true without you). */
 PAWL_API int pawl_eventcount_wait(struct pawl_eventcount *ec, uint32_t ticket, uint64_t deadline)
     PAWL_NONNULL;
 
-/* After the condition was made true for one waiter: wakes one. All waiters must wait for the same
- * condition; else use _notify_all. Waiters that have not fallen asleep yet may return as well. */
+/* After the condition was made true for one waiter: lets one go. All waiters must wait for the same
+ * condition; else use _notify_all. */
 PAWL_API PAWL_INLINE void pawl_eventcount_notify(struct pawl_eventcount *ec)
 {
     /* F: the caller's store before the look at the waiters */
     pawl_fence_seq_cst();
     /* relaxed: a stale 0 is what the fences exclude where it matters */
-    if (PAWL_UNLIKELY(pawl_load_relaxed(&ec->waiters) != 0))
+    if (PAWL_UNLIKELY((pawl_load_relaxed(&ec->state) & PAWL_EVENTCOUNT_WAITERS_) != 0))
         pawl_eventcount_wake_(ec, 1);
 }
 
-/* After a condition was made true for any number: wakes all. */
+/* After a condition was made true for any number: lets all go. */
 PAWL_API PAWL_INLINE void pawl_eventcount_notify_all(struct pawl_eventcount *ec)
 {
     pawl_fence_seq_cst(); /* F, as in pawl_eventcount_notify */
-    if (PAWL_UNLIKELY(pawl_load_relaxed(&ec->waiters) != 0))
-        pawl_eventcount_wake_(ec, UINT32_MAX);
+    /* Permits too: a waiter that was let go but has not gone may take part in nothing after this. */
+    if (PAWL_UNLIKELY((uint32_t)pawl_load_relaxed(&ec->state) != 0))
+        pawl_eventcount_wake_all_(ec);
 }
 
 /* The whole loop: spins a little, then sleeps, until condition(argument) is true or the deadline passes.

@@ -13,7 +13,12 @@ enum { SLEEPERS = 4, ITEMS = 30000, PRODUCERS = 2, CONSUMERS = 3 };
 
 static uint32_t waiters(struct pawl_eventcount *ec)
 {
-    return pawl_load_relaxed(&ec->waiters);
+    return (uint32_t)pawl_load_relaxed(&ec->state) >> 16;
+}
+
+static uint32_t permits(struct pawl_eventcount *ec)
+{
+    return pawl_load_relaxed(&ec->state) & 0xffff;
 }
 
 static void a_notification_after_prepare_ends_the_wait(void **state)
@@ -42,33 +47,114 @@ static void a_notification_before_prepare_does_not(void **state)
 static void cancel_leaves_nobody_counted(void **state)
 {
     struct pawl_eventcount ec;
+    uint32_t ticket;
 
     (void)state;
     pawl_eventcount_init(&ec, PAWL_PRIVATE);
     pawl_eventcount_prepare(&ec);
-    pawl_eventcount_prepare(&ec);
+    ticket = pawl_eventcount_prepare(&ec);
     assert_int_equal(waiters(&ec), 2);
-    pawl_eventcount_cancel(&ec);
-    pawl_eventcount_cancel(&ec);
+    pawl_eventcount_cancel(&ec, ticket);
+    pawl_eventcount_cancel(&ec, ticket);
     assert_int_equal(waiters(&ec), 0);
-    assert_int_equal(pawl_load_relaxed(&ec.tickets), 0);
+    assert_int_equal(pawl_load_relaxed(&ec.wakes), 0);
 }
 
-static void the_count_wraps(void **state)
+static void a_notification_is_for_one_that_had_none(void **state)
+{
+    struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
+    uint32_t ticket = pawl_eventcount_prepare(&ec);
+
+    (void)state;
+    pawl_eventcount_prepare(&ec);
+    for (int i = 0; i < 5; i++)
+        pawl_eventcount_notify(&ec);
+    assert_int_equal(waiters(&ec), 0);
+    assert_int_equal(permits(&ec), 2);
+    assert_int_equal(pawl_load_relaxed(&ec.wakes), 2); /* each was woken once */
+    assert_int_equal(pawl_eventcount_wait(&ec, ticket, PAWL_FOREVER), 0);
+    assert_int_equal(pawl_eventcount_wait(&ec, ticket, PAWL_FOREVER), 0);
+    assert_int_equal(permits(&ec), 0);
+}
+
+static void a_permit_left_behind_is_taken_by_who_cancels(void **state)
+{
+    struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
+    uint32_t ticket = pawl_eventcount_prepare(&ec);
+
+    (void)state;
+    pawl_eventcount_notify(&ec);
+    pawl_eventcount_cancel(&ec, ticket);
+    assert_int_equal(permits(&ec), 0);
+    ticket = pawl_eventcount_prepare(&ec);
+    assert_int_equal(pawl_eventcount_wait(&ec, ticket, pawl_deadline(MILLISECOND)), -ETIMEDOUT);
+}
+
+static void who_cancels_leaves_the_permit_to_who_sleeps(void **state)
+{
+    struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
+    uint32_t asleep = pawl_eventcount_prepare(&ec);
+    uint32_t late;
+
+    (void)state;
+    pawl_eventcount_notify(&ec);
+    late = pawl_eventcount_prepare(&ec);
+    pawl_eventcount_cancel(&ec, late);
+    assert_int_equal(permits(&ec), 1);
+    assert_int_equal(pawl_eventcount_wait(&ec, asleep, PAWL_FOREVER), 0);
+}
+
+static void nobody_takes_the_wake_up_of_notify_all_away(void **state)
+{
+    struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
+    uint32_t first = pawl_eventcount_prepare(&ec);
+    uint32_t late;
+
+    (void)state;
+    pawl_eventcount_notify(&ec);
+    pawl_eventcount_notify_all(&ec);
+    late = pawl_eventcount_prepare(&ec);
+    assert_int_equal(pawl_eventcount_wait(&ec, late, pawl_deadline(MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(pawl_eventcount_wait(&ec, first, PAWL_FOREVER), 0);
+    assert_int_equal(waiters(&ec) + permits(&ec), 0);
+}
+
+static void one_waiter_too_many(void *unused)
+{
+    struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
+
+    (void)unused;
+    for (int i = 0; i < 65535; i++)
+        pawl_eventcount_prepare(&ec);
+    if (waiters(&ec) != 65535)
+        _exit(1);
+    pawl_eventcount_prepare(&ec);
+}
+
+static void too_many_waiters_abort(void **state)
+{
+    int status = status_of_child(one_waiter_too_many, NULL);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void rounds_wrap(void **state)
 {
     struct pawl_eventcount ec = PAWL_EVENTCOUNT_INIT;
 
     (void)state;
-    pawl_store_relaxed(&ec.tickets, 0xfffffffeu);
+    pawl_store_relaxed(&ec.state, UINT64_C(0xfffffffe) << 32);
+    pawl_store_relaxed(&ec.wakes, 0xfffffffeu);
     for (int i = 0; i < 4; i++) {
         uint32_t ticket = pawl_eventcount_prepare(&ec);
 
         assert_int_equal(ticket, (uint32_t)(0xfffffffeu + (uint32_t)i));
-        pawl_eventcount_notify(&ec);
+        pawl_eventcount_notify_all(&ec);
         assert_int_equal(pawl_eventcount_wait(&ec, ticket, PAWL_FOREVER), 0);
     }
-    assert_int_equal(pawl_load_relaxed(&ec.tickets), 2);
-    assert_int_equal(waiters(&ec), 0);
+    assert_int_equal(pawl_load_relaxed(&ec.wakes), 2);
+    assert_int_equal(pawl_load_relaxed(&ec.state), UINT64_C(2) << 32);
 }
 
 /* ---- no system call when nobody sleeps: the kernel kills whoever makes one ---- */
@@ -83,8 +169,7 @@ static void notify_without_system_calls(void *unused)
     for (int i = 0; i < 1000; i++) {
         pawl_eventcount_notify(&ec);
         pawl_eventcount_notify_all(&ec);
-        pawl_eventcount_prepare(&ec);
-        pawl_eventcount_cancel(&ec);
+        pawl_eventcount_cancel(&ec, pawl_eventcount_prepare(&ec));
     }
     syscall(SYS_exit, 0); /* the one exit that strict mode lets through */
 }
@@ -211,7 +296,7 @@ static void *consume(void *argument)
             return NULL;
         ticket = pawl_eventcount_prepare(&store->ec);
         if (pawl_load_acquire(&store->items) > 0 || pawl_load_acquire(&store->closed) != 0)
-            pawl_eventcount_cancel(&store->ec);
+            pawl_eventcount_cancel(&store->ec, ticket);
         else
             pawl_eventcount_wait(&store->ec, ticket,
                                  store->patience == PAWL_FOREVER ? PAWL_FOREVER
@@ -317,7 +402,7 @@ static void wait_turn(struct shared_store *shared, int turn)
         uint32_t ticket = pawl_eventcount_prepare(&shared->ec);
 
         if (pawl_load_acquire(&shared->turn) == turn)
-            pawl_eventcount_cancel(&shared->ec);
+            pawl_eventcount_cancel(&shared->ec, ticket);
         else
             pawl_eventcount_wait(&shared->ec, ticket, PAWL_FOREVER);
     }
@@ -363,7 +448,7 @@ static void use_in_child(void *argument)
     pawl_eventcount_notify_all(ec);
     if (pawl_eventcount_wait(ec, ticket, PAWL_FOREVER) != 0)
         _exit(1);
-    if (waiters(ec) != 1) /* the parent's thread stays counted */
+    if (waiters(ec) + permits(ec) != 0) /* the parent's thread was counted, and woken in vain */
         _exit(2);
 }
 
@@ -388,7 +473,12 @@ int main(void)
         cmocka_unit_test(a_notification_after_prepare_ends_the_wait),
         cmocka_unit_test(a_notification_before_prepare_does_not),
         cmocka_unit_test(cancel_leaves_nobody_counted),
-        cmocka_unit_test(the_count_wraps),
+        cmocka_unit_test(a_notification_is_for_one_that_had_none),
+        cmocka_unit_test(a_permit_left_behind_is_taken_by_who_cancels),
+        cmocka_unit_test(who_cancels_leaves_the_permit_to_who_sleeps),
+        cmocka_unit_test(nobody_takes_the_wake_up_of_notify_all_away),
+        cmocka_unit_test(too_many_waiters_abort),
+        cmocka_unit_test(rounds_wrap),
         cmocka_unit_test(nobody_waits_no_system_call),
         cmocka_unit_test(notify_wakes_one_and_notify_all_the_rest),
         cmocka_unit_test(no_wake_up_is_lost),

@@ -174,7 +174,7 @@ static void sleep_until_it_leaves(struct pawl_grace_period *period, PAWL_ATOMIC(
     if (blocks(word, n) && pawl_cas_relaxed(word, &w, w | PAWL_READER_WAITED) && blocks(word, n))
         pawl_eventcount_wait(&period->left, ticket, pawl_deadline(nap));
     else
-        pawl_eventcount_cancel(&period->left);
+        pawl_eventcount_cancel(&period->left, ticket);
 }
 
 static void wait_for_reader(struct pawl_grace *grace)

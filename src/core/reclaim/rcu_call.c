@@ -254,7 +254,7 @@ static void sleep_unless(struct rcu_calls *calls, bool (*condition)(void *argume
         uint32_t ticket = pawl_eventcount_prepare(&calls->wake);
 
         if (condition(calls)) {
-            pawl_eventcount_cancel(&calls->wake);
+            pawl_eventcount_cancel(&calls->wake, ticket);
             return;
         }
         if (pawl_eventcount_wait(&calls->wake, ticket, deadline) != 0)
