@@ -2,10 +2,13 @@
 /* <pawl/percpu.h> where a sandbox denies system calls, where there is one CPU only, and where a CPU goes away. */
 #include "sandbox.h"
 
+#include <pawl/park.h>
+
 #include <pthread.h>
 
 #define DRAINS 1000   /* a fence is microseconds */
 #define DRAINS_FEW 20 /* where the drainer waits for its turn behind others, for milliseconds */
+#define COLLECT_NS UINT64_C(3000000000)
 #define DRAINED_THREADS 4
 #define LONG_COPY 2000
 
@@ -56,13 +59,15 @@ static void *add_until_stopped(void *argument)
     return NULL;
 }
 
-/* Takes slices in use away again and again, collecting their counts. Returns the line of a failure. */
+/* Takes slices in use away again and again, collecting their counts. Returns the line of a failure. On a machine
+ * that has other work each visit of a CPU waits for its turn there: it goes on for some seconds, not longer. */
 static int collect(struct pawl_percpu *pc, int wanted, long *collected)
 {
+    uint64_t end = pawl_deadline(COLLECT_NS);
     uint32_t slot;
     struct slice *slice;
 
-    for (; wanted > 0; sched_yield())
+    for (; wanted > 0 && (*collected == 0 || pawl_deadline(0) < end); sched_yield())
         pawl_percpu_each (pc, slot, slice) {
             volatile struct slice *owned = pawl_percpu_detach(pc, slot);
             long count;

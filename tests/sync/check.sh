@@ -27,13 +27,13 @@ sync 'the MCS lock' spin '-DLOCK=mcs -DMCS=1 -DTHREADS=3' 'spin.c mutex.c' ''
 sync 'a snapshot of a seqlock is whole and newer' seqlock '-DWRITES=2 -DREADS=2' seqlock.c ''
 sync 'two writers of a seqlock' seqlock -DWRITERS=2 seqlock.c ''
 sync 'a snapshot of a latch is whole and newer' seqlock '-DLATCH=1 -DWRITES=2 -DREADS=2' seqlock.c ''
-sync 'the rwlock, unbiased' rwlock '-DNOW()=1' 'rwlock.c bias.c mutex.c' ''
-sync 'the rwlock, unbiased, two readers' rwlock '-DNOW()=1 -DREADERS=2' 'rwlock.c bias.c mutex.c' --bound=2
+sync 'the rwlock, unbiased' rwlock '-DNOW()=1' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' ''
+sync 'the rwlock, unbiased, two readers' rwlock '-DNOW()=1 -DREADERS=2' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' --bound=2
 
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     sync 'the mutex taken twice by each' mutex -DTURNS=2 mutex.c --max-time=100
     sync 'the mutex among three threads, further' mutex -DTHREADS=3 mutex.c --max-time=100
-    sync 'the rwlock, biased, and revoked' rwlock '-DNOW()=1 -DBIASED=1' 'rwlock.c bias.c mutex.c' ''
+    sync 'the rwlock, biased, and revoked' rwlock '-DNOW()=1 -DBIASED=1' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' ''
     sync 'three writes of a latch' seqlock '-DLATCH=1 -DWRITES=3' seqlock.c ''
 fi
 end_closures

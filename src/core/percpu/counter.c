@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Words for counters, cut from regions of one page a CPU, and their sums.
- *
- *      pages -> [ region, used bits ] -> [ region, used bits ] -> ...
- *
- * A page is never given back: counters come and go in numbers that a program soon has reached. */
+/* Counters: the sums, and the variants that the benchmark compares. */
 #include <pawl/counter.h>
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include "slice_words.h"
 
-#define WORDS_A_PAGE 512
-#define MAP_WORDS (WORDS_A_PAGE / 64)
+#include <errno.h>
 
 extern inline void pawl_counter_add(struct pawl_counter *counter, long n);
 extern inline void pawl_counter_atomic_add(struct pawl_counter_atomic *counter, long n);
@@ -20,88 +13,9 @@ extern inline size_t pawl_counter_shard_of_cpu(void);
 extern inline size_t pawl_counter_shard_of_thread(void);
 extern inline void pawl_counter_sharded_add(struct pawl_counter_sharded *counter, size_t shard, long n);
 
-struct page {
-    struct page *next;
-    struct pawl_percpu *pc;
-    unsigned long used[MAP_WORDS];
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list and of all used bits */
-static struct page *pages;
-
-static void lock_pages(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-static void unlock_pages(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-/* A child forked while another thread holds the lock would never get it. */
-__attribute__((constructor)) static void watch_fork(void)
-{
-    pthread_atfork(lock_pages, unlock_pages, unlock_pages);
-}
-
-/* The offset of a free word, taken now, or -1. */
-static long take_word(struct page *page)
-{
-    for (size_t i = 0; i < MAP_WORDS; i++) {
-        if (page->used[i] != ~0ul) {
-            size_t bit = (size_t)__builtin_ctzl(~page->used[i]);
-
-            page->used[i] |= 1ul << bit;
-            return (long)((i * 64 + bit) * sizeof(long));
-        }
-    }
-    return -1;
-}
-
-/* NULL with errno. */
-static struct page *add_page(void)
-{
-    struct page *page = calloc(1, sizeof *page);
-
-    if (page == NULL)
-        return NULL;
-    page->pc = pawl_percpu_open(WORDS_A_PAGE * sizeof(long), PAWL_PERCPU_BY_ANY);
-    if (page->pc == NULL) {
-        free(page);
-        return NULL;
-    }
-    page->next = pages;
-    pages = page;
-    return page;
-}
-
-static int find_word(struct pawl_counter *counter)
-{
-    struct page *page = pages;
-    long at = -1;
-
-    while (page != NULL && (at = take_word(page)) < 0)
-        page = page->next;
-    if (page == NULL) {
-        page = add_page();
-        if (page == NULL)
-            return -errno;
-        at = take_word(page);
-    }
-    counter->pc = page->pc;
-    counter->at = (size_t)at;
-    return 0;
-}
-
 int pawl_counter_init(struct pawl_counter *counter)
 {
-    int status;
-
-    lock_pages();
-    status = find_word(counter);
-    unlock_pages();
-    return status;
+    return pawl_slice_words_take(1, &counter->pc, &counter->at);
 }
 
 static PAWL_ATOMIC(long) * word_in(char *slice, const struct pawl_counter *counter)
@@ -122,17 +36,7 @@ long pawl_counter_read(const struct pawl_counter *counter)
 
 void pawl_counter_destroy(struct pawl_counter *counter)
 {
-    uint32_t slot;
-    char *slice;
-
-    /* relaxed: nobody uses the words; the lock orders them before the next owner */
-    pawl_percpu_each (counter->pc, slot, slice)
-        pawl_store_relaxed(word_in(slice, counter), 0L);
-    lock_pages();
-    for (struct page *page = pages; page != NULL; page = page->next)
-        if (page->pc == counter->pc)
-            page->used[counter->at / sizeof(long) / 64] &= ~(1ul << (counter->at / sizeof(long)) % 64);
-    unlock_pages();
+    pawl_slice_words_give(counter->pc, counter->at, 1);
     counter->pc = NULL;
 }
 

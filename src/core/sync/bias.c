@@ -1,76 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Words for biased locks: cut from regions of one page a CPU, granted, revoked.
- *
- *      pages -> [ region, used bits ] -> [ region, used bits ] -> ...
- *
- * A page is never given back: locks come and go in numbers that a program soon has reached. */
+/* Words for biased locks: granted, revoked, summed. */
 #include "bias.h"
 
+#include "../percpu/slice_words.h"
 #include "fail.h"
 
-#include <pthread.h>
-#include <stdlib.h>
+#define BIAS_WORDS (sizeof(struct bias) / sizeof(long))
 
-#define PAIRS_A_PAGE 256
-#define MAP_WORDS (PAIRS_A_PAGE / 64)
-
-PAWL_STATIC_ASSERT(PAIRS_A_PAGE * sizeof(struct bias) == 4096, "a page of each CPU");
-
-struct page {
-    struct page *next;
-    struct pawl_percpu *pc;
-    unsigned long used[MAP_WORDS];
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list and of all used bits */
-static struct page *pages;
-
-static void lock_pages(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-static void unlock_pages(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-/* A child forked while another thread holds the lock would never get it. */
-__attribute__((constructor)) static void watch_fork(void)
-{
-    pthread_atfork(lock_pages, unlock_pages, unlock_pages);
-}
-
-/* The offset of a free pair, taken now, or -1. */
-static long take_pair(struct page *page)
-{
-    for (size_t i = 0; i < MAP_WORDS; i++) {
-        if (page->used[i] != ~0ul) {
-            size_t bit = (size_t)__builtin_ctzl(~page->used[i]);
-
-            page->used[i] |= 1ul << bit;
-            return (long)((i * 64 + bit) * sizeof(struct bias));
-        }
-    }
-    return -1;
-}
-
-/* NULL: no memory. */
-static struct page *add_page(void)
-{
-    struct page *page = calloc(1, sizeof *page);
-
-    if (page == NULL)
-        return NULL;
-    page->pc = pawl_percpu_open(PAIRS_A_PAGE * sizeof(struct bias), PAWL_PERCPU_BY_ANY);
-    if (page->pc == NULL) {
-        free(page);
-        return NULL;
-    }
-    page->next = pages;
-    pages = page;
-    return page;
-}
+PAWL_STATIC_ASSERT(BIAS_WORDS == 2, "a pair of words of each CPU");
 
 /* Sequences that nobody can stop must not count readers. Without sequences there is nothing to stop. */
 static bool can_revoke(void)
@@ -80,22 +17,9 @@ static bool can_revoke(void)
 
 struct pawl_percpu *pawl_bias_open(size_t *at)
 {
-    struct page *page;
-    long found = -1;
+    struct pawl_percpu *pc;
 
-    if (!can_revoke())
-        return NULL;
-    lock_pages();
-    page = pages;
-    while (page != NULL && (found = take_pair(page)) < 0)
-        page = page->next;
-    if (page == NULL) {
-        page = add_page();
-        found = page != NULL ? take_pair(page) : -1;
-    }
-    unlock_pages();
-    *at = (size_t)found;
-    return page != NULL ? page->pc : NULL;
+    return can_revoke() && pawl_slice_words_take(BIAS_WORDS, &pc, at) == 0 ? pc : NULL;
 }
 
 static struct bias *bias_in(char *slice, size_t at)
@@ -105,20 +29,7 @@ static struct bias *bias_in(char *slice, size_t at)
 
 void pawl_bias_close(struct pawl_percpu *pc, size_t at)
 {
-    size_t pair = at / sizeof(struct bias);
-    uint32_t slot;
-    char *slice;
-
-    /* relaxed: nobody uses the words; the lock orders them before the next owner */
-    pawl_percpu_each (pc, slot, slice) {
-        pawl_store_relaxed(&bias_in(slice, at)->via, (uintptr_t)0);
-        pawl_store_relaxed(&bias_in(slice, at)->count, 0L);
-    }
-    lock_pages();
-    for (struct page *page = pages; page != NULL; page = page->next)
-        if (page->pc == pc)
-            page->used[pair / 64] &= ~(1ul << pair % 64);
-    unlock_pages();
+    pawl_slice_words_give(pc, at, BIAS_WORDS);
 }
 
 void pawl_bias_grant(struct pawl_percpu *pc, size_t at)
