@@ -326,22 +326,6 @@ static void describe_atomic(uint32_t word, struct insn *insn)
     insn->writes.general &= ~(UINT64_C(1) << SP); /* number 31 is the zero register here */
 }
 
-static void describe_unknown(const cs_insn *raw, csh handle, struct insn *insn)
-{
-    cs_regs read;
-    cs_regs written;
-    uint8_t reads;
-    uint8_t writes;
-
-    insn->properties |= INSN_UNKNOWN;
-    if (cs_regs_access(handle, raw, read, &reads, written, &writes) != CS_ERR_OK)
-        return;
-    for (uint8_t i = 0; i < reads; i++)
-        add_register(&insn->reads, read[i]);
-    for (uint8_t i = 0; i < writes; i++)
-        add_register(&insn->writes, written[i]);
-}
-
 static void describe_data(enum form form, const cs_insn *raw, const cs_arm64 *a, struct insn *insn)
 {
     read_operands(a, form == FORM_WRITES ? 1 : 0, insn);
@@ -373,7 +357,7 @@ static void describe(const cs_insn *raw, csh handle, struct insn *insn)
     }
     switch (form) {
     case FORM_UNKNOWN:
-        describe_unknown(raw, handle, insn);
+        insn_describe_unknown(raw, handle, add_register, insn);
         break;
     case FORM_LOAD:
     case FORM_STORE:

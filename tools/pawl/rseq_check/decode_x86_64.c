@@ -395,23 +395,6 @@ static void describe_rest(enum form form, const cs_x86 *x, struct insn *insn)
     }
 }
 
-/* Only where it matters little: outside of sections, instructions that the table does not know. */
-static void describe_unknown(const cs_insn *raw, csh handle, struct insn *insn)
-{
-    cs_regs read;
-    cs_regs written;
-    uint8_t reads;
-    uint8_t writes;
-
-    insn->properties |= INSN_UNKNOWN;
-    if (cs_regs_access(handle, raw, read, &reads, written, &writes) != CS_ERR_OK)
-        return;
-    for (uint8_t i = 0; i < reads; i++)
-        add_register(&insn->reads, read[i]);
-    for (uint8_t i = 0; i < writes; i++)
-        add_register(&insn->writes, written[i]);
-}
-
 static enum form form_of(const cs_insn *raw, const cs_x86 *x)
 {
     /* one name for a string operation and for a scalar move */
@@ -430,7 +413,7 @@ static void describe(const cs_insn *raw, csh handle, struct insn *insn)
         insn->properties |= INSN_LOCKED;
     switch (form) {
     case FORM_UNKNOWN:
-        describe_unknown(raw, handle, insn);
+        insn_describe_unknown(raw, handle, add_register, insn);
         break;
     case FORM_WRITES:
     case FORM_MODIFIES:

@@ -87,6 +87,23 @@ void decode_text(struct decoder *decoder, uint64_t address, char text[INSN_TEXT_
         cs_option(decoder->handle, CS_OPT_SYNTAX, CS_OPT_SYNTAX_INTEL);
 }
 
+void insn_describe_unknown(const cs_insn *raw, csh handle, void (*add)(struct regs *set, unsigned id),
+                           struct insn *insn)
+{
+    cs_regs read;
+    cs_regs written;
+    uint8_t reads;
+    uint8_t writes;
+
+    insn->properties |= INSN_UNKNOWN;
+    if (cs_regs_access(handle, raw, read, &reads, written, &writes) != CS_ERR_OK)
+        return;
+    for (uint8_t i = 0; i < reads; i++)
+        add(&insn->reads, read[i]);
+    for (uint8_t i = 0; i < writes; i++)
+        add(&insn->writes, written[i]);
+}
+
 const char *register_name(const struct arch *arch, int number)
 {
     switch (number) {

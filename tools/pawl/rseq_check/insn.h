@@ -121,6 +121,11 @@ void decode_text(struct decoder *decoder, uint64_t address, char text[INSN_TEXT_
 /* "rax", "x9", "flags". */
 const char *register_name(const struct arch *arch, int number);
 
+/* For instructions that an architecture's table does not know: the registers that the decoder names. It matters
+ * outside of sections only, where little depends on it. */
+void insn_describe_unknown(const cs_insn *raw, csh handle, void (*add)(struct regs *set, unsigned id),
+                           struct insn *insn);
+
 static inline void regs_add(struct regs *set, int number)
 {
     if (number >= 0)

@@ -63,8 +63,8 @@ const struct rule_text rule_texts[RULES] = {
     [RULE_JUMP_INTO] =
         {"jump-into", REJECTS,
          "enter the section through its arming store only: code that stands outside is not restarted. "
-         "Compilers place cold blocks there: take __builtin_expect and switch out of the section, or "
-         "compile with -fno-reorder-blocks (clang: -mllvm -disable-block-placement)"},
+         "Compilers place cold blocks there: take __builtin_expect (likely, unlikely) and switch out of the "
+         "section; or, with gcc, compile with -fno-reorder-blocks"},
     [RULE_ADDRESS_TAKEN] = {"address-taken", REJECTS,
                             "take no address of a label inside the section (jump table, computed goto)"},
     [RULE_SECOND_STORE] =
@@ -120,7 +120,7 @@ const struct rule_text rule_texts[RULES] = {
 };
 #undef REJECTS
 
-static void add(struct report *report, struct sequence *sequence, struct finding finding)
+static void keep(struct report *report, struct sequence *sequence, struct finding finding)
 {
     size_t count = sequence->finding_count;
 
@@ -141,30 +141,34 @@ static void add(struct report *report, struct sequence *sequence, struct finding
     sequence->findings[sequence->finding_count++] = finding;
 }
 
+__attribute__((format(printf, 4, 0))) static void add(struct report *report, struct sequence *sequence,
+                                                      struct finding finding, const char *format,
+                                                      va_list arguments)
+{
+    if (vasprintf(&finding.detail, format, arguments) < 0)
+        finding.detail = NULL;
+    keep(report, sequence, finding);
+}
+
 void report_add(struct report *report, struct sequence *sequence, enum rule rule, uint64_t address,
                 const char *format, ...)
 {
-    struct finding finding = {rule, rule_texts[rule].severity, address, NULL};
     va_list arguments;
 
     va_start(arguments, format);
-    if (vasprintf(&finding.detail, format, arguments) < 0)
-        finding.detail = NULL;
+    add(report, sequence, (struct finding){rule, rule_texts[rule].severity, address, NULL}, format,
+        arguments);
     va_end(arguments);
-    add(report, sequence, finding);
 }
 
 void report_add_as(struct report *report, struct sequence *sequence, enum rule rule, enum severity severity,
                    uint64_t address, const char *format, ...)
 {
-    struct finding finding = {rule, severity, address, NULL};
     va_list arguments;
 
     va_start(arguments, format);
-    if (vasprintf(&finding.detail, format, arguments) < 0)
-        finding.detail = NULL;
+    add(report, sequence, (struct finding){rule, severity, address, NULL}, format, arguments);
     va_end(arguments);
-    add(report, sequence, finding);
 }
 
 static void free_findings(struct sequence *sequence)
