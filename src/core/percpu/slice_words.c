@@ -114,9 +114,12 @@ void pawl_slice_words_give(struct pawl_percpu *pc, size_t at, size_t count)
     char *slice;
 
     /* relaxed: nobody uses the words; the lock orders them before the next owner */
-    pawl_percpu_each (pc, slot, slice)
+    pawl_percpu_each (pc, slot, slice) {
+        PAWL_ATOMIC(long) *words = (void *)(slice + at);
+
         for (size_t i = 0; i < count; i++)
-            pawl_store_relaxed((PAWL_ATOMIC(long) *)(void *)(slice + at) + i, 0L);
+            pawl_store_relaxed(&words[i], 0L);
+    }
     lock_pages();
     for (struct page *page = pages; page != NULL; page = page->next)
         if (page->pc == pc)
