@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks: uncontended, and contended with sections of 0, 50 and 200 ns.
  *
- * Contended: each thread computes for 100 ns between two sections. More threads than CPUs are the point
+ * Contended: each thread computes for 100 ns between two sections. What one thread does alone is the ceiling where to
+ * hand a line to another CPU takes longer than a section. More threads than CPUs are the point
  * of the groups with 4 and 16. Locks that serve in the order of arrival (ticket, MCS, tbb queuing) fall by
  * a factor of hundreds there; they have a group of their own, which takes its time. */
 #include "peer_locks.h"
@@ -114,17 +115,17 @@ int main(int argc, char **argv)
         {.name = "section-0",
          .about = "An empty section, 100 ns outside.",
          .unit = "section",
-         .threads = {2, 4, 16},
+         .threads = {1, 2, 4, 16},
          .contenders = no_section},
         {.name = "section-50",
          .about = "Sections of 50 ns, 100 ns outside.",
          .unit = "section",
-         .threads = {2, 4, 16},
+         .threads = {1, 2, 4, 16},
          .contenders = short_section},
         {.name = "section-200",
          .about = "Sections of 200 ns, 100 ns outside.",
          .unit = "section",
-         .threads = {2, 4, 16},
+         .threads = {1, 2, 4, 16},
          .contenders = long_section},
         {.name = "in-order-uncontended",
          .about = "Locks that serve in the order of arrival: back to back, one thread.",

@@ -17,7 +17,8 @@
  *            what the better choice would have cost. The rounds of _contend are long because each look takes the
  *            line of the lock from the thread that works with it: the holder does several sections
  *            in a row meanwhile (docs/lock.md has the figures).
- *            A process that may use only one CPU never spins: what it waits for cannot happen meanwhile.
+ *            A process that may use only one CPU never spins: what it waits for cannot happen meanwhile. What
+ *            counts is what it might use when it was loaded: a thread that was pinned later spins.
  *            Instrumented builds do not spin either: time means nothing there.
  * Progress   pause, again, contend: wait-free. wait: as well, but a loop around it is blocking.
  * Ordering   none.

@@ -7,7 +7,7 @@
  *            arrival, and MCS spins on the waiter's own line; both fall when threads outnumber CPUs,
  *            because the lock is then handed to a thread that is not running: by a factor of 5 to 7 with 4 threads
  *            on 2 CPUs as they yield here, by hundreds where they only spin (docs/lock.md). Take them only
- *            with one pinned thread a CPU.
+ *            with one pinned thread a CPU. A coarse lock around sections that seldom collide: <pawl/elide.h>.
  * Model      Locked or not. Not recursive.
  * Progress   lock: blocking; a stopped holder stops everybody, with ticket and MCS a stopped waiter does too. All
  *            yield the processor after 5 us of spinning, so that a descheduled holder gets to run.

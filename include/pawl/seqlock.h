@@ -79,20 +79,46 @@ PAWL_API PAWL_INLINE void pawl_word_load_pair_(char *to, const PAWL_ATOMIC(uint6
 #endif
 }
 
-/* to[0..bytes) = the words, each loaded once, relaxed. */
+/* to[0..32) = four words. */
+PAWL_API PAWL_INLINE void pawl_word_load_quad_(char *to, const PAWL_ATOMIC(uint64_t) * words)
+{
+#ifdef PAWL_WORDS_LOAD_QUAD
+    pawl_word_quad_ quad;
+
+    PAWL_WORDS_LOAD_QUAD(words, quad);
+    __builtin_memcpy(to, &quad, sizeof quad);
+#else
+    pawl_word_load_pair_(to, words);
+    pawl_word_load_pair_(to + 16, words + 2);
+#endif
+}
+
+/* to[0..bytes) = the words, each loaded once, relaxed. No loop, and no branch, is left of it where the compiler
+ * knows a length below 256 bytes. */
 PAWL_API PAWL_INLINE void pawl_words_load(void *to, const PAWL_ATOMIC(uint64_t) * words, size_t bytes)
 {
     char *at = (char *)to;
 
-    for (; bytes >= 64; bytes -= 64, at += 64, words += 8) {
-        pawl_word_load_pair_(at, words);
-        pawl_word_load_pair_(at + 16, words + 2);
-        pawl_word_load_pair_(at + 32, words + 4);
-        pawl_word_load_pair_(at + 48, words + 6);
+    for (; bytes >= 128; bytes -= 128, at += 128, words += 16) {
+        pawl_word_load_quad_(at, words);
+        pawl_word_load_quad_(at + 32, words + 4);
+        pawl_word_load_quad_(at + 64, words + 8);
+        pawl_word_load_quad_(at + 96, words + 12);
     }
-    for (; bytes >= 16; bytes -= 16, at += 16, words += 2)
+    if ((bytes & 64) != 0) {
+        pawl_word_load_quad_(at, words);
+        pawl_word_load_quad_(at + 32, words + 4);
+        at += 64, words += 8;
+    }
+    if ((bytes & 32) != 0) {
+        pawl_word_load_quad_(at, words);
+        at += 32, words += 4;
+    }
+    if ((bytes & 16) != 0) {
         pawl_word_load_pair_(at, words);
-    if (bytes != 0)
+        at += 16, words += 2;
+    }
+    if ((bytes & 8) != 0)
         pawl_word_load_(at, words);
 }
 

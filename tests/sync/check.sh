@@ -9,6 +9,11 @@ sync() { # SENTENCE CLOSURE DEFINES SOURCES OPTIONS
     explore "$1" "tests/sync/check_$2.c" "$3" "${sources[*]/#/src/core/sync/}" "$5"
 }
 
+# The stand-in of check_rwlock_cpu.c for the room of per-CPU data.
+cpus='-DNOW()=1 -Dpawl_rseq_available=cpu_available -Dpawl_rseq_fence=cpu_fence'
+cpus+=' -Dpawl_percpu_load_slow=cpu_load -Dpawl_percpu_add_via_slow=cpu_add_via'
+elision='elide.c mutex.c spin.c ../percpu/counter.c ../percpu/slice_words.c'
+
 sync 'a parker sees what its unparker did' park '' park.c ''
 sync 'a token that comes with the deadline is not lost' park -DDEADLINE=1 park.c ''
 sync 'two tokens are of both unparkers' park -DUNPARKERS=2 park.c ''
@@ -28,12 +33,24 @@ sync 'a snapshot of a seqlock is whole and newer' seqlock '-DWRITES=2 -DREADS=2'
 sync 'two writers of a seqlock' seqlock -DWRITERS=2 seqlock.c ''
 sync 'a snapshot of a latch is whole and newer' seqlock '-DLATCH=1 -DWRITES=2 -DREADS=2' seqlock.c ''
 sync 'the rwlock, unbiased' rwlock '-DNOW()=1' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' ''
+sync 'a writer revokes the bias of a rwlock' rwlock_cpu "$cpus" 'rwlock.c bias.c mutex.c' ''
+sync 'a rwlock becomes biased while a reader comes' rwlock_cpu "$cpus -DGRANTING=1" 'rwlock.c bias.c mutex.c' ''
 sync 'the rwlock, unbiased, two readers' rwlock '-DNOW()=1 -DREADERS=2' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' --bound=2
+sync 'elided sections of a spin lock' elide '-DNOW()=1 -DSPIN=1' "$elision" ''
+sync 'an elided section and a holder of the mutex' elide '-DNOW()=1 -DHOLDER=1' "$elision" ''
+sync 'an elided section and a holder of the spin lock' elide '-DNOW()=1 -DHOLDER=1 -DSPIN=1' "$elision" ''
+sync 'elision with trylock' elide '-DNOW()=1 -DTRY=1' "$elision" ''
+sync 'elision that has been learnt to skip' elide '-DNOW()=1 -DLEARNING=1' "$elision" ''
+wanted=1 sync 'a transaction that does not look at the lock breaks into a section' \
+    elide '-DNOW()=1 -DUNSUBSCRIBED=1 -DATOMIC=1' "$elision" ''
 
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     sync 'the mutex taken twice by each' mutex -DTURNS=2 mutex.c --max-time=100
     sync 'the mutex among three threads, further' mutex -DTHREADS=3 mutex.c --max-time=100
     sync 'the rwlock, biased, and revoked' rwlock '-DNOW()=1 -DBIASED=1' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' ''
+    sync 'a rwlock becomes biased again' rwlock_cpu "$cpus -DGRANTING=1 -DAGAIN=1" 'rwlock.c bias.c mutex.c' ''
+    sync 'elided sections of a mutex' elide '-DNOW()=1' "$elision" ''
+    sync 'two elided sections each' elide '-DNOW()=1 -DSPIN=1 -DTURNS=2' "$elision" --max-time=100
     sync 'three writes of a latch' seqlock '-DLATCH=1 -DWRITES=3' seqlock.c ''
 fi
 end_closures

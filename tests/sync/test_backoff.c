@@ -91,6 +91,22 @@ static void a_process_with_one_cpu_does_not_spin(void **state)
     assert_int_equal(status_of_child(does_not_spin, NULL), 0);
 }
 
+static void spins_pinned(void *unused)
+{
+    (void)unused;
+    execl("/proc/self/exe", "test_backoff", "--pinned", (char *)NULL);
+    _exit(2);
+}
+
+/* The thread that asks first may be pinned; the others, with which it competes, run elsewhere. */
+static void a_pinned_thread_spins_if_the_process_has_more_cpus(void **state)
+{
+    (void)state;
+    if (!pawl_backoff_spins())
+        skip(); /* one CPU, or instrumented */
+    assert_int_equal(status_of_child(spins_pinned, NULL), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +114,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(pauses_grow_and_are_bounded),
         cmocka_unit_test(waiting_goes_on_for_ever),
         cmocka_unit_test(a_process_with_one_cpu_does_not_spin),
+        cmocka_unit_test(a_pinned_thread_spins_if_the_process_has_more_cpus),
     };
 
     if (argc == 2 && strcmp(argv[1], "--one-cpu") == 0) {
@@ -105,6 +122,8 @@ int main(int argc, char **argv)
 
         return pawl_backoff_spins() || pawl_backoff_again(&backoff) || pawl_backoff_contend(&backoff);
     }
+    if (argc == 2 && strcmp(argv[1], "--pinned") == 0)
+        return pawl_cpu_pin(pawl_cpu_id(), NULL) != 0 || !pawl_backoff_spins();
     expect_end_within(60);
     return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
 }

@@ -23,6 +23,15 @@ enum {
 static PAWL_ATOMIC(uint32_t) unit = NOT_ASKED;
 
 #if !PAWL_INSTRUMENTED
+/* How many CPUs the process might use when it was loaded. Who asks later may be a thread that was pinned to one of
+ * several, and pinned threads are those that gain most by spinning. */
+static uint32_t allowed_at_load;
+
+__attribute__((constructor)) static void count_cpus(void)
+{
+    allowed_at_load = pawl_cpu_allowed();
+}
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -56,7 +65,7 @@ static PAWL_COLD uint32_t ask_unit(void)
 #if !PAWL_INSTRUMENTED
     int before = errno;
 
-    if (pawl_cpu_allowed() > 1) {
+    if (allowed_at_load > 1 || pawl_cpu_allowed() > 1) {
         pauses = (uint32_t)((uint64_t)SHORTEST_NS * PAUSES_A_TRIAL / pauses_ns());
         pauses = pauses > 0 ? pauses : 1;
     }

@@ -126,8 +126,9 @@ int pawl_rwlock_tryrdlock(struct pawl_rwlock *lock)
 
 void pawl_rwlock_rdunlock_slow_(struct pawl_rwlock *lock)
 {
-    /* release R: pairs with the acquire in readers_gone, the section is over. Below zero, so to speak, when
-     * the reader came biased and its count has not been moved here yet. */
+    /* release R: pairs with the acquire in readers_gone, the section is over (the fence in rdunlock says so as well,
+     * but not to ThreadSanitizer). Below zero, so to speak, when the reader came biased and its count has not been
+     * moved here yet. */
     uint32_t before = pawl_fetch_sub_release(&lock->readers, READER);
 
     if (before == (READER | WRITER | ASLEEP))
@@ -182,8 +183,9 @@ static int keep_readers_out(struct pawl_rwlock *lock, uint64_t deadline)
     uint64_t begin = biased ? NOW() : 0;
     int status;
 
-    /* acquire R: pairs with the release in rdunlock_slow_, for readers that have left already */
-    pawl_fetch_or_acquire(&lock->readers, WRITER);
+    /* relaxed: readers_gone acquires, also from readers that have left already: this one continues the release
+     * sequence of each of them */
+    pawl_fetch_or_relaxed(&lock->readers, WRITER);
     if (biased)
         revoke_bias(lock);
     status = wait_for_readers(lock, deadline);

@@ -8,6 +8,7 @@
 
 extern inline void pawl_word_load_(char *to, const PAWL_ATOMIC(uint64_t) * words);
 extern inline void pawl_word_load_pair_(char *to, const PAWL_ATOMIC(uint64_t) * words);
+extern inline void pawl_word_load_quad_(char *to, const PAWL_ATOMIC(uint64_t) * words);
 extern inline void pawl_words_load(void *to, const PAWL_ATOMIC(uint64_t) * words, size_t bytes);
 extern inline void pawl_words_store(PAWL_ATOMIC(uint64_t) * words, const void *from, size_t bytes);
 extern inline uint64_t pawl_seqlock_read_begin(const struct pawl_seqlock *lock);
@@ -46,8 +47,8 @@ void pawl_seqlock_acquire_slow_(struct pawl_seqlock *lock)
     for (;;) {
         uint64_t sequence = pawl_seqlock_wait_(lock);
 
-        if (pawl_cas_acquire(&lock->sequence, &sequence,
-                             sequence + 1)) /* acquire S: as in pawl_seqlock_lock */
+        /* relaxed: what it replaces is what _wait_ has acquired, as no sequence comes twice */
+        if (pawl_cas_relaxed(&lock->sequence, &sequence, sequence + 1))
             return;
     }
 }
