@@ -283,6 +283,18 @@ static void retire_hazard(struct bench_thread *thread, uint64_t n)
     }
 #endif
 
+#if BENCH_CROSSBEAM
+#define CROSSBEAM(loop)                                                       \
+    {                                                                         \
+        .name = "crossbeam-epoch", .run = loop, .leave = peer_crossbeam_leave \
+    }
+#else
+#define CROSSBEAM(loop)                                                                          \
+    {                                                                                            \
+        .name = "crossbeam-epoch", .missing = "built without librust-crossbeam-epoch-dev, cargo" \
+    }
+#endif
+
 #define OURS(title, loop)                                                \
     {                                                                    \
         .name = title, .setup = make_list, .run = loop, .teardown = free \
@@ -312,6 +324,7 @@ static const struct bench_contender traversing[] = {
 static const struct bench_contender pinning[] = {
     OURS("pawl_epoch", pin_epoch),
     CK("ck_epoch", peer_ck_pin),
+    CROSSBEAM(peer_crossbeam_pin),
     {0},
 };
 
@@ -336,6 +349,7 @@ static const struct bench_contender retiring[] = {
     {.name = "pawl_hazard", .run = retire_hazard, .leave = end_hazard},
     {.name = "pawl_rcu", .run = retire_rcu, .leave = end_rcu},
     CK("ck_epoch", peer_ck_retire),
+    CROSSBEAM(peer_crossbeam_retire),
     URCU(memb, retire),
     {0},
 };

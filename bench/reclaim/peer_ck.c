@@ -105,3 +105,111 @@ void peer_ck_protect(struct bench_thread *thread, uint64_t n)
         ck_hp_set(&own->hazard, 0, NULL);
     }
 }
+
+/* ---- what is held ---- */
+
+static __thread struct own *self;
+static uint64_t reclaimed;
+static struct bench_node *protected_node;
+static ck_hp_t hazard_counted;
+
+static uint64_t count_reclaimed(void)
+{
+    return ck_pr_load_64(&reclaimed);
+}
+
+static void drop_counted(ck_epoch_entry_t *entry)
+{
+    free(entry);
+    ck_pr_inc_64(&reclaimed);
+}
+
+static void drop_hazard(void *object)
+{
+    free(object);
+    ck_pr_inc_64(&reclaimed);
+}
+
+static void start_counted(void)
+{
+    ck_epoch_init(&epoch);
+    ck_hp_init(&hazard_counted, 8, 256, drop_hazard);
+}
+
+static struct own *registered(void)
+{
+    if (self == NULL) {
+        self = aligned_alloc(128, (sizeof *self + 127) / 128 * 128);
+        if (self == NULL)
+            abort();
+        pthread_once(&once, start_counted);
+        ck_epoch_register(&epoch, &self->epoch, NULL);
+        ck_hp_register(&hazard_counted, &self->hazard, self->slots);
+    }
+    return self;
+}
+
+static void hold_epoch(void)
+{
+    ck_epoch_begin(&registered()->epoch, NULL);
+}
+
+static void let_go_epoch(void)
+{
+    ck_epoch_end(&self->epoch, NULL);
+}
+
+static int retire_epoch(void)
+{
+    static unsigned count;
+    struct own *own = registered();
+    struct garbage *garbage = malloc(sizeof *garbage);
+
+    if (garbage == NULL)
+        abort();
+    ck_epoch_begin(&own->epoch, NULL);
+    ck_epoch_call(&own->epoch, &garbage->entry, drop_counted);
+    ck_epoch_end(&own->epoch, NULL);
+    if (count++ % 128 == 127)
+        ck_epoch_poll(&own->epoch);
+    return 0;
+}
+
+static void flush_epoch(void)
+{
+    ck_epoch_barrier(&registered()->epoch);
+}
+
+static void hold_hazard(void)
+{
+    protected_node = malloc(sizeof *protected_node);
+    ck_hp_set_fence(&registered()->hazard, 0, protected_node);
+}
+
+static void let_go_hazard(void)
+{
+    ck_hp_set(&self->hazard, 0, NULL);
+}
+
+static int retire_hazard(void)
+{
+    struct {
+        ck_hp_hazard_t hazard;
+        uint64_t payload[1];
+    } *garbage = malloc(sizeof *garbage);
+
+    if (garbage == NULL)
+        abort();
+    ck_hp_free(&registered()->hazard, &garbage->hazard, garbage, garbage);
+    return 0;
+}
+
+static void flush_hazard(void)
+{
+    ck_hp_reclaim(&registered()->hazard);
+}
+
+const struct garbage_scheme peer_ck_epoch_garbage = {
+    "ck_epoch, poll every 128", NULL, hold_epoch, let_go_epoch, retire_epoch, count_reclaimed, flush_epoch};
+const struct garbage_scheme peer_ck_hp_garbage = {
+    "ck_hp, threshold 256", NULL, hold_hazard, let_go_hazard, retire_hazard, count_reclaimed, flush_hazard};

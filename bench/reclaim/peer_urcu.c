@@ -79,3 +79,47 @@ void LOOP(retire)(struct bench_thread *thread, uint64_t n)
         call_rcu(&garbage->head, drop);
     }
 }
+
+#if PEER_GARBAGE
+static __thread bool registered;
+static uint64_t reclaimed;
+
+static void hold(void)
+{
+    rcu_register_thread();
+    rcu_read_lock();
+}
+
+static void let_go(void)
+{
+    rcu_read_unlock();
+    rcu_unregister_thread();
+}
+
+static void drop_counted(struct rcu_head *head)
+{
+    free(head);
+    uatomic_inc(&reclaimed);
+}
+
+static int retire(void)
+{
+    struct garbage *garbage = malloc(sizeof *garbage);
+
+    if (garbage == NULL)
+        abort();
+    if (!registered)
+        rcu_register_thread();
+    registered = true;
+    call_rcu(&garbage->head, drop_counted);
+    return 0;
+}
+
+static uint64_t count_reclaimed(void)
+{
+    return uatomic_read(&reclaimed);
+}
+
+const struct garbage_scheme peer_urcu_memb_garbage = {
+    "liburcu-memb, call_rcu", NULL, hold, let_go, retire, count_reclaimed, rcu_barrier};
+#endif

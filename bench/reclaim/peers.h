@@ -31,4 +31,29 @@ void peer_ck_pin(struct bench_thread *thread, uint64_t n);
 void peer_ck_retire(struct bench_thread *thread, uint64_t n);
 void peer_ck_protect(struct bench_thread *thread, uint64_t n);
 
+/* crossbeam-epoch (crossbeam/lib.rs). */
+void peer_crossbeam_leave(struct bench_thread *thread);
+void peer_crossbeam_pin(struct bench_thread *thread, uint64_t n);
+void peer_crossbeam_retire(struct bench_thread *thread, uint64_t n);
+
+/* ---- what is held (bench_garbage.c) ---- */
+
+struct garbage_scheme {
+    const char *name;
+    const char *missing; /* why it cannot run here; then nothing else is needed */
+    /* By a thread of its own: enters, with an object in hand where that matters; and leaves. */
+    void (*hold)(void);
+    void (*let_go)(void);
+    /* By another thread: retires an object of 32 bytes. Returns 0, or not if that would have to wait. */
+    int (*retire)(void);
+    uint64_t (*reclaimed)(void);
+    /* By the thread that retires: all that the program can do to have things reclaimed. */
+    void (*flush)(void);
+};
+
+enum { GARBAGE_BYTES = 32 };
+
+extern const struct garbage_scheme peer_urcu_memb_garbage, peer_ck_epoch_garbage, peer_ck_hp_garbage;
+extern const struct garbage_scheme peer_crossbeam_garbage;
+
 #endif

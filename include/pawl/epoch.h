@@ -3,9 +3,9 @@
  *
  * Purpose    The reclamation under lock-free structures: objects are unlinked often, by many threads, and
  *            freed in the threads that unlink them. Works in shared libraries and plugins: nothing runs
- *            behind the program's
- *            back, and closing the domain ends everything. Take <pawl/hazard.h> instead if a thread may be
- *            stopped while it is pinned and memory must stay bounded; <pawl/rcu.h> to wait for readers.
+ *            behind the program's back, and closing the domain ends everything. Take <pawl/hazard.h> instead if
+ *            a thread may be stopped while it is pinned and memory must stay bounded; <pawl/rcu.h> to wait for
+ *            readers.
  * Model      A thread is pinned between pawl_epoch_pin() and the matching unpin; pins nest. What was retired
  *            is reclaimed when every thread that was pinned at that time has unpinned.
  *
@@ -15,29 +15,24 @@
  *            grace period read off, after one full fence for all of them.
  * Progress   pin, unpin, repin: wait-free. retire, collect: non-blocking: a thread that cannot advance the
  *            grace period, because another is at it or is pinned, keeps its garbage and goes on. A stopped
- *            pinned thread, or one that is
- *            stopped while it advances, stops reclamation, not the others.
- * Bounds     One retire reclaims at most 512 objects (PAWL_EPOCH_BATCH x 2). Held while all threads unpin
- *            now and then: about 4 bags
- *            a thread. Held while one stays pinned: all that is retired meanwhile; no scheme of this kind
- *            bounds it.
+ *            pinned thread, or one that is stopped while it advances, stops reclamation, not the others.
+ * Bounds     A retire reclaims one object, up to 4 while it catches up, and once a bag up to 512 that ended
+ *            threads left; a collect up to 512. Held while all threads unpin now and then: 2 to 4 bags a
+ *            thread. Held while one stays pinned: all that is retired meanwhile; no scheme of this kind bounds it.
  * Ordering   As of sections and grace periods in <pawl/rcu.h> (G): what a pinned thread read comes before
- *            the reclaim.
- *            What happened before retire is visible to reclaim().
+ *            the reclaim. What happened before retire is visible to reclaim().
  * Signals    pin and unpin may be called from signal handlers, also as the first call of a thread; the rest
  *            may not.
  * Exit       A thread's garbage passes to the domain; threads that open a bag see to it.
  * fork       As <pawl/rcu.h>: the child goes on, also with what other threads had retired, but for what one
- * was just moving
- *            from bag to bag: that leaks in the child.
+ *            was just moving from bag to bag: that leaks in the child.
  * dlclose    Close the domain before its code is unloaded: that runs all reclaim functions, and the library
- * keeps no pointer
- *            to code or data of the program.
+ *            keeps no pointer to code or data of the program.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
  * Cost       pin: 4 loads, 1 store; unpin: 3 loads, 1 store; no atomic read-modify-write, no fence. retire:
- *            4 stores; once in 256, a fence, and for one of the threads a membarrier. Without membarrier
- *            (<pawl/fence.h>) each pin has a full fence.
+ *            4 stores, and 4 for the object that it reclaims; once in 256, a fence, and for one of the threads
+ *            a membarrier. Without membarrier (<pawl/fence.h>) each pin has a full fence.
  * Source     K. Fraser, "Practical lock-freedom", 2004; crossbeam-epoch. Ours: the grace periods of
  *            <pawl/rcu.h>, so that one advance is enough to reclaim, and fences on the advancing side only.
  */
@@ -50,7 +45,9 @@
 
 PAWL_BEGIN_DECLS
 
+#ifndef PAWL_EPOCH_BATCH /* closures for the model checker make do with 1 */
 #define PAWL_EPOCH_BATCH 256
+#endif
 
 /* A domain. */
 struct pawl_epoch {

@@ -3,14 +3,12 @@
  *
  * Purpose    When a reader may be stopped for long while it holds an object (a page fault, a debugger, a
  *            sleeping handler) and memory must stay bounded all the same; and to hold one object for long
- *            without holding up all
- *            others. Each object costs a store and a second load, where <pawl/rcu.h> and <pawl/epoch.h> cost
+ *            without holding up all others. Each object costs a store and a second load, where <pawl/rcu.h> and <pawl/epoch.h> cost
  *            them once a section.
  * Model      A slot holds the address of one object. pawl_hazard_protect() loads a pointer, stores it in the
  *            slot, and loads it again: if it is still there, the object was not retired before the slot said
  *            so, and will not be reclaimed until the slot says otherwise. What is retired waits in its
- *            thread's list; a scan looks at all slots and
- *            reclaims what none holds.
+ *            thread's list; a scan looks at all slots and frees what none holds for reclaiming.
  *
  *              struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
  *              struct node *node = pawl_hazard_protect(slot, &list->head);
@@ -23,10 +21,10 @@
  *            page (503).
  * Progress   protect: lock-free (it repeats when the pointer has changed); take, give, clear, set:
  *            wait-free. retire, collect: wait for nobody; bounded by what is retired and by slots in use.
- * Bounds     With H slots in use in the domain, a thread's list holds at most max(512, 2 H) objects more
- *            than were protected at its
- *            last scan: O(threads x H), however long readers sleep. A scan costs O(list + H), so a retire
- *            O(1) amortised.
+ * Bounds     With H slots in use in the domain, a thread keeps at most max(512, 2 H) objects more
+ *            than were protected at its last scan, beside what ended threads left: O(threads x H), however
+ *            long readers sleep. A scan costs O(list + H), so a retire O(1) amortised. What a scan finds free is
+ *            reclaimed by the retires that follow it, one object each, up to 4 to catch up.
  * Ordering   A: protect acquires: what was stored in the object before it was published is visible.
  *            Z: clear, give and set release, a scan acquires: what the reader did with the object comes
  *            before the reclaim.
@@ -35,13 +33,12 @@
  * Exit       A thread's slots are given back, its garbage passes to the domain; the next thread to begin a
  *            list takes it over.
  * fork       The child goes on: other threads' slots are empty there, their garbage is the domain's, but for
- * what one
- *            was just scanning: that leaks in the child.
+ *            what one was just scanning: that leaks in the child.
  * dlclose    As <pawl/epoch.h>: close the domain first.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
  * Cost       protect: 2 loads, 1 store, no fence (a full one without membarrier, see <pawl/fence.h>).
- *            retire: 4 stores; once in 512, a scan with a membarrier.
+ *            retire: 6 stores, and 4 for the object that it reclaims; once in 512, a scan with a membarrier.
  * Source     M. Michael, "Hazard pointers", 2004; folly's hazptr for the asymmetric fence. Ours: the tables
  *            of <pawl/reader.h>, and scans that allocate nothing.
  */
@@ -64,10 +61,13 @@ struct pawl_hazard_slot {
 /* What a thread has in a domain: a line for all to read, a line of its own. */
 struct pawl_hazard_place {
     struct pawl_hazard_slot slot[PAWL_HAZARD_SLOTS];
-    uint32_t taken; /* bit i: slot[i] */
-    uint32_t scanning;
+    uint32_t taken;                    /* bit i: slot[i] */
+    uint16_t reclaiming;               /* inside reclaim functions: retire only */
+    uint16_t portion;                  /* how many of `ready` a retire reclaims */
     struct pawl_retired *first, *last; /* retired here */
-    uint64_t count;
+    struct pawl_retired *ready;        /* held by no slot when last looked: only popped, and prepended to */
+    uint64_t ready_count;
+    uint64_t count;   /* of the list that begins with `first` */
     uint64_t scan_at; /* count at which to scan */
     PAWL_ATOMIC(struct pawl_hazard_page *) more;
 } PAWL_LINE_PAIR_ALIGNED;

@@ -156,9 +156,8 @@ PAWL_API bool pawl_rcu_poll_in(struct pawl_rcu *rcu, uint64_t ticket) PAWL_MUST_
 /* Has `reclaim` called with `retired` after a grace period, by the domain's worker: one thread, started at
  * the first call, asleep while there is nothing to do. Order among callbacks: none. May be called inside a
  * section, and in callbacks. When more than the backlog (pawl_rcu_set_backlog) is queued, the call waits
- * until it is not, except
- * inside a section or a callback, where waiting could not end. So hold no lock that a callback
- * takes, or use try_call. If no worker can be started (EAGAIN of pthread_create), the queue is worked off by
+ * until it is not, except inside a section or a callback, where waiting could not end. So hold no lock that
+ * a callback takes, or use try_call. If no worker can be started (EAGAIN of pthread_create), the queue is worked off by
  * callers of this function who find it full, and by pawl_rcu_barrier. */
 PAWL_API void pawl_rcu_call(struct pawl_retired *retired, void (*reclaim)(struct pawl_retired *))
     PAWL_NONNULL;

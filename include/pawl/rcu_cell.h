@@ -18,7 +18,7 @@
  * Signals    look may be used in signal handlers, between pawl_rcu_read_lock and unlock. The rest may not: a
  *            handler of SIGHUP notes that it came, and a thread reloads; see examples/rcu_cell.c.
  * fork       As <pawl/rcu.h>.
- * Memory     64 bytes of heap a version.
+ * Memory     40 bytes of heap a version.
  * Cost       look: as pawl_rcu_dereference, and one more load. hold, release: one atomic addition each.
  */
 #ifndef PAWL_RCU_CELL_H

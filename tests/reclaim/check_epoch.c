@@ -1,49 +1,103 @@
 /* SPDX-License-Identifier: MIT */
-/* For the model checker: what a pinned thread found is not reclaimed by a thread that retires and advances,
- * twice, while a third may be at it as well. As check_rcu.c. */
+/* For the model checker: what a pinned thread found is not reclaimed while it is pinned, each object is reclaimed once,
+ * and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other one ends, and
+ * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DCOLLECT=0 with -DPAWL_EPOCH_BATCH=1:
+ * retire alone advances. */
 #include <pawl/epoch.h>
 
 #include <assert.h>
 #include <pthread.h>
 
+#ifndef READERS
+#define READERS 1
+#endif
+#ifndef RETIRERS
+#define RETIRERS 1
+#endif
+#ifndef RETIRES /* by each */
+#define RETIRES 1
+#endif
+#ifndef COLLECT
+#define COLLECT 1
+#endif
+
+enum { FIRST = RETIRERS * RETIRES, LIVE = 1, RETIRED = 2, POISON = 99 };
+
 struct object {
-    int value;
+    int value; /* as readers see it */
+    int made;  /* by who published it, and by who replaced it */
+    int state;
     struct pawl_retired retired;
 };
 
-static struct object objects[3] = {{.value = 1}, {.value = 1}, {.value = 1}};
-static PAWL_ATOMIC(struct object *) current = &objects[0];
+static struct object objects[FIRST + 1];
+static PAWL_ATOMIC(struct object *) current = &objects[FIRST];
 static struct pawl_epoch *epoch;
 
 static void poison(struct pawl_retired *retired)
 {
-    pawl_retired_of(retired, struct object, retired)->value = 99;
+    struct object *object = pawl_retired_of(retired, struct object, retired);
+
+    assert(object->state == RETIRED); /* once */
+    object->state = POISON;
+    object->value = POISON;
 }
 
 static void *reader(void *unused)
 {
     pawl_epoch_pin(epoch);
-    assert(pawl_load_acquire(&current)->value == 1);
+    assert(pawl_load_acquire(&current)->value == LIVE);
+#if REPIN
+    pawl_epoch_repin(epoch);
+    assert(pawl_load_acquire(&current)->value == LIVE);
+#endif
     pawl_epoch_unpin(epoch);
     return unused;
 }
 
 static void replace(struct object *next)
 {
-    struct object *old = pawl_exchange_acq_rel(&current, next); /* release: publishes; acquire: takes over */
+    struct object *old;
 
+    next->value = LIVE;
+    next->made++;
+    old = pawl_exchange_acq_rel(&current, next); /* release: publishes; acquire: takes over */
+    old->made++;
+    old->state = RETIRED;
     pawl_epoch_retire(epoch, &old->retired, poison);
+#if COLLECT
     (void)pawl_epoch_collect(epoch);
+#endif
+}
+
+static void *retirer(void *fresh)
+{
+    struct object *object = fresh;
+
+    for (int i = 0; i < RETIRES; i++)
+        replace(&object[i]);
+    return NULL;
 }
 
 int main(void)
 {
-    pthread_t thread;
+    pthread_t threads[READERS + 1];
 
+    objects[FIRST].value = LIVE;
     epoch = pawl_epoch_open();
-    pthread_create(&thread, NULL, reader, NULL);
-    replace(&objects[1]);
+    for (int i = 0; i < READERS; i++)
+        pthread_create(&threads[i], NULL, reader, NULL);
+#if RETIRERS == 2
+    pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
+#endif
+    retirer(&objects[0]);
+#if COLLECT
     (void)pawl_epoch_collect(epoch);
-    pthread_join(thread, NULL);
+#endif
+    for (int i = 0; i < READERS + RETIRERS - 1; i++)
+        pthread_join(threads[i], NULL);
+    pawl_epoch_close(epoch);
+    for (int i = 0; i <= FIRST; i++)
+        assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;
 }

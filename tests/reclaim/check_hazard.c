@@ -1,43 +1,104 @@
 /* SPDX-License-Identifier: MIT */
-/* For the model checker: an object that a slot was found to hold is not reclaimed. As check_rcu.c. */
+/* For the model checker: an object that a slot was found to hold is not reclaimed before the slot lets it go, each is
+ * reclaimed once, and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other
+ * one ends, and what it leaves is seen to. -DTWICE=1: the slot moves from one object to the next. -DPAGE=1: the slot
+ * is the ninth of its thread. -DCOLLECT=0 with -DSCAN_FROM=1: retire alone scans. */
 #include <pawl/hazard.h>
 
 #include <assert.h>
 #include <pthread.h>
 
+#ifndef READERS
+#define READERS 1
+#endif
+#ifndef RETIRERS
+#define RETIRERS 1
+#endif
+#ifndef RETIRES /* by each */
+#define RETIRES 1
+#endif
+#ifndef COLLECT
+#define COLLECT 1
+#endif
+
+enum { FIRST = RETIRERS * RETIRES, LIVE = 1, RETIRED = 2, POISON = 99 };
+
 struct object {
     struct pawl_retired retired;
-    int value;
+    int value; /* as readers see it */
+    int made;  /* by who published it, and by who replaced it */
+    int state;
 };
 
-static struct object first = {.value = 1}, second = {.value = 1};
-static PAWL_ATOMIC(struct object *) current = &first;
+static struct object objects[FIRST + 1];
+static PAWL_ATOMIC(struct object *) current = &objects[FIRST];
 static struct pawl_hazard *hazard;
 
 static void poison(struct pawl_retired *retired)
 {
-    pawl_retired_of(retired, struct object, retired)->value = 99;
+    struct object *object = pawl_retired_of(retired, struct object, retired);
+
+    assert(object->state == RETIRED); /* once */
+    object->state = POISON;
+    object->value = POISON;
 }
 
 static void *reader(void *unused)
 {
     struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
-    struct object *object = pawl_hazard_protect(slot, &current);
 
-    assert(object->value == 1);
+#if PAGE
+    for (unsigned int i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        slot = pawl_hazard_take(hazard);
+#endif
+    assert(pawl_hazard_protect(slot, &current)->value == LIVE);
+#if TWICE
+    assert(pawl_hazard_protect(slot, &current)->value == LIVE);
+#endif
     pawl_hazard_give(hazard, slot);
     return unused;
 }
 
+static void replace(struct object *next)
+{
+    struct object *old;
+
+    next->value = LIVE;
+    next->made++;
+    old = pawl_exchange_acq_rel(&current, next); /* release: publishes; acquire: takes over */
+    old->made++;
+    old->state = RETIRED;
+    pawl_hazard_retire(hazard, &old->retired, poison);
+#if COLLECT
+    (void)pawl_hazard_collect(hazard);
+#endif
+}
+
+static void *retirer(void *fresh)
+{
+    struct object *object = fresh;
+
+    for (int i = 0; i < RETIRES; i++)
+        replace(&object[i]);
+    return NULL;
+}
+
 int main(void)
 {
-    pthread_t thread;
+    pthread_t threads[READERS + 1];
 
+    objects[FIRST].value = LIVE;
     hazard = pawl_hazard_open(offsetof(struct object, retired));
-    pthread_create(&thread, NULL, reader, NULL);
-    pawl_store_release(&current, &second); /* release A: pairs with the acquire of protect */
-    pawl_hazard_retire(hazard, &first.retired, poison);
-    (void)pawl_hazard_collect(hazard);
-    pthread_join(thread, NULL);
+    for (int i = 0; i < READERS; i++)
+        pthread_create(&threads[i], NULL, reader, NULL);
+#if RETIRERS == 2
+    pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
+#endif
+    retirer(&objects[0]);
+    for (int i = 0; i < READERS + RETIRERS - 1; i++)
+        pthread_join(threads[i], NULL);
+    pawl_hazard_close(hazard);
+    for (int i = 0; i <= FIRST; i++)
+        assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;
 }

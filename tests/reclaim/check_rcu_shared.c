@@ -12,7 +12,7 @@ struct object {
     int value;
 };
 
-static struct object first = {LIVE}, second = {LIVE};
+static struct object first = {LIVE}, second;
 static PAWL_ATOMIC(struct object *) current = &first;
 
 static void *reader(void *unused)
@@ -26,7 +26,9 @@ static void *reader(void *unused)
 /* Wants a grace period of its own, at any time. */
 static void *other_writer(void *unused)
 {
-    (void)pawl_rcu_poll(pawl_rcu_start_poll());
+    bool over = pawl_rcu_poll(pawl_rcu_start_poll());
+
+    (void)over; /* true or not: the reader may be inside */
     return unused;
 }
 
@@ -37,6 +39,7 @@ int main(void)
 
     pthread_create(&threads[0], NULL, reader, NULL);
     pthread_create(&threads[1], NULL, other_writer, NULL);
+    second.value = LIVE;
     pawl_rcu_assign(&current, &second);
     ticket = pawl_rcu_start_poll();
     if (pawl_rcu_poll(ticket))

@@ -4,7 +4,7 @@
  * Cells hold objects; writers replace and retire them; reclaim() poisons the object before it frees it.
  * Readers look at objects for a
  * random time: not at all, spinning, yielding, asleep, nested, from a signal handler; they exit and are born
- * again; some fork. An object that a reader holds must never be poisoned, and every object that was retired
+ * again; are stopped wherever they are; some fork. An object that a reader holds must never be poisoned, and every object that was retired
  * must be reclaimed in the end. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +14,13 @@
 #include <cmocka.h>
 
 #include "reclaim_test.h"
+#include "stopper.h"
 
 #include <pawl/reclaim.h>
 
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 enum { CELLS = 16, READERS = 4, WRITERS = 2, LIVE = 0x4c495645, POISON = 0x504f4953 };
 
@@ -34,6 +36,9 @@ static PAWL_ATOMIC(struct object *) cells[CELLS];
 static PAWL_ATOMIC(int) stop;
 static PAWL_ATOMIC(int) poisoned; /* poison that a reader saw */
 static PAWL_ATOMIC(long) made, reclaimed, reads;
+static PAWL_ATOMIC(int) tids[READERS]; /* 0: between two generations */
+static long stops;
+static struct stopper stopper;
 static uint64_t seed;
 
 static void poison_and_free(struct pawl_retired *retired)
@@ -135,9 +140,11 @@ static void *read_a_while(void *argument)
     uint64_t random = seed + (uintptr_t)argument;
     long count = 20 + test_random(&random) % 2000;
 
+    pawl_store_relaxed(&tids[(uintptr_t)argument % READERS], (int)syscall(SYS_gettid));
     for (long i = 0; i < count && pawl_load_relaxed(&stop) == 0; i++)
         read_nested(&random, 3);
     pawl_fetch_add_relaxed(&reads, count);
+    pawl_store_relaxed(&tids[(uintptr_t)argument % READERS], 0);
     return NULL;
 }
 
@@ -174,6 +181,18 @@ static void *write_always(void *argument)
     return NULL;
 }
 
+/* A reader stands still for a millisecond, also in the middle of enter, leave, and exit. */
+static void stop_one(uint64_t *random)
+{
+    int tid = pawl_load_relaxed(&tids[test_random(random) % READERS]);
+
+    if (tid == 0 || stopper_stop(&stopper, tid) != 0)
+        return;
+    stops++;
+    sleep_ns(1000000);
+    stopper_go(&stopper, tid);
+}
+
 static void torture(bool forks)
 {
     pthread_t readers[READERS], writers[WRITERS];
@@ -192,7 +211,10 @@ static void torture(bool forks)
     for (uintptr_t i = 0; i < WRITERS; i++)
         assert_int_equal(pthread_create(&writers[i], NULL, write_always, (void *)(i << 32)), 0);
     while (now_ns() < end) {
-        sleep_ns(20000000);
+        for (int i = 0; i < 5; i++) {
+            sleep_ns(3000000);
+            stop_one(&random);
+        }
         pthread_kill(writers[0], SIGUSR1);
         if (forks)
             fork_and_go_on(&random);
@@ -212,7 +234,7 @@ static void everything_was_reclaimed_once(void)
 {
     assert_true(pawl_load_relaxed(&made) > CELLS);
     assert_int_equal(pawl_load_relaxed(&made), pawl_load_relaxed(&reclaimed));
-    printf("# %ld objects\n", pawl_load_relaxed(&made));
+    printf("# %ld objects, readers stopped %ld times\n", pawl_load_relaxed(&made), stops);
 }
 
 static void no_reader_of_rcu_sees_poison_and_all_is_reclaimed(void **state)
@@ -279,6 +301,11 @@ int main(void)
         cmocka_unit_test(children_forked_at_any_moment_go_on_reclaiming),
     };
 
+    int failures;
+
     seed = test_seed();
-    return cmocka_run_group_tests_name("torture", tests, NULL, NULL);
+    stopper_start(&stopper);
+    failures = cmocka_run_group_tests_name("torture", tests, NULL, NULL);
+    stopper_end(&stopper);
+    return failures;
 }

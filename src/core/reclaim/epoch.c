@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Epochs: bags of retired objects on top of grace periods that every thread advances. */
+#include "epoch.h"
+
 #include "grace.h"
 #include "retired.h"
-
-#include <pawl/epoch.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 extern inline void pawl_epoch_pin(struct pawl_epoch *epoch);
 extern inline void pawl_epoch_unpin(struct pawl_epoch *epoch);
 
-#define RECLAIM_AT_ONCE (UINT64_C(2) * PAWL_EPOCH_BATCH)
+#define RECLAIM_AT_ONCE (UINT64_C(2) * PAWL_EPOCH_BATCH) /* by collect, and of what ended threads left */
+#define LARGEST_PORTION UINT64_C(4)                      /* by a retire */
 
 /* A bag that was closed: reclaimed after grace period `target`. */
 struct closed_bag {
@@ -21,14 +22,19 @@ struct closed_bag {
 };
 
 /* What a thread has in a domain. Its own, but for the word. Two closed bags are enough: grace periods run
- * one at a time, so of the targets that are not over there are at most the one that runs and the next. */
+ * one at a time, so of the targets that are not over there are at most the one that runs and the next.
+ *
+ * What is ready is reclaimed by the retires that follow, one object each, and not in one go: no retire takes long, and
+ * an allocator gets back what it is asked for next. (glibc's keeps seven blocks of a size where they are
+ * cheap: 256 freed in a row and allocated again cost three times as much.) */
 struct place {
     PAWL_ATOMIC(uint64_t) word;
-    uint64_t reclaiming; /* inside reclaim functions: retire only, do not collect */
+    uint32_t reclaiming; /* inside reclaim functions: retire only, do not collect */
+    uint32_t portion;    /* how many a retire reclaims */
     struct retired_list open;
     struct closed_bag closed[2]; /* the older one first */
-    struct pawl_retired
-        *ready; /* count and end are not needed: it is only popped, and prepended to when short */
+    struct pawl_retired *ready;  /* only popped, and prepended to */
+    uint64_t ready_count;
 };
 
 PAWL_STATIC_ASSERT(sizeof(struct place) <= PAWL_READER_STRIDE, "a place fits its stride");
@@ -65,6 +71,7 @@ static void make_ready(struct place *place, struct retired_list *list)
     retired_link(taken.last, place->ready);
     pawl_fence_compiler(); /* linked before it is put there, see retired.h */
     place->ready = taken.first;
+    place->ready_count += taken.count;
 }
 
 /* What is over becomes ready; the first bag that is not over becomes the older one. */
@@ -105,16 +112,29 @@ static void close_bag(struct pawl_epoch *epoch, struct place *place)
     retired_move(&bag->list, &place->open);
 }
 
-static void reclaim_ready(struct place *place, uint64_t limit)
+/* Returns how many it was. */
+static uint64_t reclaim_ready(struct place *place, uint64_t limit)
 {
+    uint64_t count = 0;
+
     place->reclaiming = 1;
-    for (; place->ready != NULL && limit > 0; limit--) {
+    for (; place->ready != NULL && count < limit; count++) {
         struct pawl_retired *retired = place->ready;
 
         place->ready = retired_next(retired);
+        place->ready_count--;
         retired->reclaim(retired);
     }
     place->reclaiming = 0;
+    return count;
+}
+
+/* Two bags become ready at a time where threads share grace periods: so that none is left two bags later. */
+static void set_portion(struct place *place)
+{
+    uint64_t portion = (place->ready_count + RECLAIM_AT_ONCE - 1) / RECLAIM_AT_ONCE;
+
+    place->portion = (uint32_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
 }
 
 /* Moves a bounded number of objects to `ready`. */
@@ -126,22 +146,23 @@ static void take_some(struct place *place, struct retired_list *list)
         pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
         retired_link(retired, place->ready);
         place->ready = retired;
+        place->ready_count++;
     }
 }
 
 /* What ended threads left keeps its own target: stamped anew by each thread that found it, it would never be
- * over while threads come and go. One thread at a time; others go on without. */
-static void tend_orphans(struct pawl_epoch *epoch, struct place *place)
+ * over while threads come and go. One thread at a time; others go on without. Returns how many it reclaimed. */
+static uint64_t tend_orphans(struct pawl_epoch *epoch, struct place *place)
 {
     struct domain *domain = domain_of(epoch);
     uint32_t nobody = 0;
 
     /* relaxed: what is missed now is found by a later call. */
     if (PAWL_LIKELY(pawl_load_relaxed(&domain->orphans) == NULL && pawl_load_relaxed(&domain->any_left) == 0))
-        return;
+        return 0;
     /* acquire E: pairs with the release below, the bag as the last one left it */
     if (place->reclaiming != 0 || !pawl_cas_acquire(&domain->tending, &nobody, 1u))
-        return;
+        return 0;
     if (domain->left.list.first == NULL) {
         retired_adopt(&domain->orphans, &domain->left.list);
         domain->left.target = pawl_grace_target(&epoch->grace);
@@ -150,7 +171,7 @@ static void tend_orphans(struct pawl_epoch *epoch, struct place *place)
         take_some(place, &domain->left.list);
     pawl_store_relaxed(&domain->any_left, (uint32_t)(domain->left.list.first != NULL)); /* relaxed: a hint */
     pawl_store_release(&domain->tending, 0u);                                           /* release E */
-    reclaim_ready(place, RECLAIM_AT_ONCE);
+    return reclaim_ready(place, RECLAIM_AT_ONCE);
 }
 
 /* Advances for the older closed bag, whose grace period is the next to end. */
@@ -168,20 +189,25 @@ static PAWL_COLD void exchange_bag(struct pawl_epoch *epoch, struct place *place
 {
     if (place->reclaiming != 0)
         return;
-    tend_orphans(epoch, place);
+    (void)tend_orphans(epoch, place);
     advance(epoch, place);
     close_bag(epoch, place);
-    reclaim_ready(place, RECLAIM_AT_ONCE);
+    set_portion(place);
 }
 
-static void collect(struct pawl_epoch *epoch, struct place *place)
+/* Returns how many objects it reclaimed. */
+static uint64_t collect(struct pawl_epoch *epoch, struct place *place)
 {
+    uint64_t count;
+
     if (place->reclaiming != 0)
-        return;
-    tend_orphans(epoch, place);
+        return 0;
+    count = tend_orphans(epoch, place);
     close_bag(epoch, place);
     advance(epoch, place);
-    reclaim_ready(place, RECLAIM_AT_ONCE);
+    count += reclaim_ready(place, RECLAIM_AT_ONCE);
+    set_portion(place);
+    return count;
 }
 
 void pawl_epoch_retire(struct pawl_epoch *epoch, struct pawl_retired *retired,
@@ -192,22 +218,29 @@ void pawl_epoch_retire(struct pawl_epoch *epoch, struct pawl_retired *retired,
     retired->reclaim = reclaim;
     /* Once a bag: threads that end with few objects each do not collect, but leave them. */
     if (PAWL_UNLIKELY(place->open.first == NULL))
-        tend_orphans(epoch, place);
+        (void)tend_orphans(epoch, place);
     retired_push(&place->open, retired);
     if (PAWL_UNLIKELY(place->open.count >= PAWL_EPOCH_BATCH))
         exchange_bag(epoch, place);
+    if (place->ready != NULL && place->reclaiming == 0)
+        (void)reclaim_ready(place, place->portion);
 }
 
 uint64_t pawl_epoch_collect(struct pawl_epoch *epoch)
 {
     struct place *place = place_of(&epoch->grace, pawl_reader_own()->number);
-    uint64_t left;
 
-    collect(epoch, place);
-    left = place->open.count + place->closed[0].list.count + place->closed[1].list.count;
-    for (struct pawl_retired *r = place->ready; r != NULL; r = retired_next(r))
-        left++;
-    return left;
+    (void)collect(epoch, place);
+    return place->open.count + place->closed[0].list.count + place->closed[1].list.count + place->ready_count;
+}
+
+/* One that reclaims nothing may have ended a grace period that ran before, and then the next one does. */
+void pawl_epoch_drain(struct pawl_epoch *epoch)
+{
+    struct place *place = place_of(&epoch->grace, pawl_reader_own()->number);
+
+    for (int idle = 0; idle < 2;)
+        idle = collect(epoch, place) != 0 ? 0 : idle + 1;
 }
 
 void pawl_epoch_repin(struct pawl_epoch *epoch)
@@ -257,9 +290,11 @@ static void leave(struct reader_room *room, uint32_t number)
     place->closed[0].list = place->open;
     place->closed[1].list = place->open;
     place->ready = NULL;
+    place->ready_count = 0;
     place->reclaiming = 0;
-    /* relaxed: published with the number, see give_back() */
-    pawl_store_relaxed(&place->word, UINT64_C(0));
+    place->portion = 0;
+    /* release R: a scan that sees this 0 has missed the one of the last unpin */
+    pawl_store_release(&place->word, UINT64_C(0));
 }
 
 struct pawl_epoch *pawl_epoch_open(void)

@@ -24,7 +24,10 @@ extern inline void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_haza
 extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object);
 
 #define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
-#define SCAN_FROM 512u /* objects in a list before it is worth a membarrier */
+#ifndef SCAN_FROM               /* closures for the model checker make do with 1 */
+#define SCAN_FROM UINT64_C(512) /* objects in a list before it is worth a membarrier */
+#endif
+#define LARGEST_PORTION UINT64_C(4) /* reclaimed by one retire */
 #define PAGE_BYTES 4096u
 #define SLOTS_OF_PAGE 503u /* what fits beside the link and the mask */
 #define SET_LOG 9          /* log2 of the places of a set; half of them are filled */
@@ -266,25 +269,54 @@ static void put_list(struct pawl_hazard_place *place, struct retired_list list)
     place->count = list.count;
 }
 
-static void collect(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+/* Prepends a list to `ready`. */
+static void make_ready(struct pawl_hazard_place *place, struct retired_list *list)
 {
-    struct retired_list list, kept = {NULL, NULL, 0}, fresh;
-    struct pawl_retired *retired;
+    struct retired_list taken = retired_take(list);
+
+    if (taken.first == NULL)
+        return;
+    retired_link(taken.last, place->ready);
+    pawl_fence_compiler(); /* linked before it is put there, see retired.h */
+    place->ready = taken.first;
+    place->ready_count += taken.count;
+}
+
+static void reclaim_ready(struct pawl_hazard_place *place, uint64_t limit)
+{
+    place->reclaiming = 1;
+    for (; place->ready != NULL && limit > 0; limit--) {
+        struct pawl_retired *retired = place->ready;
+
+        place->ready = retired_next(retired);
+        place->ready_count--;
+        retired->reclaim(retired);
+    }
+    place->reclaiming = 0;
+}
+
+/* What no slot holds becomes ready. */
+static void sort_list(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+{
+    struct retired_list list = take_list(place), kept = {NULL, NULL, 0};
     uint64_t held;
 
-    if (place->scanning != 0)
-        return;
-    place->scanning = 1;
-    list = take_list(place);
     retired_adopt(&domain_of(hazard)->orphans, &list);
     held = scan(hazard, &list, &kept);
-    while ((retired = retired_pop(&list)) != NULL)
-        retired->reclaim(retired);
-    fresh = take_list(place); /* what reclaim functions retired */
-    place->scan_at = kept.count + (2 * held > SCAN_FROM ? 2 * held : SCAN_FROM);
-    retired_move(&kept, &fresh);
+    make_ready(place, &list);
     put_list(place, kept);
-    place->scanning = 0;
+    place->scan_at = kept.count + (2 * held > SCAN_FROM ? 2 * held : SCAN_FROM);
+}
+
+/* The list is full. What becomes ready is reclaimed by the retires until the next scan, one object each: see epoch.c. */
+static PAWL_COLD void sort_full_list(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+{
+    uint64_t until_next, portion;
+
+    sort_list(hazard, place);
+    until_next = place->scan_at - place->count;
+    portion = (place->ready_count + until_next - 1) / until_next;
+    place->portion = (uint16_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
 }
 
 void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired,
@@ -300,16 +332,23 @@ void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired
     retired_push(&list, retired);
     pawl_fence_compiler(); /* linked before it is put there, as in retired_push() */
     put_list(place, list);
+    if (place->reclaiming != 0)
+        return;
     if (PAWL_UNLIKELY(list.count >= SCAN_FROM && list.count >= place->scan_at))
-        collect(hazard, place);
+        sort_full_list(hazard, place);
+    if (place->ready != NULL)
+        reclaim_ready(place, place->portion);
 }
 
 uint64_t pawl_hazard_collect(struct pawl_hazard *hazard)
 {
     struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
 
-    collect(hazard, place);
-    return place->count;
+    if (place->reclaiming == 0) {
+        sort_list(hazard, place);
+        reclaim_ready(place, UINT64_MAX);
+    }
+    return place->count + place->ready_count;
 }
 
 /* ---- life ---- */
@@ -324,7 +363,7 @@ static bool inside(struct reader_room *room, uint32_t number)
 {
     struct pawl_hazard_place *place = &domain_of_room(room)->face.places[number];
 
-    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+    for (size_t i = 0; place->taken != 0 && i < PAWL_HAZARD_SLOTS; i++)
         if (pawl_load_relaxed(&place->slot[i].object) != 0) /* relaxed: the thread's own */
             return true;
     return false;
@@ -333,7 +372,8 @@ static bool inside(struct reader_room *room, uint32_t number)
 static void empty_page(struct pawl_hazard_page *page)
 {
     for (size_t i = 0; i < SLOTS_OF_PAGE; i++)
-        pawl_hazard_clear(&page->slot[i]);
+        if ((page->taken[i / 64] >> i % 64 & 1) != 0)
+            pawl_hazard_clear(&page->slot[i]);
     memset(page->taken, 0, sizeof page->taken);
 }
 
@@ -341,17 +381,22 @@ static void leave(struct reader_room *room, uint32_t number)
 {
     struct domain *domain = domain_of_room(room);
     struct pawl_hazard_place *place = &domain->face.places[number];
-    struct retired_list list = take_list(place);
+    struct retired_list list = take_list(place), ready = {place->ready, place->ready, 0};
 
+    place->ready = NULL;
+    place->ready_count = 0;
+    pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
     retired_abandon(&domain->orphans, &list);
-    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+    retired_abandon(&domain->orphans, &ready);
+    for (size_t i = 0; place->taken != 0 && i < PAWL_HAZARD_SLOTS; i++) /* what is not taken is empty */
         pawl_hazard_clear(&place->slot[i]);
     /* relaxed: the thread is this one, or gone */
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
          page = pawl_load_relaxed(&page->next))
         empty_page(page);
     place->taken = 0;
-    place->scanning = 0;
+    place->reclaiming = 0;
+    place->portion = 0;
     place->scan_at = 0;
 }
 

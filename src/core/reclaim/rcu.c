@@ -41,8 +41,8 @@ static void thread_leaves(struct reader_room *room, uint32_t number)
     struct rcu_writers *writers = writers_of(room);
 
     pawl_rcu_calls_leave(&writers->calls, rest_of_calls(writers->period.grace, number));
-    /* relaxed: published with the number, see give_back() */
-    pawl_store_relaxed(grace_word(writers->period.grace, number), UINT64_C(0));
+    /* release R: a scan that sees this 0 has missed the one of the last unlock */
+    pawl_store_release(grace_word(writers->period.grace, number), UINT64_C(0));
 }
 
 static void forked(struct reader_room *room)

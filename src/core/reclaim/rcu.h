@@ -9,6 +9,9 @@
 #include <pawl/rcu.h>
 #include <pthread.h>
 
+/* One for each CPU up to that many; beyond, CPUs share them. */
+#define RCU_CHAINS 64u
+
 /* Callbacks: one list a CPU, and rounds that empty them. A round takes all lists, waits for a grace period,
  * calls what it took. Rounds are numbered like grace periods, and pawl_rcu_barrier waits for one as
  * synchronize does for those. */
@@ -26,13 +29,15 @@ struct rcu_calls {
     PAWL_ATOMIC(uint64_t) wanted;    /* a barrier waits for this round: no nap before it */
     struct pawl_eventcount wake;     /* the worker sleeps here */
     struct pawl_eventcount progress; /* callers wait here for `done` and `invoked` */
-    struct pawl_retired *running;    /* taken by the round, not called yet; under `runner` */
     struct pawl_percpu_list *taking; /* the list that is detached now; under `runner` */
     pthread_mutex_t runner;          /* of rounds */
     pthread_mutex_t start;           /* of the three below */
     bool have_worker;
     PAWL_ATOMIC(bool) stop;
     pthread_t worker;
+    /* Taken by the round, not called yet; under `runner`. Several, because to join two someone must walk to the
+     * end of one, and each step of that is a line that another CPU wrote last. */
+    struct pawl_retired *running[RCU_CHAINS];
 };
 
 /* The writers' half of a domain. */

@@ -103,10 +103,19 @@ static struct pawl_retired *prepend(struct pawl_percpu_node *first, struct pawl_
 
     if (first == NULL)
         return rest;
+    if (rest == NULL)
+        return retired_at(first);
     while (last->next != NULL)
         last = last->next;
-    last->next = rest != NULL ? &rest->link : NULL;
+    last->next = &rest->link;
     return retired_at(first);
+}
+
+static void add_running(struct rcu_calls *calls, uint32_t slot, struct pawl_percpu_node *first)
+{
+    struct pawl_retired **chain = &calls->running[slot % RCU_CHAINS];
+
+    *chain = prepend(first, *chain);
 }
 
 /* Empties the list of one slot. The CPU's calls spill for these microseconds. */
@@ -123,24 +132,28 @@ static void take_list(struct rcu_calls *calls, struct pawl_percpu *lists, uint32
     first = list->head;
     list->head = NULL;
     pawl_fence_compiler(); /* out of one list before it gets into another: a child may be forked in between */
-    calls->running = prepend(first, calls->running);
+    add_running(calls, slot, first);
     pawl_percpu_attach(lists, slot, list);
     calls->taking = NULL;
 }
 
-/* Moves all that is queued to `running`. */
-static void take_all(struct rcu_calls *calls)
+/* Moves all that is queued to `running`, which is empty. Returns whether there was anything. */
+static bool take_all(struct rcu_calls *calls)
 {
     struct pawl_percpu *lists = pawl_load_acquire(&calls->lists); /* acquire L, as in enqueue() */
     struct pawl_percpu_list *list;
+    bool any = false;
     uint32_t slot;
 
     /* acquire S: pairs with the release in spill_chain() */
-    calls->running = pawl_exchange_acquire(&calls->spill, NULL);
+    calls->running[0] = pawl_exchange_acquire(&calls->spill, NULL);
     if (lists != NULL)
         pawl_percpu_each (lists, slot, list)
             if (pawl_load_relaxed(head_word(list)) != 0)
                 take_list(calls, lists, slot, list);
+    for (uint32_t i = 0; i < RCU_CHAINS; i++)
+        any = any || calls->running[i] != NULL;
+    return any;
 }
 
 /* In a child of a process whose worker had a list detached: that slot stays detached for good. The region is
@@ -155,36 +168,43 @@ static void replace_lists(struct rcu_calls *calls)
 
     calls->taking->head = NULL;
     calls->taking = NULL;
-    calls->running = prepend(first, calls->running);
+    add_running(calls, 0, first);
     pawl_percpu_each (lists, slot, list) {
         first = list->head;
         list->head = NULL;
-        calls->running = prepend(first, calls->running);
+        add_running(calls, slot, first);
     }
     pawl_store_relaxed(&calls->lists, NULL);
 }
 
 /* ---- rounds ---- */
 
-/* Each is taken off `running` before it is called: a child that is forked meanwhile finds the others
- * there. */
-static void invoke_running(struct rcu_calls *calls)
+/* Each is taken off its chain before it is called: a child that is forked meanwhile finds the others there. */
+static void invoke_chain(struct rcu_calls *calls, struct pawl_retired **chain)
 {
     uint64_t count = 0;
 
-    invoking = true;
-    while (calls->running != NULL) {
-        struct pawl_retired *retired = calls->running;
+    while (*chain != NULL) {
+        struct pawl_retired *retired = *chain;
 
-        calls->running = retired_at(retired->link.next);
+        *chain = retired_at(retired->link.next);
+        __builtin_prefetch(*chain);
         retired->reclaim(retired);
         if (++count % BATCH == 0) {
             pawl_fetch_add_relaxed(&calls->invoked, (uint64_t)BATCH); /* relaxed: a count */
             pawl_eventcount_notify_all(&calls->progress);
         }
     }
-    invoking = false;
     pawl_fetch_add_relaxed(&calls->invoked, count % BATCH); /* relaxed: a count */
+}
+
+static void invoke_running(struct rcu_calls *calls)
+{
+    invoking = true;
+    for (uint32_t i = 0; i < RCU_CHAINS; i++)
+        if (calls->running[i] != NULL)
+            invoke_chain(calls, &calls->running[i]);
+    invoking = false;
 }
 
 /* By whoever holds `runner`. Returns whether there was anything to call. */
@@ -198,8 +218,7 @@ static bool run_round(struct pawl_rcu *rcu)
     /* Heavy: pairs with the full fence in barrier (a round that it does not count on, because it read an
      * older `starting`, sees its calls), and makes the plain pushes of all CPUs visible here. */
     pawl_fence_heavy();
-    take_all(calls);
-    any = calls->running != NULL;
+    any = take_all(calls);
     if (any) {
         pawl_grace_wait(&rcu->grace, pawl_grace_target(&rcu->grace));
         invoke_running(calls);
@@ -339,26 +358,29 @@ void pawl_rcu_calls_leave(struct rcu_calls *calls, PAWL_ATOMIC(uint64_t) * rest)
     pawl_store_relaxed(rest, UINT64_C(0));
 }
 
+static void spill_running(struct rcu_calls *calls, struct pawl_retired **chain)
+{
+    struct pawl_retired *first = *chain, *last = first;
+
+    if (first == NULL)
+        return;
+    *chain = NULL;
+    while (last->link.next != NULL)
+        last = retired_at(last->link.next);
+    spill_chain(calls, first, last);
+}
+
 void pawl_rcu_calls_forked(struct rcu_calls *calls)
 {
-    struct pawl_retired *rest;
-
     if (calls->taking != NULL)
         replace_lists(calls);
-    rest = calls->running;
     pthread_mutex_init(&calls->runner, NULL);
     pthread_mutex_init(&calls->start, NULL);
     pawl_eventcount_init(&calls->wake, PAWL_PRIVATE);
     pawl_eventcount_init(&calls->progress, PAWL_PRIVATE);
     calls->have_worker = false;
-    calls->running = NULL;
-    if (rest != NULL) {
-        struct pawl_retired *last = rest;
-
-        while (last->link.next != NULL)
-            last = retired_at(last->link.next);
-        spill_chain(calls, rest, last);
-    }
+    for (uint32_t i = 0; i < RCU_CHAINS; i++)
+        spill_running(calls, &calls->running[i]);
     /* relaxed, both: alone. A round that was running never ends here; the next one's end counts for it. */
     pawl_store_relaxed(&calls->done, pawl_load_relaxed(&calls->starting));
     pawl_store_relaxed(&calls->idle, 1u);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The common contract, out of line. */
 #include "../sync/fail.h"
+#include "epoch.h"
 
 #include <pawl/reclaim.h>
 
@@ -44,8 +45,7 @@ void pawl_reclaim_flush(const struct pawl_reclaim *by)
         pawl_rcu_barrier_in(by->domain.rcu);
         break;
     case PAWL_RECLAIM_EPOCH:
-        (void)pawl_epoch_collect(by->domain.epoch); /* closes the bag ... */
-        (void)pawl_epoch_collect(by->domain.epoch); /* ... and the grace period that ran before */
+        pawl_epoch_drain(by->domain.epoch);
         break;
     case PAWL_RECLAIM_HAZARD:
         (void)pawl_hazard_collect(by->domain.hazard);

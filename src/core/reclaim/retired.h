@@ -92,9 +92,9 @@ static inline void retired_abandon(retired_stack *orphans, struct retired_list *
 {
     struct pawl_retired *head;
 
-    retired_mend(list);
     if (list->first == NULL)
         return;
+    retired_mend(list);
     head = pawl_load_relaxed(orphans); /* relaxed: a guess that the CAS validates */
     do
         retired_link(list->last, head);

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# shellcheck source=tests/closures.sh
+. "$2/tests/closures.sh"
+
+# No clock, no membarrier (closures.sh), no thread that ended without destructors. An execution in which a writer falls
+# asleep over a reader is given up: its nap ends by the clock, and then it is one in which the writer came later.
+still='-DPAWL_READER_MAX=64 -DNOW()=1 -DSLEEP(ec,ticket,ns)=pawl_check_assume((ticket)!=(ticket)) -include pawl/check.h
+    -DKERNEL_KNOWS(tid)=1'
+still=${still//$'\n'/ }
+no_worker=-Dpthread_create=refuse_thread
+below=("${objects[@]}")
+libraries=0
+
+# The rooms' sources, built once for the closures that follow, as they need them.
+library() { # DEFINES
+    local -a defines
+    read -ra defines <<<"$still $1"
+    libraries=$((libraries + 1))
+    mkdir "$work/$libraries"
+    (cd "$work/$libraries" &&
+        "$pawl_cc" "${flags[@]}" "${defines[@]}" -c "$core"/reclaim/*.c "$core"/sync/eventcount.c) || exit 1
+    objects=("${below[@]}" "$work/$libraries"/*.o)
+}
+
+reclaim() { # SENTENCE CLOSURE DEFINES OPTIONS
+    explore "$1" "tests/reclaim/check_$2.c" "$still $3" '' "$4"
+}
+
+library ''
+reclaim 'an object is not poisoned while a reader has it' rcu '' ''
+reclaim '... in the second of two sections' rcu -DSECTIONS=2 ''
+reclaim '... after an inner section' rcu -DNEST=1 ''
+reclaim 'another thread carries the grace period on' rcu_shared '' ''
+reclaim 'an online thread keeps what it has until it is quiescent' qsbr '' ''
+reclaim '... or offline' qsbr -DOFFLINE=1 ''
+reclaim '... and inner sections end nothing' qsbr -DINNER=1 ''
+reclaim 'synchronize waits for the reader, and returns' rcu_wait -DREADER=1 ''
+reclaim 'of two that synchronize both return' rcu_wait -DWRITERS=2 ''
+reclaim 'a callback is run by the worker, which is woken and stopped' rcu_call -DWORKER=1 --bound=1
+reclaim 'what a pinned thread has is not reclaimed' epoch -DRETIRES=2 ''
+reclaim '... nor what it finds when it pins again' epoch -DREPIN=1 ''
+reclaim '... nor with two readers' epoch -DREADERS=2 --bound=2
+reclaim 'what an ended thread left is reclaimed once' epoch '-DREADERS=0 -DRETIRERS=2' ''
+reclaim 'what a slot holds is not reclaimed' hazard -DRETIRES=2 ''
+reclaim '... after it held another' hazard -DTWICE=1 ''
+reclaim '... in a page' hazard -DPAGE=1 '--max-events=4000 --max-time=5'
+reclaim '... nor with two readers' hazard -DREADERS=2 --bound=1
+reclaim 'what an ended thread left is scanned once' hazard '-DREADERS=0 -DRETIRERS=2' ''
+if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    reclaim 'two readers' rcu -DREADERS=2 ''
+    reclaim 'a domain of its own' rcu -DDOMAIN=1 ''
+    reclaim 'a reader, and two that synchronize' rcu_wait '-DREADER=1 -DWRITERS=2' --max-time=100
+    reclaim 'the worker, further' rcu_call -DWORKER=1 --max-time=100
+    reclaim 'a slot in a page' hazard -DPAGE=1 --max-events=4000
+    reclaim 'an epoch with two readers' epoch -DREADERS=2 --max-time=100
+    reclaim 'an epoch with two that retire' epoch -DRETIRERS=2 --max-time=100
+    reclaim 'hazard pointers with two readers' hazard -DREADERS=2 --max-time=100
+    reclaim 'hazard pointers with two that retire' hazard -DRETIRERS=2 --max-time=100
+fi
+
+library "$no_worker"
+reclaim 'a callback runs after the section and before the barrier returns' rcu_call "$no_worker -DREADER=1" ''
+reclaim '... of two callers' rcu_call "$no_worker -DCALLERS=2" --bound=1
+reclaim 'a version is dropped after who looks' cell "$no_worker" ''
+reclaim '... with two publishers' cell "$no_worker -DHOLD=1 -DPUBLISHERS=2" --bound=1
+if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    reclaim 'a version is dropped after who holds' cell "$no_worker -DHOLD=1" ''
+    reclaim 'two callers, further' rcu_call "$no_worker -DCALLERS=2" --max-time=100
+    reclaim 'two publishers, further' cell "$no_worker -DPUBLISHERS=2" --max-time=100
+fi
+
+no_lists="$no_worker -Dpawl_percpu_open=refuse_lists"
+library "$no_lists"
+reclaim 'two callers without memory for lists' rcu_call "$no_lists -DSPILL=1 -DCALLERS=2" --bound=2
+
+small='-DPAWL_EPOCH_BATCH=1 -DSCAN_FROM=1u'
+library "$small"
+reclaim 'retire alone reclaims nothing that a pinned thread has' epoch "$small -DCOLLECT=0 -DRETIRES=3" ''
+reclaim '... or a slot' hazard "$small -DCOLLECT=0 -DRETIRES=2" ''
+end_closures

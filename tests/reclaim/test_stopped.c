@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* A reader that is stopped inside, as by a debugger: who waits for it, who is told, and what it holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "reclaim_test.h"
+#include "stopper.h"
+
+#include <pawl/reclaim.h>
+
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { MS = 1000000, RETIRED = 20000 };
+
+static struct stopper stopper;
+
+struct object {
+    struct pawl_retired retired;
+};
+
+static PAWL_ATOMIC(long) reclaimed;
+
+static void count_reclaim(struct pawl_retired *retired)
+{
+    pawl_fetch_add_relaxed(&reclaimed, 1L);
+    free(pawl_retired_of(retired, struct object, retired));
+}
+
+static struct object *make(void)
+{
+    struct object *object = malloc(sizeof *object);
+
+    if (object == NULL)
+        abort();
+    return object;
+}
+
+/* ---- the reader ---- */
+
+static struct pawl_reclaim by;
+static PAWL_ATOMIC(struct object *) cell;
+static PAWL_ATOMIC(int) reader_tid;
+static PAWL_ATOMIC(int) leave;
+static pthread_t reader_thread;
+
+/* Busy, so that it is stopped in the program and not in a system call. */
+static void *stay_inside(void *unused)
+{
+    struct pawl_guard guard;
+    struct object *object;
+
+    pawl_reclaim_enter(&by, &guard);
+    object = pawl_reclaim_protect(&guard, 0, &cell);
+    pawl_store_release(&reader_tid, (int)syscall(SYS_gettid)); /* pairs with the acquire in await_flag */
+    while (pawl_load_acquire(&leave) == 0)
+        pawl_relax();
+    pawl_reclaim_leave(&guard);
+    return object != NULL ? unused : NULL;
+}
+
+/* The test is skipped where threads may not be traced. */
+static void stop_a_reader(struct pawl_reclaim domain)
+{
+    int status;
+
+    by = domain;
+    pawl_store_relaxed(&reclaimed, 0L);
+    pawl_store_relaxed(&reader_tid, 0);
+    pawl_store_relaxed(&leave, 0);
+    pawl_store_release(&cell, make());
+    assert_int_equal(pthread_create(&reader_thread, NULL, stay_inside, NULL), 0);
+    await_flag(&reader_tid, 1);
+    status = stopper_stop(&stopper, pawl_load_relaxed(&reader_tid));
+    if (status == EPERM || status == ENOSYS) {
+        pawl_store_release(&leave, 1);
+        pthread_join(reader_thread, NULL);
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
+static void let_it_leave(void)
+{
+    stopper_go(&stopper, pawl_load_relaxed(&reader_tid));
+    pawl_store_release(&leave, 1);
+    pthread_join(reader_thread, NULL);
+}
+
+/* Retires what the reader has, and many more. Returns how many of them are garbage afterwards. */
+static long retire_many(void)
+{
+    pawl_reclaim_retire(&by, &pawl_exchange_acq_rel(&cell, NULL)->retired, count_reclaim);
+    for (int i = 1; i < RETIRED; i++)
+        pawl_reclaim_retire(&by, &make()->retired, count_reclaim);
+    return RETIRED - pawl_load_relaxed(&reclaimed);
+}
+
+/* ---- grace periods ---- */
+
+static PAWL_ATOMIC(int) synchronized;
+static PAWL_ATOMIC(int) reports;
+static struct pawl_rcu_stall last_report;
+
+static void note_stall(const struct pawl_rcu_stall *stall, void *argument)
+{
+    (void)argument;
+    last_report = *stall;
+    pawl_fetch_add_release(&reports, 1); /* pairs with the acquire in await_flag */
+}
+
+static void *synchronize(void *unused)
+{
+    pawl_rcu_synchronize();
+    pawl_store_release(&synchronized, 1);
+    return unused;
+}
+
+static void writers_wait_for_a_stopped_reader_and_say_which_it_is(void **state)
+{
+    pthread_t writers[2];
+
+    (void)state;
+    stop_a_reader(pawl_reclaim_by_rcu(&pawl_rcu_default));
+    assert_int_equal(pawl_rcu_set_stall(2 * MS, note_stall, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&writers[i], NULL, synchronize, NULL), 0);
+    await_flag(&reports, 3); /* after 2, at least 4, at least 8 ms */
+    assert_int_equal(pawl_load_acquire(&synchronized), 0);
+    assert_int_equal(last_report.tid, pawl_load_relaxed(&reader_tid));
+    assert_int_equal(last_report.depth, 1);
+    assert_true(last_report.waited_ns >= 8 * MS);
+    assert_ptr_equal(last_report.rcu, &pawl_rcu_default);
+    let_it_leave();
+    for (int i = 0; i < 2; i++)
+        pthread_join(writers[i], NULL);
+    assert_int_equal(pawl_load_acquire(&synchronized), 1);
+    assert_int_equal(pawl_rcu_set_stall(0, NULL, NULL), 0);
+    free(pawl_exchange_acq_rel(&cell, NULL));
+}
+
+/* ---- what it holds ---- */
+
+static void a_stopped_reader_of_hazard_pointers_holds_one_object(void **state)
+{
+    struct pawl_hazard *hazard = pawl_hazard_open(offsetof(struct object, retired));
+
+    (void)state;
+    assert_non_null(hazard);
+    stop_a_reader(pawl_reclaim_by_hazard(hazard));
+    assert_in_range(retire_many(), 1, 512 + 2);
+    assert_int_equal(pawl_hazard_collect(hazard), 1);
+    let_it_leave();
+    assert_int_equal(pawl_hazard_collect(hazard), 0);
+    pawl_hazard_close(hazard);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), RETIRED);
+}
+
+static void a_stopped_reader_of_an_epoch_holds_all_and_nobody_waits(void **state)
+{
+    struct pawl_epoch *epoch = pawl_epoch_open();
+
+    (void)state;
+    assert_non_null(epoch);
+    stop_a_reader(pawl_reclaim_by_epoch(epoch));
+    assert_int_equal(retire_many(), RETIRED);
+    let_it_leave();
+    pawl_epoch_close(epoch);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), RETIRED);
+}
+
+static void a_stopped_reader_of_rcu_fills_the_backlog_and_no_more(void **state)
+{
+    struct pawl_rcu *rcu = pawl_rcu_open();
+    struct pawl_retired *next;
+    int called = 0;
+
+    (void)state;
+    assert_non_null(rcu);
+    assert_int_equal(pawl_rcu_set_backlog(rcu, 1000), 0);
+    stop_a_reader(pawl_reclaim_by_rcu(rcu));
+    for (next = &make()->retired; pawl_rcu_try_call_in(rcu, next, count_reclaim) == 0;
+         next = &make()->retired)
+        called++;
+    assert_in_range(called, 1000, 1000 + 64);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 0);
+    let_it_leave();
+    pawl_rcu_barrier_in(rcu);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), called);
+    pawl_rcu_close(rcu);
+    free(pawl_retired_of(next, struct object, retired));
+    free(pawl_exchange_acq_rel(&cell, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writers_wait_for_a_stopped_reader_and_say_which_it_is),
+        cmocka_unit_test(a_stopped_reader_of_hazard_pointers_holds_one_object),
+        cmocka_unit_test(a_stopped_reader_of_an_epoch_holds_all_and_nobody_waits),
+        cmocka_unit_test(a_stopped_reader_of_rcu_fills_the_backlog_and_no_more),
+    };
+    int failures;
+
+    stopper_start(&stopper);
+    failures = cmocka_run_group_tests_name("stopped", tests, NULL, NULL);
+    stopper_end(&stopper);
+    return failures;
+}
