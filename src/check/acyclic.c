@@ -11,6 +11,7 @@
  * L. Maranget, M. Tautschnig, "Herding cats", 2014.
  */
 #include "model.h"
+#include "run.h"
 
 #include <string.h>
 
@@ -24,9 +25,21 @@ static struct {
 static int32_t edge_first[MAX_EVENTS];
 static uint16_t indegree[MAX_EVENTS];
 
-static void edge(int from, int to)
+static bool lifted; /* transactions are looked at as a whole */
+
+/* A transaction is then one node: the event that began it. */
+static int node(const struct graph *g, int id)
 {
-    if (from < 0 || to < 0 || from == to)
+    return !lifted || g->ev[id].section == NO_EVENT ? id : g->ev[id].section;
+}
+
+static void edge(const struct graph *g, int from, int to)
+{
+    if (from < 0 || to < 0)
+        return;
+    from = node(g, from);
+    to = node(g, to);
+    if (from == to)
         return;
     edges.to[edges.n] = (int16_t)to;
     edges.next[edges.n] = edge_first[from];
@@ -47,13 +60,13 @@ static void communication(const struct graph *g, int id, bool external_only)
 {
     const struct event *e = &g->ev[id];
     if (e->type == EV_WRITE) {
-        edge(e->co_prev, id);
+        edge(g, e->co_prev, id);
     } else if (e->type == EV_READ) {
         if (e->rf >= 0 && !(external_only && g->ev[e->rf].tid == e->tid))
-            edge(e->rf, id);
-        edge(id, co_successor(g, e));
+            edge(g, e->rf, id);
+        edge(g, id, co_successor(g, e));
     } else if (e->type == EV_JOIN) {
-        edge(e->rf, id);
+        edge(g, e->rf, id);
     }
 }
 
@@ -88,10 +101,10 @@ static void preserved_program_order(const struct graph *g, int id, struct tso_th
     }
     if (e->type == EV_CHOICE)
         return;
-    edge(t->read, id);
+    edge(g, t->read, id);
     if (e->type == EV_READ) {
         if (locked_read(e))
-            edge(t->write, id);
+            edge(g, t->write, id);
         t->read = id;
         if (locked_read(e))
             t->write = NO_EVENT; /* everything later is ordered after this read, and so after the buffer */
@@ -99,7 +112,7 @@ static void preserved_program_order(const struct graph *g, int id, struct tso_th
     }
     if (e->type == EV_FENCE && e->order != SEQ_CST)
         return;
-    edge(t->write, id);
+    edge(g, t->write, id);
     if (e->type == EV_WRITE)
         t->write = id;
     if (drains(e))
@@ -122,8 +135,91 @@ static bool acyclic(int n)
     return tail == n;
 }
 
-bool multi_copy_atomic_consistent(const struct graph *g, bool tso)
+/* ---- light and heavy fences ---- */
+
+static int16_t fence[ASYMMETRIC_MAX];
+static int nfences;
+
+static bool is_light(const struct event *e)
 {
+    return e->type == EV_FENCE && (e->flags & EV_LIGHT);
+}
+
+static bool is_heavy(const struct event *e)
+{
+    return e->type == EV_FENCE && (e->flags & EV_HEAVY) && e->order == SEQ_CST;
+}
+
+/* False when there are no two kinds of them, and so nothing to ask. */
+static bool collect_fences(const struct graph *g)
+{
+    bool light = false, heavy = false;
+    nfences = 0;
+    for (int id = 0; id < g->n; id++) {
+        if (!is_light(&g->ev[id]) && !is_heavy(&g->ev[id]))
+            continue;
+        if (nfences == ASYMMETRIC_MAX)
+            fatal("more than %d light and heavy fences in one execution", ASYMMETRIC_MAX);
+        fence[nfences++] = (int16_t)id;
+        light |= is_light(&g->ev[id]);
+        heavy |= is_heavy(&g->ev[id]);
+    }
+    return light && heavy;
+}
+
+/* Everything that the events after the fence lead to. */
+static void reach(const struct graph *g, int from, bool reached[])
+{
+    static int16_t stack[MAX_EVENTS];
+    int n = 0;
+    memset(reached, 0, sizeof reached[0] * (size_t)g->n);
+    for (int id = from; id < g->n; id++) {
+        const struct event *e = &g->ev[id];
+        if (id != from && (e->tid != g->ev[from].tid || e->idx < g->ev[from].idx))
+            continue;
+        if (id == from && is_light(e))
+            continue;
+        stack[n++] = (int16_t)node(g, id);
+        reached[node(g, id)] = true;
+    }
+    while (n > 0) {
+        int id = stack[--n];
+        for (int k = edge_first[id]; k >= 0; k = edges.next[k])
+            if (!reached[edges.to[k]]) {
+                reached[edges.to[k]] = true;
+                stack[n++] = edges.to[k];
+            }
+    }
+}
+
+/* Is something that comes before the fence among what is reached? */
+static bool leads_before(const struct graph *g, int to, const bool reached[])
+{
+    if (!is_light(&g->ev[to]))
+        return reached[to];
+    for (int id = 0; id < to; id++)
+        if (g->ev[id].tid == g->ev[to].tid && reached[node(g, id)])
+            return true;
+    return false;
+}
+
+static bool fences_consistent(const struct graph *g)
+{
+    static bool reached[MAX_EVENTS];
+    uint64_t heavy = 0, leads[ASYMMETRIC_MAX] = {0};
+    for (int x = 0; x < nfences; x++) {
+        heavy |= (uint64_t)is_heavy(&g->ev[fence[x]]) << x;
+        reach(g, fence[x], reached);
+        for (int y = 0; y < nfences; y++)
+            if (x != y && leads_before(g, fence[y], reached))
+                leads[x] |= UINT64_C(1) << y;
+    }
+    return asymmetric_consistent(nfences, heavy, leads);
+}
+
+bool multi_copy_atomic_consistent(const struct graph *g, bool tso, bool whole_sections)
+{
+    lifted = whole_sections;
     struct tso_thread thread[MAX_THREADS];
     edges.n = 0;
     memset(edge_first, -1, sizeof edge_first[0] * (size_t)g->n);
@@ -133,7 +229,7 @@ bool multi_copy_atomic_consistent(const struct graph *g, bool tso)
         if (tso)
             preserved_program_order(g, id, &thread[g->ev[id].tid]);
         else
-            edge(g->ev[id].po_prev, id);
+            edge(g, g->ev[id].po_prev, id);
     }
-    return acyclic(g->n);
+    return acyclic(g->n) && (!tso || !collect_fences(g) || fences_consistent(g));
 }

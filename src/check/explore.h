@@ -15,6 +15,12 @@ bool explore_until(execution_fn *after, int enough);
 int explore_pending(void);
 /* Of the graphs on the queue keep every workers-th, beginning with number `worker`. */
 void explore_keep_share(int worker, int workers);
+/* Call this between two executions. */
+extern void (*explore_between)(void);
+/* The graph that has been on the queue for longest, as bytes for another process, which are the caller's to free; and
+ * back. */
+void *explore_give(size_t *bytes);
+void explore_receive(void *given);
 /* Run one graph (replay). */
 enum run_end explore_one(struct graph *g);
 

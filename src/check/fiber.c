@@ -96,6 +96,15 @@ void fiber_setup(int n)
     }
 }
 
+bool fiber_on_stack(uintptr_t address)
+{
+    uintptr_t each = options.stack_bytes + GUARD + THREAD_AREA;
+    if (address < STACKS || address >= STACKS + each * (uintptr_t)nfibers)
+        return false;
+    uintptr_t at = (address - STACKS) % each;
+    return at >= GUARD && at < GUARD + options.stack_bytes;
+}
+
 int fiber_overflowed(uintptr_t address)
 {
     for (int t = 0; t < nfibers; t++)

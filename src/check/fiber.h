@@ -33,6 +33,8 @@ void fiber_note_depth(int tid);
 /* Engine to fiber, and back. */
 void fiber_enter(int tid);
 void fiber_leave(int tid);
+/* On the stack of some fiber. */
+bool fiber_on_stack(uintptr_t address);
 /* The fiber whose guard page holds this address; -1 when none. */
 int fiber_overflowed(uintptr_t address);
 /* Continue on the engine's side as though the running fiber had left: for signal handlers, which put this

@@ -47,7 +47,7 @@ struct event *graph_append(struct graph *g, int tid, int po_prev)
     bool first = po_prev == NO_EVENT || g->ev[po_prev].tid != tid;
     e->idx = (uint16_t)(first ? 0 : g->ev[po_prev].idx + 1);
     e->po_prev = (int16_t)po_prev;
-    e->rf = e->co_prev = e->co_next = e->loc_next = NO_EVENT;
+    e->rf = e->co_prev = e->co_next = e->loc_next = e->section = NO_EVENT;
     graph_base_clocks(g, e);
     g->n++;
     return e;
@@ -179,6 +179,7 @@ void graph_restrict(struct graph *to, const struct graph *from, const bool keep[
         *e = from->ev[id];
         e->po_prev = map[e->po_prev];
         e->rf = map[e->rf];
+        e->section = map[e->section];
         e->co_prev = e->co_next = e->loc_next = NO_EVENT;
         if (e->type == EV_READ || e->type == EV_WRITE)
             graph_link(to, map[id]);

@@ -38,10 +38,13 @@ struct view {
 enum event_type { EV_READ, EV_WRITE, EV_FENCE, EV_CREATE, EV_JOIN, EV_END, EV_CHOICE };
 
 enum {
-    EV_RMW = 1,   /* a write: the second half of a read-modify-write, `rf` is its read.
+    EV_RMW = 1,    /* a write: the second half of a read-modify-write, `rf` is its read.
                      a read: the first half of one that writes whatever it reads */
-    EV_CAS = 2,   /* a read: writes only if it reads `aux` */
-    EV_OBJECT = 4 /* on a pthread object, a futex queue: not on the program's memory */
+    EV_CAS = 2,    /* a read: writes only if it reads `aux` */
+    EV_OBJECT = 4, /* on a pthread object, a futex queue: not on the program's memory */
+    /* fences that membarrier makes: a light one takes part in the order of heavy ones only */
+    EV_LIGHT = 8,
+    EV_HEAVY = 16
 };
 
 /* What a blocking operation waits to read. A read that does not satisfy it blocks its thread. */
@@ -68,6 +71,7 @@ struct event {
     int16_t rf;      /* read: the write it reads; join: the end of the thread; RMW write: its read */
     int16_t co_prev, co_next; /* write: neighbours in coherence order */
     int16_t loc_next;         /* next event on the same location, by stamp */
+    int16_t section;          /* the event that began the transaction it belongs to; NO_EVENT when none */
     uint16_t co_pos;          /* write: 1 + the number of writes before it in coherence order */
     uint64_t pc;
     u128 val; /* what was read, written, chosen; the thread created or joined */
@@ -146,5 +150,7 @@ bool await_satisfied(int await, u128 value, u128 aux);
 /* Models. Coherence and atomicity hold by construction; this is the rest. */
 enum model { MODEL_RC11, MODEL_SC, MODEL_TSO };
 bool model_consistent(const struct graph *g, enum model m);
+/* Transactions are no part of the models: this is what they ask for, each of them happening at one point. */
+bool sections_consistent(const struct graph *g, enum model m);
 
 #endif

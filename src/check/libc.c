@@ -39,10 +39,12 @@ EXPORT void __wrap_free(void *p)
 {
     if (!p)
         return;
-    if (!heap_owns(p))
-        free(p);
-    else if (in_test())
+    if (heap_owns(p) && in_test())
         heap_free(p, CALLER);
+    else if (in_test() && (memory_of_program((uintptr_t)p) || (uintptr_t)p % MALLOC_ALIGNMENT))
+        bug(BUG_MEMORY, CALLER, "T%d: free of %p, which no allocation returned", run.current, p);
+    else if (!heap_owns(p))
+        free(p);
 }
 
 EXPORT void *__wrap_realloc(void *p, size_t n);
@@ -331,6 +333,12 @@ EXPORT void __wrap__exit(int status)
     if (in_test())
         end_program(status, CALLER);
     _exit(status);
+}
+
+EXPORT void __wrap__Exit(int status) __attribute__((noreturn));
+EXPORT void __wrap__Exit(int status)
+{
+    __wrap__exit(status);
 }
 
 EXPORT void __wrap_abort(void) __attribute__((noreturn));

@@ -4,6 +4,7 @@
 #include "options.h"
 #include "parallel.h"
 #include "result.h"
+#include "symmetry.h"
 #include "visible.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ void fatal(const char *format, ...)
 
 /* ---- faults and threads that never end ---- */
 
-enum { SIGNAL_STACK = 64 << 10, LANDING_STACK = 16 << 10, PATIENCE_SECONDS = 10 };
+enum { SIGNAL_STACK = 64 << 10, LANDING_STACK = 16 << 10 };
 static char landing_stack[LANDING_STACK] __attribute__((aligned(16)));
 
 static void leave_program(ucontext_t *context)
@@ -85,21 +86,23 @@ static uint64_t progress(void)
 static void on_tick(int signal, siginfo_t *info, void *context)
 {
     static uint64_t last;
-    static int idle;
+    static time_t since; /* this process may have had little of the machine */
+    struct timespec used = {0};
     (void)signal;
     (void)info;
     uint64_t now = progress();
-    idle = now == last && run.current >= 0 ? idle + 1 : 0;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    if (now != last || run.current < 0)
+        since = used.tv_sec;
     last = now;
     result_tick();
-    if (idle < PATIENCE_SECONDS || run.current < 0)
+    if (used.tv_sec - since < options.patience)
         return;
-    idle = 0;
+    since = used.tv_sec;
     run.bug = BUG_LIMIT;
     run.bug_pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] + 1;
-    snprintf(run.bug_text, sizeof run.bug_text,
-             "T%d ran for %d seconds without touching shared memory: it never ends", run.current,
-             PATIENCE_SECONDS);
+    snprintf(run.bug_text, sizeof run.bug_text, "T%d ran for %d seconds without an event: it never ends",
+             run.current, options.patience);
     leave_program(context);
 }
 
@@ -149,6 +152,8 @@ static void find_deadlock(void)
 
 static bool after_execution(enum run_end end)
 {
+    if (options.symmetry)
+        symmetry_check();
     if (end == END_BLOCKED)
         find_deadlock();
     if (end == END_COMPLETE && options.leaks && !run.exited)

@@ -6,6 +6,7 @@
  * is tested with a pool of the program's own.) Fresh blocks hold a pattern; a scalar read that finds exactly
  * the pattern reads what nobody wrote.
  */
+#include "hooks.h"
 #include "run.h"
 
 #include <errno.h>
@@ -37,6 +38,9 @@ static struct heap {
     int nblocks;
     struct block *block;
 } heaps[MAX_THREADS];
+
+/* What compilers fill local variables with (see pawl-cc): an address that is a number. */
+extern const char pawl_check_fresh_byte[] __attribute__((weak));
 
 static void add_segment(uintptr_t start, uintptr_t end)
 {
@@ -158,6 +162,14 @@ void *heap_alloc(size_t bytes, size_t alignment, bool zero, uint64_t pc)
     return p;
 }
 
+bool memory_of_program(uintptr_t addr)
+{
+    for (int i = 0; i < nsegments; i++)
+        if (addr >= (uintptr_t)segments[i].start && addr - (uintptr_t)segments[i].start < segments[i].bytes)
+            return true;
+    return fiber_on_stack(addr);
+}
+
 size_t heap_size(const void *p)
 {
     struct heap *h;
@@ -186,11 +198,27 @@ void heap_free(void *p, uint64_t pc)
     b->free_tid = (int8_t)run.current;
 }
 
+/* A scalar in a local variable. A shorter one may well have the pattern's value. */
+static bool stack_check(uintptr_t addr, size_t size, uint64_t pc)
+{
+    uint8_t fresh = (uint8_t)(uintptr_t)pawl_check_fresh_byte;
+    if (!fresh || !fiber_on_stack(addr))
+        return true;
+    for (size_t i = 0; i < size; i++)
+        if (((const uint8_t *)addr)[i] != fresh)
+            return true;
+    char place[256];
+    memory_describe(place, sizeof place, addr);
+    bug(BUG_UNINITIALISED, pc, "read of %zu bytes of a local variable that were never written: %s", size,
+        place);
+    return false;
+}
+
 /* True when the program may touch these bytes. */
 bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t pc)
 {
     if (!heap_owns((void *)addr))
-        return true;
+        return write || !scalar || size < 4 || stack_check(addr, size, pc);
     struct heap *h;
     const struct block *b = find_block(addr, &h);
     const char *what = write ? "write" : "read";
@@ -232,6 +260,10 @@ void memory_describe(char *to, size_t room, uintptr_t addr)
     }
     if (symbol_data(addr, to, room))
         return;
+    if (hooks_cpu(addr) >= 0) {
+        snprintf(to, room, "processor %d", hooks_cpu(addr));
+        return;
+    }
     for (int t = 0; t < MAX_THREADS; t++) {
         const struct fiber *f = fiber_of(t);
         if (addr >= (uintptr_t)f->stack && addr < (uintptr_t)f->stack_end) {

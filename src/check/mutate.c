@@ -28,6 +28,10 @@ static struct site {
 } sites[SITES_MAX];
 static int nsites;
 static bool collecting;
+struct mutation {
+    int site, order;
+    pid_t child;
+};
 static int mutant = -1, mutant_order; /* group of sites that has another order now */
 
 static int site_at(uint64_t pc, int name, int order, bool failure)
@@ -68,6 +72,10 @@ static int weaker(const struct site *s, int to[2])
     bool load = s->name == NAME_LOAD || s->failure, store = s->name == NAME_STORE;
     switch (s->order) {
     case SEQ_CST:
+        if (s->name == NAME_LIGHT) {
+            to[0] = RELAXED;
+            return 1;
+        }
         to[0] = load ? ACQUIRE : store ? RELEASE : ACQ_REL;
         return 1;
     case ACQ_REL:
@@ -91,33 +99,56 @@ static void explore_mutant(explore_fn *explore)
     _exit(result_has_bug() ? STATUS_BUG : everything ? STATUS_PASS : STATUS_PARTIAL);
 }
 
-/* Exit status of the exploration with this order. */
-static int run_mutant(explore_fn *explore, int site, int order)
+/* A process that explores with this order. */
+static pid_t start_mutant(explore_fn *explore, const struct mutation *m)
 {
-    int status;
     fflush(NULL);
     pid_t child = fork();
     if (child < 0)
         fatal("cannot start a process: %s", strerror(errno));
     if (child == 0) {
-        mutant = site;
-        mutant_order = order;
+        mutant = m->site;
+        mutant_order = m->order;
         explore_mutant(explore);
     }
+    return child;
+}
+
+static int status_of(pid_t child, const struct site *s)
+{
+    int status;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FATAL;
+    int result = WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FATAL;
+    if (result == STATUS_USAGE || result > STATUS_PARTIAL)
+        fatal("the mutant at %s ended with status %d", symbol_line(s->pc), result);
+    return result;
 }
 
 static const char *describe(const struct site *s, int order)
 {
     static char text[128];
-    if (s->name == NAME_FENCE && order == RELAXED)
+    if (s->name == NAME_LIGHT || (s->name == NAME_PWFENCE && order == RELAXED))
+        snprintf(text, sizeof text, "%s dropped", s->name == NAME_LIGHT ? "light fence" : "pwfence");
+    else if (s->name == NAME_FENCE && order == RELAXED)
         snprintf(text, sizeof text, "%s fence dropped", report_order(s->order));
+    else if (s->name == NAME_HEAVY)
+        snprintf(text, sizeof text, "heavy fence -> %s fence", report_order(order));
     else
         snprintf(text, sizeof text, "%s%s: %s -> %s", report_operation(s->name),
                  s->failure ? " that fails" : "", report_order(s->order), report_order(order));
     return text;
+}
+
+static int find_mutations(struct mutation found[])
+{
+    int n = 0;
+    for (int i = 0; i < nsites; i++) {
+        int order[2], orders = sites[i].first == i ? weaker(&sites[i], order) : 0;
+        for (int k = 0; k < orders; k++)
+            found[n++] = (struct mutation){.site = i, .order = order[k]};
+    }
+    return n;
 }
 
 int mutate(explore_fn *explore)
@@ -125,24 +156,21 @@ int mutate(explore_fn *explore)
     static const char *const verdict[] = {[STATUS_PASS] = "SURVIVED",
                                           [STATUS_BUG] = "killed",
                                           [STATUS_PARTIAL] = "survived (not everything explored)"};
-    int mutants = 0, killed = 0;
+    static struct mutation mutation[2 * SITES_MAX];
     collecting = true;
     bool everything = explore(INT32_MAX);
     collecting = false;
     if (result_has_bug())
         return result_end(everything);
     group_sites();
-    for (int i = 0; i < nsites; i++) {
-        int order[2], n = sites[i].first == i ? weaker(&sites[i], order) : 0;
-        for (int k = 0; k < n; k++) {
-            int status = run_mutant(explore, i, order[k]);
-            if (status == STATUS_USAGE || status > STATUS_PARTIAL)
-                fatal("the mutant at %s ended with status %d", symbol_line(sites[i].pc), status);
-            mutants++;
-            killed += status == STATUS_BUG;
-            printf("%-9s %-36s %s\n", verdict[status], describe(&sites[i], order[k]),
-                   symbol_line(sites[i].pc));
-        }
+    int mutants = find_mutations(mutation), killed = 0, started = 0;
+    for (int i = 0; i < mutants; i++) {
+        for (; started < mutants && started < i + options.jobs; started++)
+            mutation[started].child = start_mutant(explore, &mutation[started]);
+        const struct site *s = &sites[mutation[i].site];
+        int status = status_of(mutation[i].child, s);
+        killed += status == STATUS_BUG;
+        printf("%-9s %-36s %s\n", verdict[status], describe(s, mutation[i].order), symbol_line(s->pc));
     }
     printf("%d mutants, %d killed, %d survived\n", mutants, killed, mutants - killed);
     return killed == mutants ? STATUS_PASS : STATUS_PARTIAL;

@@ -14,7 +14,8 @@ static const char help[] =
     "  --outcomes             print what the program printed, and in how many executions\n"
     "  --interleavings        explore interleavings one by one instead of execution graphs (an oracle; slow)\n"
     "  --all-values           with --interleavings: every value that the model allows, not the latest only\n"
-    "  --bound=N              interleavings with at most N preemptions, sequentially consistent (not exhaustive)\n"
+    "  --bound=N              interleavings with at most N preemptions (not exhaustive); sequentially consistent unless\n"
+    "                         --model says otherwise: then a load takes every older value too that the model allows\n"
     "  --random=N [--seed=S]  N random executions (not exhaustive)\n"
     "  --replay=FILE          run the execution that FILE describes, once, with its output; for debuggers\n"
     "  --trace=FILE           where to write a failing execution for --replay (default: <program>.trace)\n"
@@ -22,9 +23,11 @@ static const char help[] =
     "  --max-executions=N     stop after N executions\n"
     "  --max-time=SECONDS     stop after so long\n"
     "  --max-events=N         events of one thread in one execution (1000)\n"
+    "  --patience=SECONDS     processor time that a thread may use from one event to the next (5)\n"
     "  --stack=KIB            stack of each thread (256)\n"
-    "  --jobs=N               processes\n"
+    "  --jobs=N               processes (with --mutate: mutants at a time)\n"
     "  --mutate               weaken one memory order at a time: which ones does the test not need?\n"
+    "  --symmetry             threads of the same function and argument are the same: one of their permutations\n"
     "  --spurious             weak compare-exchange may fail for no reason (gcc only; clang's calls do not say weak)\n"
     "  --no-races             do not report data races\n"
     "  --no-leaks             do not report leaks\n"
@@ -49,9 +52,11 @@ enum {
     OPT_MAX_EXECUTIONS,
     OPT_MAX_TIME,
     OPT_MAX_EVENTS,
+    OPT_PATIENCE,
     OPT_STACK,
     OPT_JOBS,
     OPT_MUTATE,
+    OPT_SYMMETRY,
     OPT_SPURIOUS,
     OPT_NO_RACES,
     OPT_NO_LEAKS,
@@ -76,9 +81,11 @@ static const struct option long_options[] = {
     {"max-executions", required_argument, NULL, OPT_MAX_EXECUTIONS},
     {"max-time", required_argument, NULL, OPT_MAX_TIME},
     {"max-events", required_argument, NULL, OPT_MAX_EVENTS},
+    {"patience", required_argument, NULL, OPT_PATIENCE},
     {"stack", required_argument, NULL, OPT_STACK},
     {"jobs", required_argument, NULL, OPT_JOBS},
     {"mutate", no_argument, NULL, OPT_MUTATE},
+    {"symmetry", no_argument, NULL, OPT_SYMMETRY},
     {"spurious", no_argument, NULL, OPT_SPURIOUS},
     {"no-races", no_argument, NULL, OPT_NO_RACES},
     {"no-await", no_argument, NULL, OPT_NO_AWAIT},
@@ -116,11 +123,14 @@ static enum model model_named(const char *program, const char *name)
     return MODEL_RC11;
 }
 
+static bool model_given;
+
 static void set(const char *program, int option, const char *value)
 {
     switch (option) {
     case OPT_MODEL:
         options.model = model_named(program, value);
+        model_given = true;
         break;
     case OPT_OUTCOMES:
         options.outcomes = true;
@@ -134,7 +144,6 @@ static void set(const char *program, int option, const char *value)
     case OPT_BOUND:
         options.bound = number(program, value, 0, 1000000);
         options.interleavings = true;
-        options.model = MODEL_SC;
         break;
     case OPT_RANDOM:
         options.random = number(program, value, 1, INT64_MAX);
@@ -160,6 +169,9 @@ static void set(const char *program, int option, const char *value)
     case OPT_MAX_EVENTS:
         options.max_events = (int)number(program, value, 1, MAX_EVENTS);
         break;
+    case OPT_PATIENCE:
+        options.patience = (int)number(program, value, 1, 3600);
+        break;
     case OPT_STACK:
         options.stack_bytes = (size_t)number(program, value, 16, 65536) << 10;
         break;
@@ -168,6 +180,9 @@ static void set(const char *program, int option, const char *value)
         break;
     case OPT_MUTATE:
         options.mutate = true;
+        break;
+    case OPT_SYMMETRY:
+        options.symmetry = true;
         break;
     case OPT_SPURIOUS:
         options.spurious = true;
@@ -229,16 +244,21 @@ int options_parse(int argc, char **argv, const char *from_program)
                                .awaits = true,
                                .max_events = 1000,
                                .jobs = 1,
+                               .patience = 5,
                                .seed = 1,
                                .stack_bytes = 256 << 10};
     parse_text(argv[0], from_program);
     parse_text(argv[0], getenv("PAWL_CHECK"));
     int used = parse(argc, argv);
+    if (options.bound >= 0 && !model_given)
+        options.model = MODEL_SC;
+    if (options.bound >= 0 && options.model != MODEL_SC)
+        options.all_values = true;
     bool oracle = options.interleavings || options.random;
-    if (options.jobs > 1 && (oracle || options.outcomes || options.count_graphs || options.mutate))
-        wrong(argv[0],
-              "--jobs does not go with --interleavings, --bound, --random, --outcomes, --distinct, --mutate",
-              NULL);
+    if (options.jobs > 1 && oracle)
+        wrong(argv[0], "--jobs does not go with --interleavings, --bound, --random", NULL);
+    if (options.symmetry && oracle)
+        wrong(argv[0], "--symmetry does not go with --interleavings, --bound, --random", NULL);
     if (used < argc && strcmp(argv[used - 1], "--") != 0)
         wrong(argv[0], "arguments of the program come after --", argv[used]);
     return used;

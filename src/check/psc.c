@@ -12,26 +12,30 @@
  * C/C++11", 2017.
  */
 #include "model.h"
+#include "run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
     int n, words, nsc;
-    int capacity;         /* events that the rows below have room for */
-    uint64_t *hb;         /* hb[e]: strictly before e */
-    uint64_t *scb;        /* scb[e]: predecessors by scb */
-    uint64_t *eco;        /* eco[e]: predecessors by eco */
-    uint64_t *po;         /* po[e]: strictly before e in its thread */
-    uint64_t *different;  /* different[e]: x po y, both up to e in its thread, of different locations */
-    uint64_t *location;   /* location[l]: all its events */
-    uint64_t *psc;        /* psc[e], e an SC event: predecessors by psc */
-    uint64_t *sc, *fence; /* all SC events; all SC fences */
-    uint64_t *scratch[2];
+    int capacity;            /* events that the rows below have room for */
+    uint64_t *hb;            /* hb[e]: strictly before e */
+    uint64_t *scb;           /* scb[e]: predecessors by scb */
+    uint64_t *eco;           /* eco[e]: predecessors by eco */
+    uint64_t *po;            /* po[e]: strictly before e in its thread */
+    uint64_t *different;     /* different[e]: x po y, both up to e in its thread, of different locations */
+    uint64_t *location;      /* location[l]: all its events */
+    uint64_t *psc;           /* psc[e], e an SC event: predecessors by psc */
+    uint64_t *sc, *fence;    /* all SC events; all SC fences */
+    uint64_t *light, *heavy; /* ... of these, the halves of asymmetric ones */
+    uint64_t *scratch[3];
     bool have_scb[MAX_EVENTS];
     int16_t of_thread[MAX_THREADS][MAX_EVENTS];
     int thread_n[MAX_THREADS];
 } m;
+
+static bool lifted; /* transactions are looked at as a whole */
 
 static uint64_t *row(uint64_t *matrix, int e)
 {
@@ -87,8 +91,11 @@ static void make_room(int n)
         m.location = grown(m.location, MAX_LOCATIONS);
         m.sc = grown(m.sc, 1);
         m.fence = grown(m.fence, 1);
+        m.light = grown(m.light, 1);
+        m.heavy = grown(m.heavy, 1);
         m.scratch[0] = grown(m.scratch[0], 1);
         m.scratch[1] = grown(m.scratch[1], 1);
+        m.scratch[2] = grown(m.scratch[2], 1);
     }
     m.n = n;
     m.words = (n + 63) / 64;
@@ -104,12 +111,22 @@ static bool same_location(const struct event *a, const struct event *b)
     return has_location(a) && has_location(b) && a->loc == b->loc;
 }
 
+/* A light fence is one among heavy ones. */
+static bool is_sc(const struct event *e)
+{
+    if (e->type == EV_FENCE && e->flags & EV_LIGHT)
+        return true;
+    return e->order == SEQ_CST && (has_location(e) || e->type == EV_FENCE);
+}
+
 static void collect(const struct graph *g)
 {
     size_t bytes = (size_t)m.words * sizeof(uint64_t);
     memset(m.location, 0, bytes * (size_t)g->nloc);
     memset(m.sc, 0, bytes);
     memset(m.fence, 0, bytes);
+    memset(m.light, 0, bytes);
+    memset(m.heavy, 0, bytes);
     memset(m.thread_n, 0, sizeof m.thread_n);
     m.nsc = 0;
     for (int id = 0; id < g->n; id++) {
@@ -118,13 +135,23 @@ static void collect(const struct graph *g)
         m.have_scb[id] = false;
         if (has_location(e))
             set_bit(row(m.location, e->loc), id);
-        if (e->order != SEQ_CST || !(has_location(e) || e->type == EV_FENCE))
+        if (!is_sc(e))
             continue;
+        if (e->flags & EV_LIGHT && e->type == EV_FENCE)
+            set_bit(m.light, id);
+        if (e->flags & EV_HEAVY && e->type == EV_FENCE)
+            set_bit(m.heavy, id);
         set_bit(m.sc, id);
         m.nsc++;
         if (e->type == EV_FENCE)
             set_bit(m.fence, id);
     }
+}
+
+/* A clock may count events of a committing transaction that are still to be added. */
+static int counted(int tid, int n)
+{
+    return n < m.thread_n[tid] ? n : m.thread_n[tid];
 }
 
 /* po and `different`, thread by thread; then hb, a union of thread prefixes. */
@@ -154,7 +181,7 @@ static void order_rows(const struct graph *g)
         const struct event *e = &g->ev[id];
         memset(hb, 0, bytes);
         for (int t = 0; t < MAX_THREADS; t++) {
-            int k = t == e->tid ? e->idx : e->hb.of[t];
+            int k = t == e->tid ? e->idx : counted(t, e->hb.of[t]);
             if (k == 0)
                 continue;
             int last = m.of_thread[t][k - 1];
@@ -204,7 +231,7 @@ static void add_around(const struct graph *g, uint64_t *r, int id)
     if (z < 0)
         return;
     for (int t = 0; t < MAX_THREADS; t++) {
-        int k = t == e->tid ? g->ev[z].idx : g->ev[z].hb.of[t];
+        int k = t == e->tid ? g->ev[z].idx : counted(t, g->ev[z].hb.of[t]);
         if (k > 0)
             or_row(r, row(m.different, m.of_thread[t][k - 1]));
     }
@@ -238,17 +265,36 @@ static void add_fences_before(uint64_t *to, const uint64_t *r)
     }
 }
 
+/* What happens before fence `b`. The fence that begins a transaction stands for the whole of it. */
+static const uint64_t *before_fence(const struct graph *g, int b)
+{
+    const struct event *e = &g->ev[b];
+    if (e->section != b || !lifted)
+        return row(m.hb, b);
+    uint64_t *r = m.scratch[2];
+    memcpy(r, row(m.hb, b), (size_t)m.words * sizeof(uint64_t));
+    for (int k = e->idx + 1; k < m.thread_n[e->tid]; k++) {
+        int id = m.of_thread[e->tid][k];
+        if (g->ev[id].section != b)
+            break;
+        or_row(r, row(m.hb, id));
+        set_bit(r, id);
+    }
+    return r;
+}
+
 static void psc_row(const struct graph *g, int b)
 {
     size_t bytes = (size_t)m.words * sizeof(uint64_t);
     uint64_t *psc = row(m.psc, b), *e1 = m.scratch[0], *e2 = m.scratch[1];
     bool fence = has_bit(m.fence, b);
+    const uint64_t *hb = fence ? before_fence(g, b) : NULL;
     memset(psc, 0, bytes);
     memset(e1, 0, bytes);
     memset(e2, 0, bytes);
     set_bit(e2, b);
     if (fence)
-        or_row(e2, row(m.hb, b));
+        or_row(e2, hb);
     for (int e = next_bit(e2, 0); e >= 0; e = next_bit(e2, e + 1))
         or_row(e1, scb_row(g, e));
     for (int w = 0; w < m.words; w++)
@@ -257,7 +303,6 @@ static void psc_row(const struct graph *g, int b)
     if (!fence)
         return;
 
-    const uint64_t *hb = row(m.hb, b);
     memset(e1, 0, bytes);
     for (int e = next_bit(hb, 0); e >= 0; e = next_bit(hb, e + 1))
         if (has_location(&g->ev[e]))
@@ -265,6 +310,62 @@ static void psc_row(const struct graph *g, int b)
     add_fences_before(psc, e1);
     for (int w = 0; w < m.words; w++)
         psc[w] |= hb[w] & m.fence[w];
+    if (g->ev[b].section == b && lifted)
+        psc[b >> 6] &= ~(UINT64_C(1) << (b & 63)); /* within the transaction */
+}
+
+/* The light and heavy fences that lead to `to`, over other SC events only. */
+static void asymmetric_before(int to, uint64_t *found, uint64_t *seen)
+{
+    size_t bytes = (size_t)m.words * sizeof(uint64_t);
+    memcpy(seen, row(m.psc, to), bytes);
+    memset(found, 0, bytes);
+    for (bool more = true; more;) {
+        more = false;
+        for (int e = next_bit(seen, 0); e >= 0; e = next_bit(seen, e + 1)) {
+            if (has_bit(found, e))
+                continue;
+            set_bit(found, e);
+            more = true;
+            if (!has_bit(m.light, e) && !has_bit(m.heavy, e))
+                or_row(seen, row(m.psc, e));
+        }
+    }
+    for (int w = 0; w < m.words; w++)
+        found[w] &= m.light[w] | m.heavy[w];
+}
+
+static bool asymmetric_fences_consistent(void)
+{
+    int fence[ASYMMETRIC_MAX], n = 0;
+    uint64_t heavy = 0, leads[ASYMMETRIC_MAX] = {0}, *found = m.scratch[0];
+    for (int e = next_bit(m.sc, 0); e >= 0; e = next_bit(m.sc, e + 1)) {
+        if (!has_bit(m.light, e) && !has_bit(m.heavy, e))
+            continue;
+        if (n == ASYMMETRIC_MAX)
+            fatal("more than %d light and heavy fences in one execution", ASYMMETRIC_MAX);
+        heavy |= (uint64_t)has_bit(m.heavy, e) << n;
+        fence[n++] = e;
+    }
+    if (heavy == 0)
+        return true;
+    for (int y = 0; y < n; y++) {
+        asymmetric_before(fence[y], found, m.scratch[1]);
+        for (int x = 0; x < n; x++)
+            if (x != y && has_bit(found, fence[x]))
+                leads[x] |= UINT64_C(1) << y;
+    }
+    return asymmetric_consistent(n, heavy, leads);
+}
+
+/* A light fence is nothing to all the others. */
+static void forget_light(void)
+{
+    for (int w = 0; w < m.words; w++)
+        m.sc[w] &= ~m.light[w];
+    m.nsc = 0;
+    for (int e = next_bit(m.sc, 0); e >= 0; e = next_bit(m.sc, e + 1))
+        m.nsc++;
 }
 
 /* Take away SC events without predecessors until none is left, or a cycle. */
@@ -292,12 +393,13 @@ static int count_sc(const struct graph *g)
 {
     int n = 0;
     for (int id = 0; id < g->n; id++)
-        n += g->ev[id].order == SEQ_CST;
+        n += is_sc(&g->ev[id]);
     return n;
 }
 
-bool psc_consistent(const struct graph *g)
+bool psc_consistent(const struct graph *g, bool whole_sections)
 {
+    lifted = whole_sections;
     if (count_sc(g) < 2)
         return true;
     make_room(g->n);
@@ -306,10 +408,10 @@ bool psc_consistent(const struct graph *g)
     eco_rows(g);
     for (int e = next_bit(m.sc, 0); e >= 0; e = next_bit(m.sc, e + 1))
         psc_row(g, e);
+    bool light = next_bit(m.light, 0) >= 0;
+    if (light && !asymmetric_fences_consistent())
+        return false;
+    if (light)
+        forget_light();
     return sc_events_acyclic();
-}
-
-bool model_consistent(const struct graph *g, enum model model)
-{
-    return model == MODEL_RC11 ? psc_consistent(g) : multi_copy_atomic_consistent(g, model == MODEL_TSO);
 }

@@ -9,6 +9,7 @@
  * Reports at least the first race of an execution (as FastTrack does, Flanagan and Freund 2009).
  */
 #include "run.h"
+#include "section.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,8 @@ static struct {
     uint16_t next;
 } more[MORE_RECORDS];
 static int more_used;
-static bool freeing; /* the access being checked is free() */
+static bool freeing;   /* the access being checked is free() */
+static int as_of = -1; /* it was made when its thread had executed so many events; -1: now */
 static uint32_t more_run;
 
 static struct page *page_of(uintptr_t addr)
@@ -82,6 +84,16 @@ int16_t *race_locations(uintptr_t addr)
     return &cell_of(addr & ~(uintptr_t)15)->locations;
 }
 
+static int executed_then(void)
+{
+    return as_of < 0 ? self()->executed : as_of;
+}
+
+static const struct view *clock_then(void)
+{
+    return as_of <= 0 ? run_clock(run.current) : &run.g->ev[run.event_of[run.current][as_of - 1]].hb;
+}
+
 static const char *kind(bool write)
 {
     return write ? "write" : "read";
@@ -90,16 +102,18 @@ static const char *kind(bool write)
 static void report(const struct record *r, uintptr_t addr, int tid, const char *what, unsigned size,
                    uint64_t pc, bool plain)
 {
+    int other = r->tid_write >> 1;
+    int there = r->clock ? run.event_of[other][r->clock - 1] : run.g->thread[other].create;
+    if (section_broken_at(run.thread[tid].last, there))
+        return; /* and the thread goes on */
     char place[256];
     bool old_write = r->tid_write & 1;
     memory_describe(place, sizeof place, addr);
     run.race[0] = (struct plain_access){
         r->tid_write >> 1, r->clock, r->pc, old_write, true, false, addr, size};
     if (plain)
-        run.race[1] = (struct plain_access){tid,  run.thread[tid].executed,
-                                            pc,   what[6] == 'w',
-                                            true, freeing,
-                                            addr, size};
+        run.race[1] = (struct plain_access){tid,  executed_then(), pc,   what[6] == 'w',
+                                            true, freeing,         addr, size};
     if (freeing)
         bug(BUG_MEMORY, pc, "use after free: T%d %ss %s, and T%d frees it; neither happens before the other",
             r->tid_write >> 1, kind(old_write), place, tid);
@@ -168,13 +182,13 @@ static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
             continue;
         for (int id = loc->ev_first; id != NO_EVENT; id = run.g->ev[id].loc_next) {
             const struct event *e = &run.g->ev[id];
-            if (e->idx >= run.thread[e->tid].executed || view_has(run_clock(run.current), e) ||
-                (!write && e->type == EV_READ))
+            if (e->idx >= run.thread[e->tid].executed || view_has(clock_then(), e) ||
+                (!write && e->type == EV_READ) || section_broken_at(self()->last, id))
                 continue;
             char place[256];
             memory_describe(place, sizeof place, loc->addr);
-            run.race[1] = (struct plain_access){run.current, self()->executed, pc,   write,
-                                                true,        freeing,          addr, (unsigned)size};
+            run.race[1] = (struct plain_access){run.current, executed_then(), pc,   write,
+                                                true,        freeing,         addr, (unsigned)size};
             bug(freeing ? BUG_MEMORY : BUG_RACE, pc,
                 freeing
                     ? "use after free: %s: atomic %s by T%d, and %s by T%d, neither happens before the other"
@@ -193,12 +207,12 @@ static bool plain_cell(uintptr_t addr, size_t size, bool write, uint64_t pc)
     struct cell *c = cell_of(addr);
     int tid = run.current, at = (int)(addr & 7);
     uint8_t mask = (uint8_t)(((1u << size) - 1) << at);
-    uint16_t clock = (uint16_t)self()->executed;
+    uint16_t clock = (uint16_t)executed_then();
     struct record *first = &c->record[0];
     if (first->mask == mask && first->clock == clock && first->tid_write == (uint8_t)(tid * 2 + 1) &&
         !c->record[1].mask)
         return true; /* as before: nothing new can be found */
-    struct record *r = conflict(c, mask, write, false, tid, run_clock(tid));
+    struct record *r = conflict(c, mask, write, false, tid, clock_then());
     if (r) {
         report(r, addr, tid, write ? "plain write" : "plain read", (unsigned)size, pc, true);
         return false;
@@ -219,6 +233,13 @@ void race_plain(uintptr_t addr, size_t size, bool write, uint64_t pc)
         addr += part;
         size -= part;
     }
+}
+
+void race_plain_at(int executed, uintptr_t addr, size_t size, bool write, uint64_t pc)
+{
+    as_of = executed;
+    race_plain(addr, size, write, pc); /* a bug ends the exploration */
+    as_of = -1;
 }
 
 /* An atomic access (event `id`, executed by `tid`) against the plain ones. */

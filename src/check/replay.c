@@ -66,7 +66,7 @@ static bool read_event(const char *line, struct graph *g)
                &v[1], &v[2], &v[3]) != 16)
         return false;
     if (type > EV_CHOICE || tid >= MAX_THREADS || order > SEQ_CST || ok > SEQ_CST || fail > SEQ_CST ||
-        detail > NAME_INIT || po_prev >= g->n || rf < NO_EVENT || rf >= MAX_EVENTS ||
+        detail >= NAMES || po_prev >= g->n || rf < NO_EVENT || rf >= MAX_EVENTS ||
         (int)loc >= MAX_LOCATIONS || po_prev < NO_EVENT || po_prev == INIT_WRITE)
         return false;
     struct event *e = graph_append(g, (int)tid, po_prev);
@@ -127,7 +127,7 @@ void replay_clocks(int tid, int id)
         graph_set_rf(run.g, id, e->rf, run.loc[e->loc].init, run_all_sync());
         break;
     case EV_WRITE:
-        write_clocks(tid, e);
+        write_clocks(run.g, tid, e, &t->op);
         break;
     case EV_FENCE:
         if (order_acquires(e->order))
@@ -139,6 +139,22 @@ void replay_clocks(int tid, int id)
         break;
     default:
         break;
+    }
+}
+
+/* From a transaction's beginning to its end. */
+static void find_sections(struct graph *g)
+{
+    int open[MAX_THREADS];
+    for (int t = 0; t < MAX_THREADS; t++)
+        open[t] = NO_EVENT;
+    for (int id = 0; id < g->n; id++) {
+        struct event *e = &g->ev[id];
+        if (e->type == EV_FENCE && e->detail == NAME_BEGIN)
+            open[e->tid] = id;
+        e->section = (int16_t)open[e->tid];
+        if (e->type == EV_FENCE && (e->detail == NAME_COMMIT || e->detail == NAME_ABORT))
+            open[e->tid] = NO_EVENT;
     }
 }
 
@@ -166,6 +182,7 @@ void replay_load(const char *path, struct graph *g)
             bad(path, n);
     }
     fclose(from);
+    find_sections(g);
     if (!link_writes(g))
         bad(path, n);
     name_threads(g);

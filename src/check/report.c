@@ -38,6 +38,17 @@ static const char *const operation[] = {
     [NAME_FUTEX_WAIT] = "futex_wait",
     [NAME_FUTEX_WAKE] = "futex_wake",
     [NAME_INIT] = "init",
+    [NAME_BEGIN] = "begin",
+    [NAME_COMMIT] = "commit",
+    [NAME_ABORT] = "abort",
+    [NAME_KEEP] = "keep",
+    [NAME_LIGHT] = "fence",
+    [NAME_HEAVY] = "fence",
+    [NAME_SEQUENCE] = "sequence",
+    [NAME_SEQUENCE_END] = "seq_end",
+    [NAME_STORE_NT] = "store_nt",
+    [NAME_WRITEBACK] = "writeback",
+    [NAME_PWFENCE] = "pwfence",
 };
 static const char *const order_name[] = {"relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst"};
 static const char *const title[] = {
@@ -115,6 +126,18 @@ static void access_text(char *to, size_t room, const struct event *e)
              write ? "=" : "->", value, source[0] ? "   " : "", source);
 }
 
+static void fence_text(char *to, size_t room, const struct event *e)
+{
+    char place[256] = "";
+    if (e->val)
+        memory_describe(place, sizeof place, (uintptr_t)e->val);
+    const char *kind = e->flags & EV_LIGHT                              ? "light"
+                       : e->flags & EV_HEAVY                            ? "heavy"
+                       : e->order == RELAXED || e->detail == NAME_BEGIN ? ""
+                                                                        : order_name[e->order];
+    snprintf(to, room, "%-9s %s%s", operation[e->detail], kind, place);
+}
+
 static void event_text(char *to, size_t room, const struct event *e)
 {
     switch (e->type) {
@@ -123,7 +146,7 @@ static void event_text(char *to, size_t room, const struct event *e)
         access_text(to, room, e);
         break;
     case EV_FENCE:
-        snprintf(to, room, "fence     %s", order_name[e->order]);
+        fence_text(to, room, e);
         break;
     case EV_CREATE:
     case EV_JOIN:

@@ -13,6 +13,7 @@ static struct {
     const char *program;
     struct timespec start;
     struct result_counts n;
+    uint64_t *shared; /* of all processes together */
     bool bug;
     bool terminal;
 } result;
@@ -26,9 +27,8 @@ struct outcome {
 };
 static struct outcome *outcomes;
 
-static void count_outcome(void)
+static void add_outcome(const char *text, uint64_t count)
 {
-    const char *text = run.output_used ? run.output : "";
     struct outcome **at = &outcomes;
     while (*at && strcmp((*at)->text, text) < 0)
         at = &(*at)->next;
@@ -42,7 +42,15 @@ static void count_outcome(void)
         memcpy(new->text, text, bytes);
         *at = new;
     }
-    (*at)->count++;
+    (*at)->count += count;
+}
+
+static void forget_outcomes(void)
+{
+    for (struct outcome *o = outcomes; o; o = outcomes) {
+        outcomes = o->next;
+        free(o);
+    }
 }
 
 static void print_outcomes(void)
@@ -71,9 +79,8 @@ static bool insert(uint64_t (*slots)[2], size_t size, const uint64_t hash[2])
     return true;
 }
 
-static void count_distinct(void)
+static void add_hash(const uint64_t hash[2])
 {
-    uint64_t hash[2];
     if (seen.used * 2 >= seen.size) {
         size_t size = seen.size ? seen.size * 2 : 1 << 12;
         uint64_t(*slots)[2] = calloc(size, sizeof *slots);
@@ -86,11 +93,23 @@ static void count_distinct(void)
         seen.slot = slots;
         seen.size = size;
     }
-    graph_hash(run.g, hash);
     if (insert(seen.slot, seen.size, hash))
         seen.used++;
     else
         result.n.duplicates++;
+}
+
+static void count_distinct(void)
+{
+    uint64_t hash[2];
+    graph_hash(run.g, hash);
+    add_hash(hash);
+}
+
+static void forget_hashes(void)
+{
+    free(seen.slot);
+    memset(&seen, 0, sizeof seen);
 }
 
 /* ---- the run ---- */
@@ -109,8 +128,15 @@ void result_begin(const char *program)
     clock_gettime(CLOCK_MONOTONIC, &result.start);
 }
 
-static uint64_t executions(void)
+void result_share(uint64_t *executions)
 {
+    result.shared = executions;
+}
+
+uint64_t result_executions(void)
+{
+    if (result.shared)
+        return __atomic_load_n(result.shared, __ATOMIC_RELAXED);
     return result.n.complete + result.n.blocked + result.n.moot;
 }
 
@@ -120,7 +146,7 @@ bool result_add(enum run_end end)
     case END_COMPLETE:
         result.n.complete++;
         if (options.outcomes)
-            count_outcome();
+            add_outcome(run.output_used ? run.output : "", 1);
         if (options.count_graphs)
             count_distinct();
         break;
@@ -134,7 +160,9 @@ bool result_add(enum run_end end)
         result.bug = true;
         return false;
     }
-    bool enough = (options.max_executions && executions() >= options.max_executions) ||
+    if (result.shared)
+        __atomic_fetch_add(result.shared, 1, __ATOMIC_RELAXED);
+    bool enough = (options.max_executions && result_executions() >= options.max_executions) ||
                   (options.max_seconds > 0 && seconds() > options.max_seconds);
     return !enough;
 }
@@ -144,8 +172,8 @@ void result_tick(void)
     char line[160];
     if (!result.terminal)
         return;
-    int n = snprintf(line, sizeof line, "\r%lu executions, %d queued, %.0f s ", (unsigned long)executions(),
-                     explore_pending(), seconds());
+    int n = snprintf(line, sizeof line, "\r%lu executions, %d queued, %.0f s ",
+                     (unsigned long)result_executions(), explore_pending(), seconds());
     if (write(STDERR_FILENO, line, (size_t)n) < 0)
         result.terminal = false;
 }
@@ -213,19 +241,60 @@ void result_restart(void)
     result.n = (struct result_counts){0};
     result.bug = false;
     result.terminal = false;
+    forget_outcomes();
+    forget_hashes();
 }
 
-struct result_counts result_counts(void)
+bool result_write(FILE *to)
 {
-    return result.n;
+    fwrite(&result.n, sizeof result.n, 1, to);
+    for (size_t i = 0; i < seen.size; i++)
+        if (seen.slot[i][0] || seen.slot[i][1])
+            fwrite(seen.slot[i], sizeof seen.slot[i], 1, to);
+    fwrite((uint64_t[2]){0, 0}, sizeof seen.slot[0], 1, to);
+    for (const struct outcome *o = outcomes; o; o = o->next) {
+        fwrite(&o->count, sizeof o->count, 1, to);
+        fwrite(o->text, strlen(o->text) + 1, 1, to);
+    }
+    return !fflush(to) && !ferror(to);
 }
 
-void result_merge(const struct result_counts *counts)
+static bool read_text(FILE *from, char *text, size_t room)
 {
-    result.n.complete += counts->complete;
-    result.n.blocked += counts->blocked;
-    result.n.moot += counts->moot;
-    result.n.duplicates += counts->duplicates;
+    for (size_t i = 0; i < room; i++) {
+        int c = getc(from);
+        if (c == EOF)
+            return false;
+        text[i] = (char)c;
+        if (c == 0)
+            return true;
+    }
+    return false;
+}
+
+bool result_merge(FILE *from)
+{
+    struct result_counts n;
+    uint64_t hash[2], count;
+    char text[sizeof run.output];
+    if (fread(&n, sizeof n, 1, from) != 1)
+        return false;
+    result.n.complete += n.complete;
+    result.n.blocked += n.blocked;
+    result.n.moot += n.moot;
+    result.n.duplicates += n.duplicates;
+    do {
+        if (fread(hash, sizeof hash, 1, from) != 1)
+            return false;
+        if (hash[0] || hash[1])
+            add_hash(hash);
+    } while (hash[0] || hash[1]);
+    while (fread(&count, sizeof count, 1, from) == 1) {
+        if (!read_text(from, text, sizeof text))
+            return false;
+        add_outcome(text, count);
+    }
+    return !ferror(from);
 }
 
 bool result_has_bug(void)
@@ -243,7 +312,7 @@ static void print_line(const char *verdict, double time)
 {
     printf("%s: %s, %lu executions (%s), %lu blocked, %lu moot, %.3f s, %.0f executions/s\n", result.program,
            verdict, (unsigned long)result.n.complete, model_name(), (unsigned long)result.n.blocked,
-           (unsigned long)result.n.moot, time, (double)executions() / (time > 0 ? time : 1));
+           (unsigned long)result.n.moot, time, (double)result_executions() / (time > 0 ? time : 1));
     if (options.count_graphs)
         printf("%s: %zu distinct, %lu duplicates\n", result.program, seen.used,
                (unsigned long)result.n.duplicates);

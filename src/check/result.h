@@ -15,8 +15,12 @@ struct result_counts {
 
 /* For processes that explore a part: begin again at nothing, hand over, add up. */
 void result_restart(void);
-struct result_counts result_counts(void);
-void result_merge(const struct result_counts *counts);
+/* Counts, outcomes and hashes, as bytes for another process; and added up there. False when they cannot be. */
+bool result_write(FILE *to);
+bool result_merge(FILE *from);
+uint64_t result_executions(void);
+/* From now on executions are counted here, by several processes. */
+void result_share(uint64_t *executions);
 bool result_has_bug(void);
 /* The failing execution, to standard error, and its replay file. */
 void result_print_bug(void);
@@ -25,7 +29,6 @@ int result_end_merged(bool everything, bool bug);
 /* Once a second, from a signal handler: the progress line. */
 void result_tick(void);
 const char *report_title(enum bug_kind kind);
-const char *report_operation(int name);
 const char *report_order(int order);
 
 #endif

@@ -7,6 +7,9 @@
  * races with nothing must see.
  */
 #include "run.h"
+#include "hooks.h"
+#include "section.h"
+#include "symmetry.h"
 #include "volatile.h"
 
 #include <stdarg.h>
@@ -33,11 +36,21 @@ void bug(enum bug_kind kind, uint64_t pc, const char *format, ...)
         fiber_leave(tid);
 }
 
+/* The accesses of a transaction to the program's memory come from section.c. */
+static void forbid_in_section(const struct op *op)
+{
+    bool own = op->type == EV_FENCE || op->type == EV_CHOICE ||
+               ((op->type == EV_READ || op->type == EV_WRITE) && !(op->flags & EV_OBJECT));
+    if (!own && section_open())
+        bug(BUG_MISUSE, op->pc, "T%d: %s inside a transaction", run.current, report_operation(op->name));
+}
+
 u128 run_op(const struct op *op)
 {
     int tid = run.current;
     struct thread *t = &run.thread[tid];
     volatile_settle();
+    forbid_in_section(op);
     t->op = *op;
     t->state = THREAD_AT_OP;
     fiber_note_depth(tid);
@@ -45,10 +58,16 @@ u128 run_op(const struct op *op)
     return t->result;
 }
 
+void run_refuse_thread(int tid)
+{
+    run.thread[tid].state = THREAD_REFUSED;
+    section_undo(tid);
+}
+
 void run_refuse(void)
 {
     int tid = run.current;
-    run.thread[tid].state = THREAD_REFUSED;
+    run_refuse_thread(tid);
     fiber_leave(tid);
     fatal("a refused thread was resumed");
 }
@@ -98,16 +117,18 @@ static void thread_main(void)
 }
 
 /* What a reader that acquires gets through write `e`. */
-void write_clocks(int tid, struct event *e)
+void write_clocks(const struct graph *g, int tid, struct event *e, const struct op *op)
 {
     const struct thread *t = &run.thread[tid];
     e->rel = order_releases(e->order) || run_all_sync() ? e->hb : t->released;
     if (!(e->flags & EV_RMW))
         return;
-    e->rf = (int16_t)t->last;
-    int source = run.g->ev[t->last].rf;
+    e->rf = (int16_t)(op->half ? run.event_of[tid][op->half - 1] : t->last);
+    int source = g->ev[e->rf].rf;
     if (source != INIT_WRITE)
-        view_join(&e->rel, &run.g->ev[source].rel);
+        view_join(&e->rel, &g->ev[source].rel);
+    if (op->half) /* who reads from a transaction has seen its end */
+        e->rel.of[tid] = e->porf.of[tid] = (uint16_t)(e->idx + 1 + op->ahead);
 }
 
 static void start_thread(int tid, int create)
@@ -121,6 +142,7 @@ static void start_thread(int tid, int create)
     t->state = THREAD_RUNNING;
     t->executed = 0;
     t->last = create;
+    t->section = NO_EVENT;
     t->nloads = 0;
     t->spin_waits = false;
     t->plain_accesses = 0;
@@ -156,6 +178,9 @@ static void reset(struct graph *g)
     fiber_reset_tls();
     sync_reset();
     volatile_reset();
+    section_reset();
+    hooks_reset();
+    symmetry_reset();
 }
 
 /* ---- locations ---- */
@@ -274,6 +299,7 @@ void run_commit(int tid, int id)
     case EV_FENCE:
         if (order_releases(e->order))
             t->released = e->hb;
+        t->section = e->detail == NAME_COMMIT || e->detail == NAME_ABORT ? NO_EVENT : e->section;
         break;
     case EV_CREATE:
         start_thread((int)e->val, id);
@@ -326,13 +352,56 @@ static bool source_executed(const struct event *e)
     if ((e->type != EV_READ && e->type != EV_JOIN) || e->rf < 0)
         return true;
     const struct event *source = &run.g->ev[e->rf];
-    return source->idx < run.thread[source->tid].executed;
+    const struct thread *t = &run.thread[source->tid];
+    if (source->idx >= t->executed)
+        return false;
+    /* Of a transaction, all that the graph has. */
+    return source->section == NO_EVENT || source->tid == e->tid || t->executed == t->planned ||
+           run.g->ev[run.event_of[source->tid][t->executed]].section != source->section;
+}
+
+/* May the next event of this thread be executed again? A transaction begins when all that it reads is there: nobody
+ * runs before it ends. One that the graph has only a part of begins last (`part`). */
+static bool replayable(int tid, bool part)
+{
+    const struct thread *t = &run.thread[tid];
+    const struct event *e = &run.g->ev[run.event_of[tid][t->executed]];
+    if (e->detail != NAME_BEGIN || e->type != EV_FENCE)
+        return source_executed(e);
+    bool whole = false;
+    for (int k = t->executed + 1; k < t->planned; k++) {
+        const struct event *inside = &run.g->ev[run.event_of[tid][k]];
+        if (inside->section != e->section) {
+            whole = true;
+            break;
+        }
+        if (!source_executed(inside))
+            return false;
+        whole = inside->type == EV_FENCE;
+    }
+    return whole || part;
+}
+
+static void replay_event(int tid)
+{
+    struct thread *t = &run.thread[tid];
+    int id = run.event_of[tid][t->executed];
+    struct event *e = &run.g->ev[id];
+    run.acting = tid;
+    if (t->op.half && e->type == EV_WRITE)
+        section_prefer(tid, run.g->loc[e->loc].addr);
+    if (!same_event(tid, e))
+        return;
+    e->pc = t->op.pc;
+    if (options.replay)
+        replay_clocks(tid, id);
+    run_commit(tid, id);
 }
 
 /* Executes one event that the graph has. False when none can be. */
 static bool replay_one(void)
 {
-    bool waiting = false;
+    int chosen = -1, part = -1, waiting = 0;
     for (int k = 0; k < nby_key; k++) {
         int tid = by_key[k];
         struct thread *t = &run.thread[tid];
@@ -342,22 +411,24 @@ static bool replay_one(void)
             differs(tid, "where it blocks");
             return true;
         }
-        int id = run.event_of[tid][t->executed];
-        struct event *e = &run.g->ev[id];
-        waiting = true;
-        if (!source_executed(e))
-            continue;
-        if (same_event(tid, e)) {
-            e->pc = t->op.pc;
-            if (options.replay)
-                replay_clocks(tid, id);
-            run_commit(tid, id);
+        waiting++;
+        if (t->section != NO_EVENT && replayable(tid, false)) {
+            chosen = tid;
+            break;
         }
-        return true;
+        if (chosen < 0 && replayable(tid, false))
+            chosen = tid;
+        if (chosen >= 0 && !section_used)
+            break;
+        if (chosen < 0 && part < 0 && replayable(tid, true))
+            part = tid;
     }
-    if (waiting)
+    if (waiting == 0)
+        return false;
+    if (chosen < 0 && part < 0)
         fatal("internal error: a graph that cannot be executed (please report it with the program)");
-    return false;
+    replay_event(chosen >= 0 ? chosen : part);
+    return true;
 }
 
 static bool run_one(void)
@@ -366,7 +437,7 @@ static bool run_one(void)
         int tid = by_key[k];
         if (run.thread[tid].state != THREAD_RUNNING)
             continue;
-        run.current = tid;
+        run.current = run.acting = tid;
         fiber_enter(tid);
         run.current = -1;
         return true;
@@ -388,6 +459,8 @@ static int choose_thread(void)
         const struct thread *t = &run.thread[by_key[k]];
         if (!can_extend(t))
             continue;
+        if (t->section != NO_EVENT)
+            return by_key[k]; /* nobody else runs */
         if (t->op.type != EV_READ && (t->op.flags & EV_RMW))
             return by_key[k]; /* the second half of a read-modify-write follows the first */
         runnable[n++] = by_key[k];
@@ -420,6 +493,16 @@ static enum run_end finish(void)
     return END_COMPLETE;
 }
 
+/* A bug that shows only because a transaction saw what cannot be seen at one moment is none. */
+static bool forgive(void)
+{
+    if (run.bug == BUG_NONDETERMINISM || !section_broken_at(run.thread[run.acting].last, NO_EVENT))
+        return false;
+    run.bug = BUG_NONE;
+    run_refuse_thread(run.acting);
+    return true;
+}
+
 enum run_end run_execute(void)
 {
     reset(run.g);
@@ -427,7 +510,7 @@ enum run_end run_execute(void)
     start_thread(0, NO_EVENT);
     enum run_end end;
     for (;;) {
-        if (run.bug != BUG_NONE) {
+        if (run.bug != BUG_NONE && !forgive()) {
             end = END_ERROR;
             break;
         }
@@ -438,13 +521,14 @@ enum run_end run_execute(void)
             end = finish();
             break;
         }
-        if (!explore_extend(tid)) {
-            end = run.bug != BUG_NONE ? END_ERROR : END_MOOT;
+        run.acting = tid;
+        if (!explore_extend(tid) && run.bug == BUG_NONE) {
+            end = END_MOOT;
             break;
         }
     }
     run.active = false;
-    return end;
+    return end != END_ERROR && section_broken() ? END_MOOT : end;
 }
 
 /* A read that no write in the graph can satisfy any more: everything after its source in coherence order

@@ -41,6 +41,18 @@ enum op_name {
     NAME_FUTEX_WAIT,
     NAME_FUTEX_WAKE,
     NAME_INIT,
+    NAME_BEGIN,
+    NAME_COMMIT,
+    NAME_ABORT,
+    NAME_KEEP,
+    NAME_LIGHT,
+    NAME_HEAVY,
+    NAME_SEQUENCE,
+    NAME_SEQUENCE_END,
+    NAME_STORE_NT,
+    NAME_WRITEBACK,
+    NAME_PWFENCE,
+    NAMES
 };
 
 /* What a thread asks for: the event it would like to add. */
@@ -51,6 +63,8 @@ struct op {
     u128 val; /* value to store; number of alternatives of a choice; thread to join */
     u128 aux; /* expected value of a CAS, operand of an await */
     uint64_t pc;
+    uint16_t half;  /* a transaction's write: 1 + the index of its read */
+    uint16_t ahead; /* ... and how many events the transaction has after it */
 };
 
 enum thread_state {
@@ -59,7 +73,7 @@ enum thread_state {
     THREAD_AT_OP,    /* stands before `op` */
     THREAD_AWAITING, /* read a value that does not satisfy what it waits for */
     THREAD_SPINNING, /* came round a loop that changed nothing */
-    THREAD_REFUSED,  /* the test is not interested in what comes now */
+    THREAD_REFUSED,  /* the test is not interested in what comes now, or it cannot be */
     THREAD_EXITED,   /* called exit() */
     THREAD_DONE,
 };
@@ -83,6 +97,7 @@ struct thread {
     void *argument, *exit_value;
     bool detached, joined;
     int cleanups;
+    int section;          /* the event that began the transaction it is in; NO_EVENT */
     int spin_from;        /* spinning: first event of the iteration */
     bool spin_waits;      /* the oracles: went round a loop, and waits for a value to change */
     uint64_t spin_writes; /* ... of which there had been so many then */
@@ -129,6 +144,7 @@ struct run {
     struct thread thread[MAX_THREADS];
     int16_t event_of[MAX_THREADS][MAX_EVENTS]; /* planned and executed events of each thread */
     int current;                               /* thread whose code runs; -1: the engine */
+    int acting;                                /* ... or whose event the engine executes */
     bool active;                               /* an execution is under way */
     bool exited;                               /* the program ended without the end of every thread */
     int order[MAX_EVENTS], norder;             /* events in the order of execution */
@@ -154,12 +170,12 @@ extern struct run run;
 struct options {
     enum model model;
     bool interleavings, all_values, outcomes, count_graphs, json, quiet, leaks, spurious, keep_output;
-    bool races, awaits, mutate;
+    bool races, awaits, mutate, symmetry;
     long bound;
     long random;
     uint64_t seed, max_executions;
     double max_seconds;
-    int jobs, max_events;
+    int jobs, max_events, patience;
     size_t stack_bytes;
     const char *replay, *dot_file, *trace_file;
 };
@@ -202,7 +218,9 @@ int run_location(const struct op *op, bool reads_first);
 /* The event with this number was added or met again: its thread has executed it. */
 void run_commit(int tid, int id);
 bool run_all_sync(void);
-void write_clocks(int tid, struct event *e);
+void write_clocks(const struct graph *g, int tid, struct event *e, const struct op *op);
+/* The thread goes no further in this execution; the others do. */
+void run_refuse_thread(int tid);
 /* A thread that will never go on unless others write. */
 bool run_stuck(int tid);
 
@@ -220,6 +238,8 @@ void *heap_alloc(size_t bytes, size_t alignment, bool zero, uint64_t pc);
 void heap_free(void *p, uint64_t pc);
 bool heap_owns(const void *p);
 size_t heap_size(const void *p);
+/* A variable, or on a stack. */
+bool memory_of_program(uintptr_t addr);
 /* Names the place for a trace: "q+8", "block of 32 bytes from file:12, byte 4". */
 void memory_describe(char *to, size_t room, uintptr_t addr);
 bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t pc);
@@ -227,6 +247,8 @@ void heap_check_leaks(void);
 
 /* race.c */
 void race_plain(uintptr_t addr, size_t size, bool write, uint64_t pc);
+/* The same, of an access that the running thread made when it had executed so many events. */
+void race_plain_at(int executed, uintptr_t addr, size_t size, bool write, uint64_t pc);
 void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint64_t pc);
 /* Freeing: a write to the whole block. */
 void race_free(uintptr_t addr, size_t size, uint64_t pc);
@@ -235,6 +257,7 @@ int16_t *race_locations(uintptr_t addr);
 /* report.c */
 void report_bug(FILE *to);
 void report_dot(const char *path);
+const char *report_operation(int name);
 /* symbol.c */
 const char *symbol_line(uint64_t pc);
 bool symbol_data(uintptr_t addr, char *to, size_t room);

@@ -6,7 +6,9 @@
  * holds is known to itself, so that misuse is found without a further event.
  */
 #include "sync.h"
+#include "hooks.h"
 #include "object.h"
+#include "symmetry.h"
 #include "volatile.h"
 
 #include <errno.h>
@@ -126,6 +128,8 @@ int thread_join(pthread_t handle, void **value, uint64_t pc)
     if (value) {
         plain_access(value, sizeof *value, true, true, op.pc);
         *value = run.thread[tid].exit_value;
+        if (*value)
+            symmetry_told_apart(tid, "its exit value is looked at");
     }
     return 0;
 }
@@ -149,7 +153,10 @@ EXPORT int __wrap_pthread_detach(pthread_t handle)
 EXPORT pthread_t __wrap_pthread_self(void);
 EXPORT pthread_t __wrap_pthread_self(void)
 {
-    return in_test() ? fiber_of(run.current)->handle : pthread_self();
+    if (!in_test())
+        return pthread_self();
+    symmetry_told_apart(run.current, "it calls pthread_self()");
+    return fiber_of(run.current)->handle;
 }
 
 static void run_destructors(struct thread_sync *t)
@@ -172,6 +179,7 @@ void sync_thread_exit(int tid, void *value)
 {
     struct op op = {.type = EV_END, .name = NAME_END};
     run_destructors(&threads[tid]);
+    hooks_order_streamed();
     if (threads[tid].nheld)
         bug(BUG_MISUSE, 0, "T%d ends while it holds %s", tid, place(threads[tid].held[0].object));
     run.thread[tid].exit_value = value;

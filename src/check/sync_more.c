@@ -347,36 +347,3 @@ EXPORT int __wrap_cnd_broadcast(cnd_t *c)
     waiters_wake(c, NAME_COND_WAKE, MAX_THREADS, CALLER);
     return thrd_success;
 }
-
-/* ---- what is not modelled says so ---- */
-
-#define UNMODELLED(name)                                                                             \
-    EXPORT void __wrap_##name(void);                                                                 \
-    EXPORT void __wrap_##name(void)                                                                  \
-    {                                                                                                \
-        bug(BUG_UNMODELLED, CALLER, "T%d: %s() is not modelled by the checker", run.current, #name); \
-        fatal("%s() is not modelled by the checker", #name);                                         \
-    }
-UNMODELLED(fork)
-UNMODELLED(vfork)
-UNMODELLED(clone)
-UNMODELLED(pthread_cancel)
-UNMODELLED(pthread_kill)
-UNMODELLED(pthread_sigqueue)
-UNMODELLED(pthread_timedjoin_np)
-UNMODELLED(pthread_tryjoin_np)
-UNMODELLED(pthread_rwlock_timedrdlock)
-UNMODELLED(pthread_rwlock_timedwrlock)
-UNMODELLED(pthread_mutex_clocklock)
-UNMODELLED(pthread_cond_clockwait)
-UNMODELLED(sem_timedwait)
-UNMODELLED(sem_open)
-UNMODELLED(mtx_timedlock)
-UNMODELLED(cnd_timedwait)
-UNMODELLED(tss_create)
-UNMODELLED(sigwait)
-UNMODELLED(sigsuspend)
-UNMODELLED(pause)
-UNMODELLED(poll)
-UNMODELLED(select)
-UNMODELLED(epoll_wait)

@@ -6,6 +6,7 @@
  * membarrier nor NUMA: libraries take the forms that do without.
  */
 #include "object.h"
+#include "symmetry.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -64,6 +65,7 @@ static long futex(va_list arguments, uint64_t pc)
 
 static unsigned processor(void)
 {
+    symmetry_told_apart(run.current, "it asks which processor it is on");
     return (unsigned)run.current % PROCESSORS;
 }
 
@@ -106,6 +108,7 @@ static long modelled(long number, va_list arguments, uint64_t pc)
     case SYS_futex:
         return futex(arguments, pc);
     case SYS_gettid:
+        symmetry_told_apart(run.current, "it calls gettid()");
         return run.current + 1;
     case SYS_getcpu:
         return getcpu_call(arguments);

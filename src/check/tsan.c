@@ -4,7 +4,9 @@
  * Calls that come while no execution is under way (constructors, the checker's own use of a header of the
  * program) do what the instruction would have done.
  */
+#include "hooks.h"
 #include "parallel.h"
+#include "section.h"
 #include "visible.h"
 #include "volatile.h"
 
@@ -41,8 +43,11 @@ void spin_check(uintptr_t addr, uint64_t pc)
     uint64_t hash = hash_state(addr);
     /* Only at new events: what the graph already has was decided when it was added. */
     for (int i = 0; i < t->nloads && t->executed >= t->planned; i++)
-        if (t->load[i].pc == pc && t->load[i].hash == hash)
+        if (t->load[i].pc == pc && t->load[i].hash == hash) {
+            if (section_open())
+                run_refuse(); /* a transaction that waits never ends */
             run_spin(t->load[i].idx);
+        }
     if (t->nloads == LOADS_REMEMBERED) {
         t->nloads--;
         memmove(&t->load[0], &t->load[1], sizeof t->load[0] * (LOADS_REMEMBERED - 1));
@@ -53,10 +58,15 @@ void spin_check(uintptr_t addr, uint64_t pc)
 /* ---- plain accesses ---- */
 
 /* The stack is part of the state that loads are compared by. */
+bool on_stack_of(int tid, uintptr_t addr)
+{
+    const struct fiber *f = fiber_of(tid);
+    return addr >= (uintptr_t)f->stack && addr < (uintptr_t)f->stack_end;
+}
+
 bool on_own_stack(uintptr_t addr)
 {
-    const struct fiber *f = fiber_of(run.current);
-    return addr >= (uintptr_t)f->stack && addr < (uintptr_t)f->stack_end;
+    return on_stack_of(run.current, addr);
 }
 
 enum { PLAIN_ACCESSES_MAX = 20 * 1000 * 1000 };
@@ -74,7 +84,11 @@ void plain_access(const void *p, size_t size, bool write, bool scalar, uint64_t 
         bug(BUG_LIMIT, pc,
             "T%d made %d plain memory accesses in one execution: an endless loop, or a test too large",
             run.current, PLAIN_ACCESSES_MAX);
-    if (heap_check(addr, size, write, scalar, pc))
+    if (!heap_check(addr, size, write, scalar, pc))
+        return;
+    if (section_open())
+        section_plain(addr, size, write, pc);
+    else
         race_plain(addr, size, write, pc);
 }
 
@@ -161,6 +175,8 @@ static struct op atomic_op(int type, uintptr_t addr, int size, int order, int na
 u128 visible_load(uintptr_t addr, int size, int order, uint64_t pc)
 {
     valid_access(addr, size, false, pc);
+    if (section_open())
+        return section_read(addr, size, NAME_LOAD, pc);
     struct op op = atomic_op(EV_READ, addr, size, order, NAME_LOAD, pc);
     return run_op(&op);
 }
@@ -177,6 +193,10 @@ static void visible_store(uintptr_t addr, int size, u128 value, int order, uint6
 {
     valid_access(addr, size, true, pc);
     run_effect();
+    if (section_open()) {
+        section_write(addr, size, NAME_STORE, value, pc);
+        return;
+    }
     struct op op = atomic_op(EV_WRITE, addr, size, order, NAME_STORE, pc);
     op.val = value;
     run_op(&op);
@@ -210,6 +230,7 @@ static u128 applied(int name, u128 old, u128 operand)
 static void second_half(const struct op *read, u128 value)
 {
     struct op op = *read;
+    hooks_order_streamed();
     op.type = EV_WRITE;
     op.flags = (uint8_t)(EV_RMW | (read->flags & EV_OBJECT));
     op.await = AWAIT_NOTHING;
@@ -222,6 +243,12 @@ static u128 visible_rmw(uintptr_t addr, int size, u128 operand, int order, int n
 {
     valid_access(addr, size, true, pc);
     spin_check(addr, pc);
+    if (section_open()) {
+        u128 was = section_read(addr, size, name, pc);
+        section_write(addr, size, name, truncated(applied(name, was, operand), size), pc);
+        run_effect();
+        return was;
+    }
     struct op op = atomic_op(EV_READ, addr, size, order, name, pc);
     op.flags = EV_RMW;
     u128 old = run_op(&op), new = truncated(applied(name, old, operand), size);
@@ -231,11 +258,25 @@ static u128 visible_rmw(uintptr_t addr, int size, u128 operand, int order, int n
     return old;
 }
 
+static bool section_cas(uintptr_t addr, int size, u128 *expected, u128 desired, uint64_t pc)
+{
+    u128 was = section_read(addr, size, NAME_CAS, pc);
+    bool equal = was == *expected;
+    *expected = was;
+    if (equal) {
+        section_write(addr, size, NAME_CAS, desired, pc);
+        run_effect();
+    }
+    return equal;
+}
+
 static bool visible_cas(uintptr_t addr, int size, u128 *expected, u128 desired, int ok, int fail, bool weak,
                         uint64_t pc)
 {
     valid_access(addr, size, true, pc);
     spin_check(addr, pc);
+    if (section_open())
+        return section_cas(addr, size, expected, desired, pc);
     struct op op = atomic_op(EV_READ, addr, size, ok, NAME_CAS, pc);
     op.order_fail = (uint8_t)mutated_order(pc, NAME_CAS, fail & 7, true);
     if (weak && options.spurious && visible_choice(2, false, pc) == 1) {
@@ -259,7 +300,11 @@ static bool visible_cas(uintptr_t addr, int size, u128 *expected, u128 desired, 
 
 void visible_fence(int order, uint64_t pc)
 {
+    if (section_open())
+        return; /* its beginning is one */
     struct op op = atomic_op(EV_FENCE, 0, 1, order, NAME_FENCE, pc);
+    if (op.order == SEQ_CST)
+        hooks_order_streamed();
     if (op.order != RELAXED)
         run_op(&op);
 }

@@ -18,6 +18,7 @@ unsigned visible_choice(unsigned count, bool rmw, uint64_t pc);
 void visible_fence(int order, uint64_t pc);
 /* On the running thread's stack, which loads are compared by. */
 bool on_own_stack(uintptr_t addr);
+bool on_stack_of(int tid, uintptr_t addr);
 /* Plain access: races, use after free, uninitialised. */
 void plain_access(const void *p, size_t size, bool write, bool scalar, uint64_t pc);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "volatile.h"
+#include "section.h"
 #include "visible.h"
 
 #include <string.h>
@@ -45,12 +46,20 @@ static bool is_event(uintptr_t addr, unsigned size)
     return in_test() && !(addr & (size - 1)) && !on_own_stack(addr);
 }
 
+static void not_in_section(uint64_t pc)
+{
+    if (section_open())
+        bug(BUG_UNMODELLED, pc, "T%d: a volatile access inside a transaction: make it an atomic one",
+            run.current);
+}
+
 static void volatile_read(uintptr_t addr, unsigned size, uint64_t pc)
 {
     if (!is_event(addr, size)) {
         plain_access((const void *)addr, size, false, true, pc);
         return;
     }
+    not_in_section(pc);
     volatile_settle();
     if (!heap_check(addr, size, false, true, pc))
         return;
@@ -70,6 +79,7 @@ static void volatile_write(uintptr_t addr, unsigned size, uint64_t pc)
         plain_access((const void *)addr, size, true, true, pc);
         return;
     }
+    not_in_section(pc);
     volatile_settle();
     if (!heap_check(addr, size, true, true, pc))
         return;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Random litmus tests: the checker explores exactly the executions that the axioms allow, each once.
+"""Random litmus tests: the checker explores exactly the executions that the axioms allow, each once. With transactions:
+exactly those that all interleavings with all values reach.
 
 usage: differential.py LITMUS COUNT [SEED]     LITMUS: litmus.c built with pawl-cc
 """
@@ -43,6 +44,18 @@ def random_test(rng, most):
     return " | ".join(parts)
 
 
+def random_fences(rng):
+    """A classical test, or a random one, with light and heavy fences."""
+    while True:
+        parts = [part.split("  ") for part in (random_shape(rng) if rng.random() < 0.7 else random_test(rng, 6)).split(" | ")]
+        for ops in parts:
+            for _ in range(rng.randint(0, 2)):
+                ops.insert(rng.randint(0, len(ops)), rng.choice("lh"))
+        test = " | ".join("  ".join(ops) for ops in parts)
+        if 0 < test.count("l  ") * test.count("h  ") <= 4 and cost(test) < 300: # the oracle tries every way for each pair
+            return test
+
+
 def random_shape(rng):
     """A classical test with random orders, a write here and there done by a read-modify-write, and fences."""
     words, strong = [], rng.random() < 0.3
@@ -66,10 +79,56 @@ def random_shape(rng):
     return " | ".join(words)
 
 
+def random_transactions(rng):
+    """Some neighbours of a random test become transactions."""
+    parts = []
+    for part in random_test(rng, 6).split(" | "):
+        ops = part.split("  ")
+        if rng.random() < 0.6:
+            first = rng.randrange(len(ops))
+            last = rng.randint(first, len(ops) - 1)
+            ops = [*ops[:first], "{", *ops[first:last + 1], "}", *ops[last + 1:]]
+        parts.append("  ".join(ops))
+    return " | ".join(parts)
+
+
+def random_symmetric(rng):
+    """Some neighbours are equal."""
+    while True:
+        parts = random_test(rng, 5).split(" | ")[:3]
+        equal = rng.randrange(len(parts))
+        parts[equal:equal + 1] = [parts[equal]] * rng.choice((2, 2, 3))
+        if rng.random() < 0.2:
+            parts.append(parts[-1])
+        test = " | ".join(parts)
+        if len(parts) <= 5 and cost(test) <= 3000:
+            return test
+
+
+def compare_orbits(litmus, test, model):
+    expected = oracle.orbits(test, model)
+    answer, _ = checked(litmus, "= " + test, model, "--symmetry")
+    if answer["complete"] != expected or answer["duplicates"]:
+        sys.exit(f"{model}: {test}\n  orbits  {expected}\n  checker {answer}")
+    everything, _ = checked(litmus, "= " + test, model)
+    return expected, everything["complete"]
+
+
+def compare_explorers(litmus, test, model):
+    """Executions, or 0 when there are too many interleavings."""
+    answer, outcomes = checked(litmus, test, model)
+    slow, slow_outcomes = checked(litmus, test, model, "--all-values", "--max-executions=30000")
+    if slow["verdict"] != "PASS":
+        return 0
+    if answer["duplicates"] or answer["complete"] != slow["distinct"] or set(outcomes) != set(slow_outcomes):
+        sys.exit(f"{model}: {test}\n  interleavings {slow}\n  checker       {answer}")
+    return answer["complete"]
+
+
 def checked(litmus, test, model, *options):
     command = [litmus, f"--model={model}", "--json", "--outcomes", "--distinct", *options, "--", test]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
+    if run.returncode not in (0, 3):
         sys.exit(f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}")
     answer = json.loads(run.stdout)
     outcomes = {o["text"].strip(): o["count"] for o in answer["outcomes"]}
@@ -95,7 +154,7 @@ def main():
     rng = random.Random(seed)
     done, total = 0, 0
     while done < count:
-        test = random_test(rng, 9) if done % 2 else random_shape(rng)
+        test = random_test(rng, 9) if done % 3 == 1 else (random_shape, random_fences)[done % 3 // 2](rng)
         if cost(test) > 2000:
             continue
         for model in ("rc11", "sc", "tso"):
@@ -110,6 +169,12 @@ def main():
                 sys.exit(f"{model}, interleavings: {test}\n  oracle  {dict(expected)}\n  checker {slow_outcomes}")
         done += 1
     print(f"{done} tests (seed {seed}), 3 models, {total} executions: as the axioms say, each once")
+    symmetric = [compare_orbits(litmus, test, model) for test in (random_symmetric(rng) for _ in range(count // 2))
+                 for model in ("rc11", "sc", "tso")]
+    print(f"{len(symmetric)} with equal threads, {sum(n for _, n in symmetric)} executions, {sum(n for n, _ in symmetric)} orbits")
+    tried = [compare_explorers(litmus, test, model) for test in (random_transactions(rng) for _ in range(count // 2))
+             for model in ("rc11", "sc", "tso")]
+    print(f"{len(tried)} with transactions, {sum(map(bool, tried))} exhausted, {sum(tried)} executions: as all interleavings")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@
  *   litmus -- "w x r 1  w y l 1 | r y a  r x r"
  *
  * Threads are separated by |. Operations: w LOC ORDER VALUE, r LOC ORDER, x LOC ORDER VALUE (exchange),
- * a LOC ORDER VALUE (fetch_add), c LOC OK FAIL EXPECTED DESIRED (compare-exchange), f ORDER (fence).
+ * a LOC ORDER VALUE (fetch_add), c LOC OK FAIL EXPECTED DESIRED (compare-exchange), f ORDER (fence), { and } (begin
+ * and end of a transaction), l and h (light and heavy fence).
+ * A = in front: equal neighbours are the same thread to the checker (--symmetry), and nothing is printed.
  * Orders: r relaxed, a acquire, l release, b acq_rel, s seq_cst. Prints what every read read, in order.
  */
 #include <assert.h>
+#include <pawl/check.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +29,7 @@ static atomic_int variable[LOCATIONS];
 static struct operation program[THREADS][OPERATIONS];
 static int length[THREADS], nthreads;
 static int result[THREADS][OPERATIONS];
+static bool symmetric;
 
 static memory_order order(char c)
 {
@@ -69,6 +74,8 @@ static void parse(const char *text)
         }
         struct operation *o = &program[nthreads - 1][length[nthreads - 1]++];
         o->kind = kind;
+        if (strchr("{}lh", kind))
+            continue;
         o->loc = kind == 'f' ? 0 : letter(&text) - 'x';
         o->order = letter(&text);
         assert(o->loc >= 0 && o->loc < LOCATIONS);
@@ -99,17 +106,40 @@ static int perform(const struct operation *o)
         __atomic_compare_exchange_n((int *)v, &expected, o->desired, 0, (int)order(o->order),
                                     (int)order(o->fail));
         return expected;
+    case '{':
+        pawl_check_atomic_begin();
+        return 0;
+    case '}':
+        pawl_check_atomic_end();
+        return 0;
+    case 'l':
+        pawl_check_fence_light();
+        return 0;
+    case 'h':
+        pawl_check_fence_heavy();
+        return 0;
     default:
         atomic_thread_fence(order(o->order));
         return 0;
     }
 }
 
+static bool equal(long a, long b)
+{
+    for (int i = 0; i < length[a]; i++)
+        if (memcmp(&program[a][i], &program[b][i], sizeof program[a][i]))
+            return false;
+    return length[a] == length[b];
+}
+
 static void *run(void *argument)
 {
     long t = (long)argument;
-    for (int i = 0; i < length[t]; i++)
-        result[t][i] = perform(&program[t][i]);
+    for (int i = 0; i < length[t]; i++) {
+        int value = perform(&program[t][i]);
+        if (!symmetric)
+            result[t][i] = value;
+    }
     return NULL;
 }
 
@@ -117,14 +147,18 @@ int main(int argc, char **argv)
 {
     pthread_t thread[THREADS];
     assert(argc == 2);
-    parse(argv[1]);
-    for (long t = 0; t < nthreads; t++)
-        pthread_create(&thread[t], NULL, run, (void *)t);
+    symmetric = argv[1][0] == '=';
+    parse(argv[1] + symmetric);
+    for (long t = 0, first = 0; t < nthreads; t++) {
+        if (!symmetric || !equal(first, t))
+            first = t;
+        pthread_create(&thread[t], NULL, run, (void *)first);
+    }
     for (int t = 0; t < nthreads; t++)
         pthread_join(thread[t], NULL);
-    for (int t = 0; t < nthreads; t++)
+    for (int t = 0; t < nthreads && !symmetric; t++)
         for (int i = 0; i < length[t]; i++)
-            if (program[t][i].kind != 'w' && program[t][i].kind != 'f')
+            if (strchr("rxac", program[t][i].kind))
                 printf("%d ", result[t][i]);
     printf("\n");
     return 0;

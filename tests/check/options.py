@@ -35,21 +35,44 @@ def test_limits(mpmc):
 
 
 def test_wrong_options(mpmc):
-    for wrong in ("--model=arm", "--jobs=0", "--no-such-option", "argument", "--max-events=x", "--jobs=2 --outcomes"):
+    for wrong in ("--model=arm", "--jobs=0", "--no-such-option", "argument", "--max-events=x", "--jobs=2 --bound=1"):
         answer = expect(USAGE, mpmc, *wrong.split())
         assert answer.stderr, wrong
 
 
-def test_processes_together_explore_what_one_does(mpmc):
-    alone, together = (json.loads(expect(PASS, mpmc, "--json", *o).stdout) for o in ((), ("--jobs=3",)))
-    for key in ("complete", "blocked", "moot"):
-        assert alone[key] == together[key], key
+def test_processes_together_explore_what_one_does(mpmc, broken):
+    options = "--json", "--outcomes", "--distinct"
+    alone, *others = (json.loads(expect(PASS, mpmc, *options, f"--jobs={n}").stdout) for n in (1, 2, 3, 7))
+    for together in others:
+        for key in ("complete", "blocked", "moot", "distinct", "duplicates", "outcomes"):
+            assert alone[key] == together[key], key
+    answer = expect(PARTIAL, mpmc, "--json", "--jobs=3", "--max-executions=2000")
+    assert 2000 <= sum(json.loads(answer.stdout)[key] for key in ("complete", "blocked", "moot")) < 2010
+    assert "FAIL" in expect(BUG, broken, "--jobs=2").stdout
+
+
+def test_a_bound_on_weak_models(weak, strong):
+    """Store buffering shows with preemptions bounded too, when the model is said."""
+    assert "(sc)" in expect(PARTIAL, weak, "--bound=2").stdout
+    for model, status in ("sc", PARTIAL), ("tso", BUG), ("rc11", BUG):
+        expect(status, weak, "--bound=2", f"--model={model}")
+        expect(PARTIAL, strong, f"--model={model}", "--bound=2")
 
 
 def test_a_random_run_is_repeatable(mpmc):
     first, again = (json.loads(run(mpmc, "--json", "--distinct", "--random=300", f"--seed={s}").stdout)
                            for s in (5, 5))
     assert first["distinct"] == again["distinct"] and first["distinct"] > 1
+
+
+def test_equal_threads(elision, told_apart):
+    counts = [json.loads(expect(PASS, elision, "--json", *o).stdout)["complete"] for o in ((), ("--symmetry",))]
+    assert counts == [10, 5], counts
+    expect(USAGE, elision, "--symmetry", "--random=5")
+    for program, why in told_apart:
+        expect(PASS, program)
+        answer = expect(FATAL, program, "--symmetry")
+        assert re.search(rf"T1 and T2 are not symmetric: .*{why}", answer.stderr), answer
 
 
 def test_random_finds(broken):
@@ -59,8 +82,8 @@ def test_random_finds(broken):
 
 
 def test_mutants(fixed, mutants):
-    answer = run(fixed, "--mutate")
-    assert re.search(mutants, answer.stdout), answer.stdout
+    answer, together = run(fixed, "--mutate"), run(fixed, "--mutate", "--jobs=3")
+    assert re.search(mutants, answer.stdout) and answer.stdout == together.stdout, answer.stdout
 
 
 def test_damaged_replay_files(broken, scratch):
@@ -90,13 +113,17 @@ def main():
         mpmc = build("structures/mpmc.c", "mpmc", "-DPRODUCERS=3", "-DCONSUMERS=2", "-DITEMS=1")
         test_limits(mpmc)
         test_wrong_options(mpmc)
-        test_processes_together_explore_what_one_does(mpmc)
         test_a_random_run_is_repeatable(mpmc)
         aba = build("gallery/treiber_aba.c", "aba")
+        test_processes_together_explore_what_one_does(mpmc, aba)
         test_random_finds(aba)
         test_damaged_replay_files(aba, scratch)
         dekker = build("gallery/dekker.c", "dekker", "-DFIXED")
         test_mutants(dekker, r"killed +fence: seq_cst -> acq_rel")
+        test_a_bound_on_weak_models(build("gallery/dekker.c", "weak_dekker"), dekker)
+        ways = {"SELF": "pthread_self", "VALUE": "exit value", "CPU": "processor", "JOIN": "joined"}
+        test_equal_threads(build("gallery/elision.c", "elision", "-DFIXED"),
+                           [(build("told_apart.c", f"told_{way}", f"-D{way}"), why) for way, why in ways.items()])
         spsc = build("gallery/spsc_release.c", "spsc", "-DFIXED")
         test_mutants(spsc, r"4 mutants, 4 killed, 0 survived")
         # A compiled part, linked later.

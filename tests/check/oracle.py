@@ -7,8 +7,9 @@ are published. Shares nothing with the checker but the test's text (see litmus.c
 """
 import itertools
 
-RELEASES = "lbs"
-ACQUIRES = "abs"
+RELEASES = "lbsH"
+ACQUIRES = "absH"
+LIGHT, HEAVY = "L", "H"  # orders of fences: those that membarrier makes
 
 
 class Event:
@@ -25,6 +26,9 @@ def parse(text):
         for kind in words:
             if kind == "f":
                 ops.append((kind, None, next(words), None, None, None))
+                continue
+            if kind in "lh":
+                ops.append(("f", None, kind.upper(), None, None, None))
                 continue
             loc, order = next(words), next(words)
             fail = next(words) if kind == "c" else None
@@ -117,14 +121,14 @@ def rc11(ev, sb, rf, mo, rmw, loc):
     if not hb.irreflexive() or not hb.then(eco).irreflexive() or not (sb | rf).acyclic():
         return False
     sc_access = only(n, lambda i: ev[i].kind in "RW" and ev[i].order == "s")
-    sc_fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order == "s")
+    sc_fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order in "sLH")
     sb_other = sb.minus(loc)
     scb = sb | sb_other.then(hb).then(sb_other) | (hb & loc) | mo | rb
     left = sc_access | sc_fence.then(hb.maybe())
     right = sc_access | hb.maybe().then(sc_fence)
     psc = left.then(scb).then(right)
     psc = psc | sc_fence.then(hb | hb.then(eco).then(hb)).then(sc_fence)
-    return psc.acyclic()
+    return asymmetric(ev, psc, psc)
 
 
 def sc(ev, sb, rf, mo, rmw, loc):
@@ -143,11 +147,11 @@ def tso(ev, sb, rf, mo, rmw, loc):
     before = only(n, lambda i: ev[i].kind == "R" and ev[i].op[0] in "xac")
     behind = only(n, lambda i: (ev[i].kind == "R" and ev[i].op[0] in "xac") or
                   (ev[i].kind == "W" and ev[i].op and (ev[i].op[0] in "xac" or ev[i].order == "s")))
-    fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order == "s")
+    fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order in "sH")
     ppo = sb.minus(write.then(sb).then(read))
     ppo = ppo | write.then(sb).then(before) | behind.then(sb) | sb.then(fence).then(sb)
     # Weaker fences are no instructions.
-    real = only(n, lambda i: ev[i].kind != "F" or ev[i].order == "s")
+    real = only(n, lambda i: ev[i].kind != "F" or ev[i].order in "sH")
     ppo = real.then(ppo).then(real)
     # Initial writes are in memory before anything runs.
     ppo = ppo | only(n, lambda i: ev[i].thread < 0).then(sb)
@@ -156,7 +160,35 @@ def tso(ev, sb, rf, mo, rmw, loc):
         for j in range(n):
             if ev[i].thread == ev[j].thread:
                 same.add(i, j)
-    return (ppo | rf.minus(same) | mo | rb).acyclic()
+    order = ppo | rf.minus(same) | mo | rb
+    events = only(n, lambda i: ev[i].kind != "F")
+    return asymmetric(ev, events.then(sb) | sb.then(events), order)
+
+
+def asymmetric(ev, around, order):
+    """Of each light and each heavy fence, all before the one comes before all behind the other; one way or the other.
+
+    around: what comes before and behind light fences; order: must be acyclic among everything else.
+    """
+    n = len(ev)
+    light, heavy = ([i for i in range(n) if ev[i].kind == "F" and ev[i].order == kind] for kind in (LIGHT, HEAVY))
+    # A fence as two nodes: what comes before it, and what comes behind it.
+    wide = Relation(2 * n)
+    for i, j in itertools.product(range(n), repeat=2):
+        if (around if i in light or j in light else order).has(i, j):
+            wide.add(n + i if i in light or i in heavy else i, j)
+    for h in heavy:
+        wide.add(h, n + h)
+    if not wide.acyclic():
+        return False
+    pairs = list(itertools.product(light, heavy))
+    for choice in itertools.product((False, True), repeat=len(pairs)):
+        chosen = Relation(2 * n, list(wide.rows))
+        for (l, h), heavy_first in zip(pairs, choice):
+            chosen.add(*((h, n + l) if heavy_first else (l, n + h)))
+        if chosen.acyclic():
+            return True
+    return False
 
 
 MODELS = {"rc11": rc11, "sc": sc, "tso": tso}
@@ -218,8 +250,26 @@ def values(ev, source):
     return value
 
 
-def executions(text, model):
-    """Yields the values of all reads, in program order, once for each consistent execution."""
+def orbits(text, model):
+    """Consistent executions, where those that differ by a permutation of equal neighbouring threads are one."""
+    threads = parse(text)
+    group = list(itertools.accumulate(range(len(threads)), lambda g, t: g if threads[t] == threads[g] else t))
+    members = [[t for t in range(len(threads)) if group[t] == g] for g in sorted(set(group))]
+    names = []
+    for chosen in itertools.product(*[itertools.permutations(m) for m in members]):
+        names.append(dict(zip(itertools.chain(*members), itertools.chain(*chosen))))
+    seen = set()
+    for _, edges in executions(text, model, graphs=True):
+        seen.add(min(tuple(sorted((kind, a and (n[a[0]], *a[1:]), (n[b[0]], *b[1:])) for kind, a, b in edges))
+                     for n in names))
+    return len(seen)
+
+
+def executions(text, model, graphs=False):
+    """Yields the values of all reads, in program order, once for each consistent execution.
+
+    graphs: and its edges, as (kind, event or () for an initial write, event), where an event is thread, place, kind.
+    """
     threads = parse(text)
     everything = build(threads)
     reads = [i for i, e in enumerate(everything) if e.kind == "R"]
@@ -275,5 +325,19 @@ def executions(text, model):
                     r = ev[w].half
                     if r is not None and name[source[r]] != before:
                         atomic = False
-            if atomic and MODELS[model](view, sb, rf, mo, rmw, loc):
-                yield tuple(value[r] for r in reads)
+            if not (atomic and MODELS[model](view, sb, rf, mo, rmw, loc)):
+                continue
+            outcome = tuple(value[r] for r in reads)
+            if not graphs:
+                yield outcome
+                continue
+            names = [(e.thread, i, e.kind) if e.thread >= 0 else () for i, e in enumerate(everything)]
+            first = {}
+            for i, e in enumerate(everything):
+                first.setdefault(e.thread, i)
+            names = [(n[0], n[1] - first[n[0]], n[2]) if n else () for n in names]
+            edges = [("rf", names[w], names[r]) for r, w in source.items()]
+            for rest in orders:
+                chain = [(), *(names[kept[w]] for w in rest)]
+                edges += [("mo", a, b) for a, b in zip(chain, chain[1:])]
+            yield outcome, edges

@@ -32,7 +32,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         program = pathlib.Path(scratch) / "program"
         for source in sorted(directory.glob("*.c")):
-            for note, sizes, count in re.findall(r"executions(, [a-z ]+)?: (.*): (\d+)", source.read_text()):
+            for note, sizes, count, moot in re.findall(r"executions(, [a-z ]+)?: (.*): (\d+)(?: and (\d+) moot)?$", source.read_text(), re.M):
                 if note == ", long" and not long:
                     continue
                 defines = [f"-D{size}" for size in sizes.split()]
@@ -46,7 +46,7 @@ def main():
                     total = answer["complete"] + answer["blocked"] + answer["moot"]
                     print(f"{source.stem:12} {sizes:32} {compiler:5} {answer['complete']:7} executions, {answer['blocked']}"
                           f" blocked, {answer['moot']} moot, {answer['seconds']:.3f} s, {total / answer['seconds']:.0f}/s")
-                    if answer["complete"] != int(count) or answer["duplicates"]:
+                    if answer["complete"] != int(count) or answer["duplicates"] or (moot and answer["moot"] != int(moot)):
                         print(f"FAILED: {count} executions expected, {answer['duplicates']} duplicates")
                         failed += 1
                     if outcomes(waits) != outcomes(answer) or waits["duplicates"]:

@@ -9,7 +9,7 @@ static atomic_int x;
 
 static void *set(void *unused)
 {
-    int first = (int)pawl_check_choice(2), second = (int)pawl_check_choice(4);
+    int first = (int)pawl_check_choose(2), second = (int)pawl_check_choose(4);
     pawl_check_assume(second < 3);
     atomic_store_explicit(&x, 1 + first * 3 + second, memory_order_relaxed);
     return unused;

@@ -4,6 +4,8 @@
  *
  * executions, brute force too: READERS=1 WRITES=3: 45
  * executions: READERS=2 WRITES=3: 1465
+ * executions, long: READERS=2 WRITES=4: 5138
+ * executions, long: READERS=3 WRITES=3: 41922
  */
 #include <assert.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 /* D. Vyukov's bounded queue of many producers and consumers: every item arrives once.
  * Sizes: -DPRODUCERS, -DCONSUMERS, -DITEMS (each producer pushes, each consumer tries to pop so many).
  *
- * executions, brute force too: PRODUCERS=2 CONSUMERS=1 ITEMS=1: 14
+ * executions, brute force too: PRODUCERS=2 CONSUMERS=1 ITEMS=1: 14 and 1 moot
  * executions: PRODUCERS=2 CONSUMERS=2 ITEMS=1: 118
  * executions: PRODUCERS=2 CONSUMERS=1 ITEMS=2: 686
  * executions: PRODUCERS=3 CONSUMERS=2 ITEMS=1: 4770

@@ -4,6 +4,7 @@
  * executions, brute force too: READERS=1: 5
  * executions: READERS=2: 25
  * executions: READERS=3: 125
+ * executions, long: READERS=5: 3125
  */
 #include <assert.h>
 #include <pthread.h>
