@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* The bounded queue of many producers and one consumer: geometry, batches, waiting, the end. */
+#include <pawl/mpsc_ring.h>
+
+#include <pawl/backoff.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+extern inline struct pawl_mpsc_ring_place_ *pawl_mpsc_ring_place_of_(const struct pawl_mpsc_ring *q,
+                                                                     uint64_t ticket);
+extern inline void pawl_mpsc_ring_fetch_(const struct pawl_mpsc_ring *q, uint64_t ticket);
+extern inline void pawl_mpsc_ring_copy_(const struct pawl_mpsc_ring *q, void *to, const void *from);
+extern inline int pawl_mpsc_ring_push(struct pawl_mpsc_ring *q, const void *element);
+extern inline int pawl_mpsc_ring_pop(struct pawl_mpsc_ring *q, void *element);
+
+/* ---- geometry ---- */
+
+enum {
+    LAG_SHARE = 8,   /* of the capacity, that the consumer may keep */
+    LAG_MOST = 1024, /* places, that it may keep */
+    LEAST_TO_SPREAD = 32,
+};
+
+static uint64_t lag_of(size_t capacity)
+{
+    return capacity / LAG_SHARE < 1 ? 1 : capacity / LAG_SHARE < LAG_MOST ? capacity / LAG_SHARE : LAG_MOST;
+}
+
+static size_t place_bytes_of(size_t element_bytes)
+{
+    size_t word = sizeof(uint64_t);
+
+    return word + (element_bytes + word - 1) / word * word;
+}
+
+/* A power of two; 0 and errno when that is impossible. */
+static uint64_t places_of(size_t capacity, size_t element_bytes)
+{
+    uint64_t places = 1;
+
+    if (capacity == 0 || element_bytes == 0 || element_bytes > PAWL_MPSC_RING_MAX_ELEMENT) {
+        errno = EINVAL;
+        return 0;
+    }
+    if (capacity > (size_t)PTRDIFF_MAX / 4) {
+        errno = EOVERFLOW;
+        return 0;
+    }
+    while (places < capacity + lag_of(capacity) + PAWL_MPSC_RING_AT_ONCE)
+        places *= 2;
+    if (places > (PTRDIFF_MAX - sizeof(struct pawl_mpsc_ring)) / place_bytes_of(element_bytes)) {
+        errno = EOVERFLOW;
+        return 0;
+    }
+    return places;
+}
+
+size_t pawl_mpsc_ring_bytes(size_t capacity, size_t element_bytes)
+{
+    uint64_t places = places_of(capacity, element_bytes);
+
+    return places == 0 ? 0 : sizeof(struct pawl_mpsc_ring) + places * place_bytes_of(element_bytes);
+}
+
+void pawl_mpsc_ring_start_at_(struct pawl_mpsc_ring *q, uint64_t position)
+{
+    uint64_t ticket = position * PAWL_MPSC_RING_STEP_;
+
+    /* relaxed, all: nobody uses it yet. 0: filled for no ticket, as those words are odd. */
+    for (uint64_t i = 0; i <= q->mask; i++)
+        pawl_store_relaxed(&pawl_mpsc_ring_place_of_(q, i * PAWL_MPSC_RING_STEP_)->filled, UINT64_C(0));
+    pawl_store_relaxed(&q->room, ticket);
+    pawl_store_relaxed(&q->tail, ticket);
+    pawl_store_relaxed(&q->head, ticket);
+    q->room_given = ticket;
+    q->final = 0;
+}
+
+int pawl_mpsc_ring_init(struct pawl_mpsc_ring *q, size_t capacity, size_t element_bytes, int flags)
+{
+    uint64_t places;
+
+    if ((flags != PAWL_PRIVATE && flags != PAWL_SHARED) || (uintptr_t)q % PAWL_CACHELINE_PAIR != 0)
+        return -EINVAL;
+    places = places_of(capacity, element_bytes);
+    if (places == 0)
+        return -errno;
+    q->mask = places - 1;
+    q->places = places * PAWL_MPSC_RING_STEP_;
+    q->lag = lag_of(capacity) * PAWL_MPSC_RING_STEP_;
+    /* When a push finds it full, the consumer may keep all but one of `lag` places that it has emptied. */
+    q->limit = capacity * PAWL_MPSC_RING_STEP_ + q->lag - PAWL_MPSC_RING_STEP_;
+    q->place_bytes = (uint32_t)place_bytes_of(element_bytes);
+    q->element_bytes = (uint32_t)element_bytes;
+    q->spread = q->place_bytes == 2 * sizeof(uint64_t) && places >= LEAST_TO_SPREAD;
+    q->reserved = 0;
+    pawl_handover_init(&q->handover, flags);
+    pawl_mpsc_ring_start_at_(q, 0);
+    return 0;
+}
+
+struct pawl_mpsc_ring *pawl_mpsc_ring_open(size_t capacity, size_t element_bytes)
+{
+    size_t bytes = pawl_mpsc_ring_bytes(capacity, element_bytes);
+    struct pawl_mpsc_ring *q;
+
+    if (bytes == 0)
+        return NULL;
+    bytes = (bytes + PAWL_CACHELINE_PAIR - 1) / PAWL_CACHELINE_PAIR * PAWL_CACHELINE_PAIR;
+    q = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
+    if (q == NULL || pawl_mpsc_ring_init(q, capacity, element_bytes, PAWL_PRIVATE) == 0)
+        return q;
+    free(q); /* not reached: what init refuses, pawl_mpsc_ring_bytes has refused */
+    return NULL;
+}
+
+void pawl_mpsc_ring_free(struct pawl_mpsc_ring *q)
+{
+    free(q);
+}
+
+size_t pawl_mpsc_ring_capacity(const struct pawl_mpsc_ring *q)
+{
+    return (q->limit - q->lag) / PAWL_MPSC_RING_STEP_ + 1;
+}
+
+size_t pawl_mpsc_ring_size(const struct pawl_mpsc_ring *q)
+{
+    /* relaxed, both: a number that may be old when it returns */
+    uint64_t head = pawl_load_relaxed(&q->head);
+    uint64_t tail = pawl_handover_closed(&q->handover) ? q->final : pawl_load_relaxed(&q->tail);
+
+    return tail - head > INT64_MAX ? 0 : (tail - head) / PAWL_MPSC_RING_STEP_;
+}
+
+/* ---- room ---- */
+
+void pawl_mpsc_ring_wait_for_place_(struct pawl_mpsc_ring *q, uint64_t ticket)
+{
+    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+
+    /* acquire R: pairs with the release in pawl_mpsc_ring_give_room_. The consumer makes the progress. */
+    while (ticket - pawl_load_acquire(&q->room) >= q->places)
+        pawl_backoff_wait(&backoff);
+}
+
+void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head)
+{
+    size_t n = (head - q->room_given) / PAWL_MPSC_RING_STEP_;
+
+    q->room_given = head;
+    /* release R: pairs with the acquires of room: the elements were read before they are overwritten */
+    pawl_store_release(&q->room, head);
+    pawl_handover_popped(&q->handover, n);
+}
+
+/* The place at `head` is not filled. */
+int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
+{
+    if (head != q->room_given)
+        pawl_mpsc_ring_give_room_(q, head);
+    /* acquire C (<pawl/handover.h>): sees `final` */
+    return pawl_handover_closed(&q->handover) && head == q->final ? -EPIPE : -EAGAIN;
+}
+
+/* ---- many ---- */
+
+int pawl_mpsc_ring_push_n(struct pawl_mpsc_ring *q, const void *elements, size_t n)
+{
+    const unsigned char *next = elements;
+    /* acquire, both: as in pawl_mpsc_ring_push */
+    uint64_t tail = pawl_load_acquire(&q->tail);
+    uint64_t room = pawl_load_acquire(&q->room);
+    uint64_t more = (n - 1) * PAWL_MPSC_RING_STEP_;
+    uint64_t ticket;
+
+    if (n == 0 || n > pawl_mpsc_ring_capacity(q))
+        return -EINVAL;
+    if ((tail & PAWL_MPSC_RING_BIT_) != 0)
+        return -EPIPE;
+    if ((int64_t)(tail + more - room - q->limit) >= 0)
+        return -EAGAIN;
+    ticket = pawl_fetch_add_relaxed(&q->tail, more + PAWL_MPSC_RING_STEP_); /* relaxed: as in push */
+    if ((ticket & PAWL_MPSC_RING_BIT_) != 0)
+        return -EPIPE;
+    for (size_t i = 0; i < n; i++) {
+        struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, ticket);
+
+        if (ticket - room >= q->places) /* R: as in push */
+            pawl_mpsc_ring_wait_for_place_(q, ticket);
+        pawl_mpsc_ring_copy_(q, place->element, next);
+        /* release E: pairs with the acquire in pop, publishes the element */
+        pawl_store_release(&place->filled, ticket | PAWL_MPSC_RING_BIT_);
+        ticket += PAWL_MPSC_RING_STEP_;
+        next += q->element_bytes;
+    }
+    pawl_handover_pushed(&q->handover, n);
+    return 0;
+}
+
+ptrdiff_t pawl_mpsc_ring_pop_n(struct pawl_mpsc_ring *q, void *elements, size_t n)
+{
+    unsigned char *next = elements;
+    uint64_t head = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
+    size_t done = 0;
+
+    for (; done < n; done++) {
+        struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, head);
+
+        /* acquire E: pairs with the release in push, sees the element */
+        if (pawl_load_acquire(&place->filled) != (head | PAWL_MPSC_RING_BIT_))
+            break;
+        pawl_mpsc_ring_copy_(q, next, place->element);
+        head += PAWL_MPSC_RING_STEP_;
+        next += q->element_bytes;
+    }
+    if (done == 0 && n > 0)
+        return pawl_mpsc_ring_nothing_(q, head) == -EPIPE ? -EPIPE : 0;
+    pawl_fence_compiler();              /* as in pawl_mpsc_ring_pop */
+    pawl_store_relaxed(&q->head, head); /* relaxed: as there */
+    if (head - q->room_given >= q->lag)
+        pawl_mpsc_ring_give_room_(q, head);
+    return (ptrdiff_t)done;
+}
+
+/* ---- waiting ---- */
+
+struct operation {
+    struct pawl_mpsc_ring *q;
+    const void *from;
+    void *to;
+};
+
+static int attempt_push(void *argument)
+{
+    struct operation *operation = argument;
+
+    return pawl_mpsc_ring_push(operation->q, operation->from);
+}
+
+static int attempt_pop(void *argument)
+{
+    struct operation *operation = argument;
+
+    return pawl_mpsc_ring_pop(operation->q, operation->to);
+}
+
+int pawl_mpsc_ring_push_wait(struct pawl_mpsc_ring *q, const void *element, uint64_t deadline)
+{
+    struct operation operation = {.q = q, .from = element};
+
+    return pawl_handover_push_wait(&q->handover, attempt_push, &operation, deadline);
+}
+
+int pawl_mpsc_ring_pop_wait(struct pawl_mpsc_ring *q, void *element, uint64_t deadline)
+{
+    struct operation operation = {.q = q, .to = element};
+
+    return pawl_handover_pop_wait(&q->handover, attempt_pop, &operation, deadline);
+}
+
+/* ---- the end ---- */
+
+int pawl_mpsc_ring_close(struct pawl_mpsc_ring *q)
+{
+    /* relaxed: one order of all changes of the tail decides which pushes came before. Who comes later counts on, which
+     * nobody looks at any more. */
+    uint64_t tail = pawl_fetch_or_relaxed(&q->tail, PAWL_MPSC_RING_BIT_);
+
+    if ((tail & PAWL_MPSC_RING_BIT_) != 0)
+        return -EALREADY;
+    q->final = tail;
+    return pawl_handover_close(&q->handover); /* release C: publishes `final` */
+}
+
+int pawl_mpsc_ring_skip(struct pawl_mpsc_ring *q)
+{
+    uint64_t head = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
+    struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, head);
+
+    /* relaxed: whose producer is dead is not filled any more; the element is not read */
+    if (pawl_load_relaxed(&place->filled) == (head | PAWL_MPSC_RING_BIT_) || pawl_mpsc_ring_size(q) == 0)
+        return -EAGAIN;
+    pawl_store_relaxed(&q->head, head + PAWL_MPSC_RING_STEP_); /* relaxed: as in pop */
+    return 0;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Closures of the bounded queue of many producers and one consumer for the model checker.
+ *
+ *   -DPRODUCERS=n -DPUSHES=n   so many threads push so many elements each; -DBATCH=1: all of one at once
+ *   -DCAPACITY=n               built with -DPAWL_MPSC_RING_AT_ONCE=0, so that pushes find no place although they looked
+ *   -DSTART=position           positions wrap
+ *   -DCLOSE=1                  another thread closes the queue at any moment; the consumer pops until -EPIPE
+ *   -DWAIT=1                   the waiting forms
+ *
+ * Mutants that survive, and why: docs/mpsc.md. */
+#include <pawl/mpsc_ring.h>
+
+#include <assert.h>
+#include <pthread.h>
+
+#ifndef PRODUCERS
+#define PRODUCERS 2
+#endif
+#ifndef PUSHES
+#define PUSHES 1
+#endif
+#ifndef CAPACITY
+#define CAPACITY 1
+#endif
+#ifndef START
+#define START 0
+#endif
+#ifndef CLOSE
+#define CLOSE 0
+#endif
+#ifndef WAIT
+#define WAIT 0
+#endif
+#ifndef BATCH
+#define BATCH 0
+#endif
+
+enum { MEMORY = 1024 };
+
+static struct {
+    struct pawl_mpsc_ring q;
+    unsigned char places[MEMORY];
+} room;
+
+static int pushed[PRODUCERS], popped[PRODUCERS];
+
+static uint64_t element_of(int producer, int number)
+{
+    return (uint64_t)producer << 32 | (uint32_t)number;
+}
+
+static int push(const uint64_t *elements)
+{
+#if WAIT
+    return pawl_mpsc_ring_push_wait(&room.q, elements, PAWL_FOREVER);
+#else
+    int status;
+
+    do
+        status = BATCH ? pawl_mpsc_ring_push_n(&room.q, elements, PUSHES)
+                       : pawl_mpsc_ring_push(&room.q, elements);
+    while (status == -EAGAIN);
+    return status;
+#endif
+}
+
+static void *produce(void *argument)
+{
+    int self = (int)(intptr_t)argument;
+    uint64_t elements[PUSHES];
+
+    for (int i = 0; i < PUSHES; i++)
+        elements[i] = element_of(self, i);
+    while (pushed[self] < PUSHES && push(&elements[pushed[self]]) == 0)
+        pushed[self] += BATCH ? PUSHES : 1;
+    return NULL;
+}
+
+static void *end(void *unused)
+{
+    (void)unused;
+    assert(pawl_mpsc_ring_close(&room.q) == 0);
+    return NULL;
+}
+
+static void take(uint64_t element)
+{
+    int producer = (int)(element >> 32);
+
+    assert(producer < PRODUCERS && (int)(uint32_t)element == popped[producer]);
+    popped[producer]++;
+}
+
+static int receive(void)
+{
+    uint64_t element;
+#if WAIT
+    int status = pawl_mpsc_ring_pop_wait(&room.q, &element, PAWL_FOREVER);
+#else
+    int status = pawl_mpsc_ring_pop(&room.q, &element);
+#endif
+
+    if (status == 0)
+        take(element);
+    return status;
+}
+
+int main(void)
+{
+    pthread_t producers[PRODUCERS], closer;
+
+    assert(pawl_mpsc_ring_bytes(CAPACITY, sizeof(uint64_t)) <= sizeof room);
+    assert(pawl_mpsc_ring_init(&room.q, CAPACITY, sizeof(uint64_t), PAWL_PRIVATE) == 0);
+    pawl_mpsc_ring_start_at_(&room.q, (uint64_t)START);
+    for (intptr_t i = 0; i < PRODUCERS; i++)
+        pthread_create(&producers[i], NULL, produce, (void *)i);
+    if (CLOSE) {
+        uint64_t element = 0;
+
+        pthread_create(&closer, NULL, end, NULL);
+        while (receive() != -EPIPE)
+            continue; /* until nothing will come */
+        pthread_join(closer, NULL);
+        assert(pawl_mpsc_ring_push(&room.q, &element) == -EPIPE);
+    } else {
+        for (int got = 0; got < PRODUCERS * PUSHES;)
+            got += receive() == 0;
+    }
+    for (int i = 0; i < PRODUCERS; i++) {
+        pthread_join(producers[i], NULL);
+        assert(popped[i] == pushed[i]);
+    }
+    assert(pawl_mpsc_ring_size(&room.q) == 0);
+    return 0;
+}
