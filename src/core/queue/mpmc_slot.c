@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The lock-free queue: elements of more than 8 bytes, in slots.
+ *
+ *     cell   | lap of the ticket | closed | filled | slot |
+ *
+ *     push   lane: slot 9         cell: (free, lap 4, slot 4)          take 9, copy the element there,
+ *            lane: taken          cell: (filled, lap 4, slot 9)        CAS the cell,
+ *            lane: slot 4         cell: (filled, lap 4, slot 9)        leave the slot that was there
+ *     pop    copy slot 9          cell: (free, lap 5, slot 9)          CAS the cell
+ *
+ * A slot is in one cell, or in one lane, or belongs to the one thread that took it from the lane. Whoever
+ * took a lane gives it back, so that giving back is a store.
+ *
+ * A popper reads the slot before it frees the cell. Who writes there owns the slot, which a push took out of
+ * the cell after the cell was freed: then the popper's CAS fails. So words may be read that are being
+ * overwritten, and are then thrown away. That is why both sides copy by relaxed atomic words. */
+#include "mpmc.h"
+
+#include <pawl/cpu.h>
+
+#define TAKEN UINT64_MAX /* a lane whose slot somebody has */
+
+static mpmc_word *slot_of(struct pawl_mpmc *q, uint64_t number)
+{
+    return (mpmc_word *)(void *)((char *)q + q->slots) + number * q->slot_words;
+}
+
+/* relaxed: the CAS on the cell publishes them */
+static void copy_in(mpmc_word *slot, const char *element, size_t bytes)
+{
+    uint64_t word = 0;
+
+    for (; bytes >= sizeof word; bytes -= sizeof word, element += sizeof word) {
+        memcpy(&word, element, sizeof word);
+        pawl_store_relaxed(slot++, word);
+    }
+    if (bytes > 0) {
+        memcpy(&word, element, bytes);
+        pawl_store_relaxed(slot, word);
+    }
+}
+
+/* relaxed: the load of the cell comes before, and the CAS on head, which says whether they are whole,
+ * after */
+static void copy_out(char *element, mpmc_word *slot, size_t bytes)
+{
+    uint64_t word;
+
+    for (; bytes >= sizeof word; bytes -= sizeof word, element += sizeof word) {
+        word = pawl_load_relaxed(slot++);
+        memcpy(element, &word, sizeof word);
+    }
+    if (bytes > 0) {
+        word = pawl_load_relaxed(slot);
+        memcpy(element, &word, bytes);
+    }
+}
+
+/* ---- lanes ---- */
+
+/* A lane and its slot; NULL when all are taken. */
+static inline mpmc_word *take_lane(struct pawl_mpmc *q, uint64_t *slot)
+{
+    int cpu = pawl_cpu_id(); /* stale is as good: another lane does as well */
+    uint64_t first = cpu < 0 ? 0 : (uint64_t)cpu;
+
+    for (uint64_t i = 0; i < PAWL_MPMC_LANES; i++) {
+        uint64_t at = (first + i) % PAWL_MPMC_LANES * PAWL_CACHELINE_PAIR;
+        mpmc_word *lane = (mpmc_word *)(void *)((char *)q + q->lanes + at);
+
+        /* relaxed: a stale look costs an exchange, or passes a lane by */
+        if (pawl_load_relaxed(lane) == TAKEN)
+            continue;
+        /* acquire L: with the store in leave_lane(): who had the slot is done with it */
+        *slot = pawl_exchange_acquire(lane, TAKEN);
+        if (*slot != TAKEN)
+            return lane;
+    }
+    return NULL;
+}
+
+static void leave_lane(mpmc_word *lane, uint64_t slot)
+{
+    /* release L: the slot is the caller's; the next one to take it may write there */
+    pawl_store_release(lane, slot);
+}
+
+/* ---- push ---- */
+
+/* Finds the cell of the next ticket, from *ticket on: 0, -EAGAIN, -EPIPE. *word is what the cell has. */
+static inline int find_free(struct pawl_mpmc *q, uint64_t *ticket, uint64_t *word)
+{
+    /* Another turn: another push has filled the cell. */
+    for (;;) {
+        int64_t ahead;
+
+        *word = pawl_load_seq_cst(mpmc_word_cell(q, *ticket)); /* H, Z: as in pawl_mpmc_fill_() */
+        ahead = (int64_t)(mpmc_stamp_of(q, *word) - mpmc_stamp(q, *ticket));
+        if (PAWL_UNLIKELY(ahead > 0)) {
+            *ticket = pawl_mpmc_seek_tail_(q, *ticket);
+            continue;
+        }
+        if (PAWL_UNLIKELY((*word & mpmc_closed_bit(q)) != 0))
+            return -EPIPE;
+        return PAWL_LIKELY(ahead == 0) ? 0 : -EAGAIN;
+    }
+}
+
+/* Puts the element into the queue: at *ticket, whose cell had `word` when it was found free, or later. Counts
+ * *ticket up. *slot is the caller's, and is another one afterwards. */
+static inline int put(struct pawl_mpmc *q, uint64_t *ticket, uint64_t word, uint64_t *slot,
+                      const char *element)
+{
+    copy_in(slot_of(q, *slot), element, q->element_bytes);
+    /* release P: publishes the slot, and that all tickets before are filled, to who loads the cell. seq_cst
+     * Z. */
+    while (PAWL_UNLIKELY(!pawl_cas_seq_cst(mpmc_word_cell(q, *ticket), &word,
+                                           mpmc_stamp(q, *ticket) | mpmc_filled_bit(q) | *slot))) {
+        int status = find_free(q, ticket, &word);
+
+        if (status != 0)
+            return status;
+    }
+    *slot = word & mpmc_slot_mask(q);
+    (*ticket)++;
+    return 0;
+}
+
+ptrdiff_t pawl_mpmc_push_slots_(struct pawl_mpmc *q, const char *elements, size_t n)
+{
+    uint64_t tail = pawl_load_acquire(&q->tail); /* T: with the store below */
+    mpmc_word *lane;
+    uint64_t slot, word;
+    size_t done = 0;
+    /* Full and closed are found out before a lane is taken. */
+    int status = find_free(q, &tail, &word);
+
+    if (status != 0 || n == 0)
+        return status == -EPIPE ? -EPIPE : 0;
+    lane = take_lane(q, &slot);
+    if (lane == NULL)
+        return 0;
+    while (status == 0) {
+        status = put(q, &tail, word, &slot, elements + done * q->element_bytes);
+        if (status != 0 || ++done == n)
+            break;
+        status = find_free(q, &tail, &word);
+    }
+    leave_lane(lane, slot);
+    if (done == 0)
+        return status == -EPIPE ? -EPIPE : 0;
+    pawl_store_release(&q->tail, tail); /* T: as in pawl_mpmc_push_word_() */
+    return (ptrdiff_t)done;
+}
+
+int pawl_mpmc_push_slot_(struct pawl_mpmc *q, const void *element)
+{
+    uint64_t tail = pawl_load_acquire(&q->tail); /* T: with the store below */
+    mpmc_word *lane;
+    uint64_t slot, word;
+    int status = find_free(q, &tail, &word);
+
+    if (status != 0)
+        return status;
+    lane = take_lane(q, &slot);
+    if (lane == NULL)
+        return -EAGAIN;
+    status = put(q, &tail, word, &slot, element);
+    leave_lane(lane, slot);
+    if (status != 0)
+        return status;
+    pawl_store_release(&q->tail, tail); /* T: as in pawl_mpmc_push_word_() */
+    pawl_handover_pushed(&q->handover, 1);
+    return 0;
+}
+
+/* ---- pop ---- */
+
+/* Takes the first element from *ticket on, and counts *ticket up: 0, -EAGAIN, -EPIPE. */
+static inline int take(struct pawl_mpmc *q, uint64_t *ticket, char *element)
+{
+    /* Another turn: another pop has taken the element. */
+    for (;;) {
+        uint64_t word = pawl_load_seq_cst(mpmc_word_cell(q, *ticket)); /* P, Z: as in pawl_mpmc_drain_() */
+        int64_t ahead = (int64_t)(mpmc_stamp_of(q, word) - mpmc_stamp(q, *ticket));
+
+        if (PAWL_LIKELY((uint64_t)ahead == mpmc_filled_bit(q))) {
+            copy_out(element, slot_of(q, word & mpmc_slot_mask(q)), q->element_bytes);
+            /* release H: the slot is read before others may have it. Z. The mark and the slot stay. */
+            if (PAWL_LIKELY(
+                    pawl_cas_seq_cst(mpmc_word_cell(q, *ticket), &word, word + q->step - mpmc_filled_bit(q))))
+                break;
+        } else if (ahead <= 0) {
+            return (word & mpmc_closed_bit(q)) == 0 ? -EAGAIN : -EPIPE;
+        } else {
+            *ticket = pawl_mpmc_seek_head_(q, *ticket);
+        }
+    }
+    (*ticket)++;
+    return 0;
+}
+
+ptrdiff_t pawl_mpmc_pop_slots_(struct pawl_mpmc *q, char *elements, size_t n)
+{
+    uint64_t head = pawl_load_acquire(&q->head); /* T: with the store below */
+    size_t done = 0;
+    int status = 0;
+
+    while (done < n) {
+        status = take(q, &head, elements + done * q->element_bytes);
+        if (status != 0)
+            break;
+        done++;
+    }
+    if (done == 0)
+        return status == -EPIPE ? -EPIPE : 0;
+    pawl_store_release(&q->head, head); /* T: as in pawl_mpmc_pop_word_() */
+    return (ptrdiff_t)done;
+}
+
+int pawl_mpmc_pop_slot_(struct pawl_mpmc *q, void *element)
+{
+    uint64_t head = pawl_load_acquire(&q->head); /* T: with the store below */
+    int status = take(q, &head, element);
+
+    if (status != 0)
+        return status;
+    pawl_store_release(&q->head, head); /* T: as in pawl_mpmc_pop_word_() */
+    pawl_handover_popped(&q->handover, 1);
+    return 0;
+}
