@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* The loops of bench_deque, compiled once for each deque. Defined before this is included:
+ *
+ *   LINKAGE, LOOP(name)       static or extern "C", and the name of a loop of this deque
+ *   DEQUE                     its type; thread->shared is a struct bench_deque that holds one
+ *   PUSH(deque, pointer)
+ *   POP(deque, &pointer)      true when there was one
+ *   STEAL(deque, pointers)    how many it took into an array of BENCH_STEAL_MAX, 0 or less: none
+ *
+ * Included several times, hence no guard. */
+
+/* A pointer in, a pointer out: the last one every time. */
+LINKAGE void LOOP(pairs)(struct bench_thread *thread, uint64_t n)
+{
+    DEQUE *deque = (DEQUE *)bench_deque_of(thread->shared);
+
+    for (uint64_t i = 0; i < n; i++) {
+        void *pointer = NULL;
+
+        PUSH(deque, thread);
+        if (!POP(deque, &pointer))
+            abort();
+        bench_keep_pointer(pointer);
+    }
+}
+
+/* Sixteen in, sixteen out. */
+LINKAGE void LOOP(sixteen)(struct bench_thread *thread, uint64_t n)
+{
+    DEQUE *deque = (DEQUE *)bench_deque_of(thread->shared);
+
+    for (uint64_t i = 0; i < n; i++) {
+        void *pointer = NULL;
+
+        for (int k = 0; k < 16; k++)
+            PUSH(deque, thread);
+        for (int k = 0; k < 16; k++) {
+            if (!POP(deque, &pointer))
+                abort();
+            bench_keep_pointer(pointer);
+        }
+    }
+}
+
+/* Sixteen in, and all out by steals, in one thread: what the instructions of a thief cost. */
+LINKAGE void LOOP(emptied)(struct bench_thread *thread, uint64_t n)
+{
+    DEQUE *deque = (DEQUE *)bench_deque_of(thread->shared);
+    void *pointers[BENCH_STEAL_MAX];
+
+    for (uint64_t i = 0; i < n; i++) {
+        for (int k = 0; k < 16; k++)
+            PUSH(deque, thread);
+        for (long left = 16; left > 0; left -= STEAL(deque, pointers))
+            bench_keep_pointer(pointers);
+    }
+}
+
+/* Thread 0 pushes n pointers and pops one for every two; the others steal what they can. Counted is what
+ * anybody took. */
+LINKAGE void LOOP(stolen)(struct bench_thread *thread, uint64_t n)
+{
+    struct bench_deque *shared = (struct bench_deque *)thread->shared;
+    DEQUE *deque = (DEQUE *)bench_deque_of(shared);
+    uint64_t run = shared->runs[thread->index].count++;
+    void *pointers[BENCH_STEAL_MAX];
+
+    thread->operations = 0;
+    if (thread->index != 0) {
+        while (pawl_load_acquire(&shared->runs_done) == run) {
+            long took = STEAL(deque, pointers);
+
+            if (took > 0)
+                thread->operations += (uint64_t)took;
+            else
+                sched_yield();
+        }
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        PUSH(deque, thread);
+        if (i % 2 == 0)
+            thread->operations += POP(deque, pointers) ? 1 : 0;
+    }
+    while (POP(deque, pointers))
+        thread->operations++;
+    pawl_fetch_add_release(&shared->runs_done, UINT64_C(1));
+}
+
+#undef LINKAGE
+#undef LOOP
+#undef DEQUE
+#undef PUSH
+#undef POP
+#undef STEAL

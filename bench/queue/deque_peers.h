@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What the contenders of the deque's benchmark share. */
+#ifndef BENCH_DEQUE_PEERS_H
+#define BENCH_DEQUE_PEERS_H
+
+#include "bench.h"
+
+#include <pawl/atomic.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { BENCH_STEAL_MAX = 64, BENCH_DEQUE_THREADS = 64, BENCH_DEQUE_BYTES = 1024 };
+
+/* What the threads of a scenario share: the deque's bytes, and who has finished which run. */
+struct bench_deque {
+    unsigned char deque[BENCH_DEQUE_BYTES] PAWL_LINE_PAIR_ALIGNED;
+    PAWL_ATOMIC(uint64_t) runs_done PAWL_LINE_PAIR_ALIGNED; /* by the owner */
+    struct {
+        uint64_t count PAWL_LINE_PAIR_ALIGNED;
+    } runs[BENCH_DEQUE_THREADS]; /* that each thread has begun */
+};
+
+static inline void *bench_deque_of(void *shared)
+{
+    return ((struct bench_deque *)shared)->deque;
+}
+
+#endif
