@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "large.h"
+
+#include "cache.h"
+#include "page_heap.h"
+#include "system.h"
+
+#include <string.h>
+
+#define MOVE_MIN ((size_t)256 * 1024) /* below this copying is faster than moving page tables */
+
+static PAWL_ATOMIC(uint64_t) live_blocks;
+static PAWL_ATOMIC(uint64_t) live_pages;
+
+static void count(uint64_t blocks, uint64_t pages)
+{
+    /* relaxed: statistics; wraps for what is subtracted */
+    pawl_fetch_add_relaxed(&live_blocks, blocks);
+    pawl_fetch_add_relaxed(&live_pages, pages);
+}
+
+void *pawl_large_alloc_(size_t bytes, size_t alignment, bool zero)
+{
+    size_t pages = bytes != 0 ? DIV_UP(bytes, PAGE_BYTES) : 1;
+    struct span *span = pawl_span_open_(pages, alignment <= PAGE_BYTES ? 1 : alignment >> PAGE_SHIFT,
+                                        SPAN_LARGE, false);
+
+    if (span == NULL)
+        return NULL;
+    span->bytes = bytes;
+    count(1, pages);
+    if (zero)
+        pawl_pages_zero_(span->page, pages);
+    return span_start(span);
+}
+
+void pawl_large_free_(struct span *span)
+{
+    count(-UINT64_C(1), -(uint64_t)span->pages);
+    pawl_span_close_(span, false);
+}
+
+static void set_size(struct span *span, size_t bytes, size_t pages)
+{
+    count(0, (uint64_t)pages - span->pages);
+    span->bytes = bytes;
+    span->pages = pages;
+}
+
+static void *move(struct span *span, size_t bytes)
+{
+    size_t old = span->pages << PAGE_SHIFT;
+    char *to = pawl_large_alloc_(bytes, PAGE_BYTES, false);
+
+    if (to == NULL)
+        return NULL;
+    /* Not where sequences are missing: emulators (qemu-user) take the old range for unmapped afterwards. */
+    if (old < MOVE_MIN || pawl_cache_mode_ != CACHE_CPU || !pawl_system_move_(span_start(span), to, old))
+        memcpy(to, span_start(span), old);
+    pawl_large_free_(span);
+    return to;
+}
+
+void *pawl_large_resize_(struct span *span, size_t bytes)
+{
+    size_t pages = DIV_UP(bytes, PAGE_BYTES);
+    size_t old = span->pages;
+
+    if (pages > old && !pawl_pages_extend_(span->page, old, pages))
+        return move(span, bytes);
+    set_size(span, bytes, pages);
+    if (pages < old)
+        pawl_pages_free_(span->page + pages, old - pages);
+    return span_start(span);
+}
+
+void pawl_large_count_(uint64_t *blocks, uint64_t *pages)
+{
+    *blocks = pawl_load_relaxed(&live_blocks); /* relaxed, both: statistics */
+    *pages = pawl_load_relaxed(&live_pages);
+}

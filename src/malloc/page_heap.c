@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+#include "page_heap.h"
+
+#include "lock.h"
+#include "map.h"
+#include "page_bits.h"
+#include "settings.h"
+#include "system.h"
+
+#include <string.h>
+
+#define GROW_MAX ((size_t)32) /* chunks at a time: 64 MiB */
+#define IDLE_SHARE 8          /* of the used pages, one part in so many more */
+#define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
+
+static struct {
+    struct pawl_mutex lock;
+    struct chunk *of_longest[CHUNK_PAGES + 1];
+    uint64_t lists[MAP_WORDS + 1];   /* which of those are not empty */
+    uint64_t whole[CHUNKS_MAX / 64]; /* chunks that are free from end to end */
+    size_t whole_end;                /* no such chunk from this word on */
+    struct page_counts count;
+    size_t lowest_idle;
+    size_t recent_peak; /* of used pages, since the tick before the last */
+    size_t peak_since;  /* ... since the last */
+} heap;
+
+static size_t number_of(const struct chunk *chunk)
+{
+    return (size_t)(chunk - pawl_map_.chunk);
+}
+
+static size_t first_page(const struct chunk *chunk)
+{
+    return number_of(chunk) * CHUNK_PAGES;
+}
+
+/* ---- the lists ---- */
+
+static void unlist(struct chunk *chunk)
+{
+    uint32_t n = chunk->longest;
+
+    if (n == 0)
+        return;
+    if (chunk->previous != NULL)
+        chunk->previous->next = chunk->next;
+    else
+        heap.of_longest[n] = chunk->next;
+    if (chunk->next != NULL)
+        chunk->next->previous = chunk->previous;
+    if (heap.of_longest[n] == NULL)
+        heap.lists[n / 64] &= ~(UINT64_C(1) << n % 64);
+    if (n == CHUNK_PAGES)
+        heap.whole[number_of(chunk) / 64] &= ~(UINT64_C(1) << number_of(chunk) % 64);
+}
+
+static void list(struct chunk *chunk)
+{
+    uint32_t n = bits_longest(chunk->used);
+
+    chunk->longest = (uint16_t)n;
+    if (n == 0)
+        return;
+    chunk->previous = NULL;
+    chunk->next = heap.of_longest[n];
+    if (chunk->next != NULL)
+        chunk->next->previous = chunk;
+    heap.of_longest[n] = chunk;
+    heap.lists[n / 64] |= UINT64_C(1) << n % 64;
+    if (n == CHUNK_PAGES) {
+        size_t word = number_of(chunk) / 64;
+
+        heap.whole[word] |= UINT64_C(1) << number_of(chunk) % 64;
+        if (heap.whole_end <= word)
+            heap.whole_end = word + 1;
+    }
+}
+
+/* The list with the shortest runs of at least n pages; NULL: none. */
+static struct chunk *tightest(uint32_t n)
+{
+    for (uint32_t word = n / 64; word <= MAP_WORDS; word++) {
+        uint64_t bits = heap.lists[word];
+
+        if (word == n / 64)
+            bits &= ~UINT64_C(0) << n % 64;
+        if (bits != 0)
+            return heap.of_longest[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+    }
+    return NULL;
+}
+
+/* ---- taking and giving within a chunk ---- */
+
+static void note_idle(void)
+{
+    if (heap.count.idle < heap.lowest_idle)
+        heap.lowest_idle = heap.count.idle;
+}
+
+static void take(struct chunk *chunk, uint32_t at, uint32_t n)
+{
+    uint32_t idle = bits_count(chunk->touched, at, n);
+
+    unlist(chunk);
+    bits_set(chunk->used, at, n);
+    chunk->free = (uint16_t)(chunk->free - n);
+    chunk->idle = (uint16_t)(chunk->idle - idle);
+    heap.count.idle -= idle;
+    heap.count.used += n;
+    if (heap.count.used > heap.count.peak)
+        heap.count.peak = heap.count.used;
+    if (heap.count.used > heap.peak_since) {
+        heap.peak_since = heap.count.used;
+        if (heap.peak_since > heap.recent_peak)
+            heap.recent_peak = heap.peak_since;
+    }
+    note_idle();
+    list(chunk);
+}
+
+static void give(struct chunk *chunk, uint32_t at, uint32_t n, bool touched)
+{
+    unlist(chunk);
+    bits_clear(chunk->used, at, n);
+    chunk->free = (uint16_t)(chunk->free + n);
+    if (touched) {
+        bits_set(chunk->touched, at, n);
+        chunk->idle = (uint16_t)(chunk->idle + n);
+        heap.count.idle += n;
+    } else {
+        bits_clear(chunk->touched, at, n);
+    }
+    heap.count.used -= n;
+    list(chunk);
+}
+
+/* ---- growing ---- */
+
+static void add_chunks(size_t first, size_t count)
+{
+    for (size_t c = first; c < first + count; c++) {
+        struct chunk *chunk = &pawl_map_.chunk[c];
+
+        chunk->free = CHUNK_PAGES;
+        list(chunk);
+    }
+    heap.count.mapped += count * CHUNK_PAGES;
+    if (pawl_settings_.huge != HUGE_NEVER &&
+        (pawl_settings_.huge == HUGE_ALWAYS || heap.count.used > pawl_settings_.huge_from >> PAGE_SHIFT))
+        pawl_system_huge_(page_address(first * CHUNK_PAGES), count * CHUNK_BYTES);
+}
+
+/* At least `count` chunks more; with some in reserve when the heap is large already. */
+static bool grow(size_t count)
+{
+    size_t ahead = heap.count.used / CHUNK_PAGES / 8;
+    size_t wish = count + (ahead < GROW_MAX ? ahead : GROW_MAX);
+    size_t first = pawl_map_grow_(wish);
+
+    if (first == SIZE_MAX && wish > count) {
+        wish = count;
+        first = pawl_map_grow_(wish);
+    }
+    if (first == SIZE_MAX)
+        return false;
+    add_chunks(first, wish);
+    return true;
+}
+
+/* ---- whole chunks ---- */
+
+/* The first of `count` whole chunks in a row, at a multiple of `alignment` chunks; SIZE_MAX: none. */
+static size_t find_whole(size_t count, size_t alignment)
+{
+    size_t end = heap.whole_end * 64;
+    size_t run = 0;
+
+    for (size_t c = 0; c < end; c++) {
+        uint64_t word = heap.whole[c / 64];
+
+        if (c % 64 == 0 && word == 0) {
+            run = 0;
+            c += 63;
+            continue;
+        }
+        if ((word >> c % 64 & 1) == 0)
+            run = 0;
+        else if (run > 0 || ((pawl_map_.base >> CHUNK_SHIFT) + c) % alignment == 0)
+            run++;
+        if (run == count)
+            return c + 1 - count;
+    }
+    return SIZE_MAX;
+}
+
+static size_t alloc_whole(size_t count, size_t alignment)
+{
+    size_t chunks = DIV_UP(count, CHUNK_PAGES);
+    size_t first = find_whole(chunks, alignment);
+
+    if (first == SIZE_MAX) {
+        /* Growth continues where the window ends, so whole chunks there count. */
+        if (!grow(chunks + alignment - 1))
+            return NO_PAGE;
+        first = find_whole(chunks, alignment);
+        if (first == SIZE_MAX)
+            return NO_PAGE;
+    }
+    for (size_t left = count, c = first; left > 0; c++) {
+        uint32_t n = left < CHUNK_PAGES ? (uint32_t)left : CHUNK_PAGES;
+
+        take(&pawl_map_.chunk[c], 0, n);
+        left -= n;
+    }
+    return first * CHUNK_PAGES;
+}
+
+static size_t alloc_within(uint32_t count, uint32_t alignment)
+{
+    /* A run this long holds an aligned one, wherever it lies. */
+    uint32_t sure = count + alignment - 1 < CHUNK_PAGES ? count + alignment - 1 : CHUNK_PAGES;
+    struct chunk *chunk = tightest(sure);
+    uint32_t at;
+
+    if (chunk == NULL) {
+        if (!grow(1))
+            return NO_PAGE;
+        chunk = tightest(sure);
+    }
+    at = bits_find(chunk->used, count, alignment);
+    take(chunk, at, count);
+    return first_page(chunk) + at;
+}
+
+size_t pawl_pages_alloc_(size_t count, size_t alignment)
+{
+    size_t page;
+
+    if (count > WINDOW_MAX >> PAGE_SHIFT || alignment > WINDOW_MAX >> PAGE_SHIFT)
+        return NO_PAGE;
+    pawl_mutex_lock(&heap.lock);
+    if (count <= CHUNK_PAGES && alignment <= CHUNK_PAGES)
+        page = alloc_within((uint32_t)count, (uint32_t)alignment);
+    else
+        page = alloc_whole(count, alignment > CHUNK_PAGES ? alignment / CHUNK_PAGES : 1);
+    pawl_mutex_unlock(&heap.lock);
+    return page;
+}
+
+/* ---- parts of runs: each chunk that a run lies in, and the pages there ---- */
+
+struct part {
+    struct chunk *chunk;
+    uint32_t at;
+    uint32_t count;
+};
+
+static struct part next_part(size_t first, size_t count)
+{
+    uint32_t at = (uint32_t)(first % CHUNK_PAGES);
+    uint32_t room = CHUNK_PAGES - at;
+
+    return (struct part){&pawl_map_.chunk[first / CHUNK_PAGES], at, count < room ? (uint32_t)count : room};
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A share of what is used, in any case. More while it does not make the process larger than it was a
+ * moment ago, and is not most of it: what comes and goes by the second is kept. */
+static size_t idle_allowed(void)
+{
+    size_t used = heap.count.used;
+    size_t share = used / IDLE_SHARE + pawl_settings_.keep_pages;
+    size_t again = least(heap.recent_peak > used ? heap.recent_peak - used : 0, used / 2 + AGAIN_MIN);
+
+    return share > again ? share : again;
+}
+
+void pawl_pages_free_(size_t first, size_t count)
+{
+    size_t keep;
+    bool too_many;
+
+    pawl_mutex_lock(&heap.lock);
+    while (count > 0) {
+        struct part part = next_part(first, count);
+
+        give(part.chunk, part.at, part.count, true);
+        first += part.count;
+        count -= part.count;
+    }
+    keep = idle_allowed();
+    too_many = heap.count.idle > keep;
+    pawl_mutex_unlock(&heap.lock);
+    if (too_many)
+        pawl_pages_release_(keep - keep / 8);
+}
+
+bool pawl_pages_extend_(size_t first, size_t count, size_t more)
+{
+    size_t at = first + count;
+    size_t left = more - count;
+    bool free = true;
+
+    pawl_mutex_lock(&heap.lock);
+    /* relaxed: under the lock that growth has */
+    if (first + more > pawl_load_relaxed(&pawl_map_.bytes) >> PAGE_SHIFT)
+        free = false;
+    for (size_t p = at, n = left; free && n > 0;) {
+        struct part part = next_part(p, n);
+
+        free = part.chunk->longest != 0 && bits_count(part.chunk->used, part.at, part.count) == 0;
+        p += part.count;
+        n -= part.count;
+    }
+    while (free && left > 0) {
+        struct part part = next_part(at, left);
+
+        take(part.chunk, part.at, part.count);
+        at += part.count;
+        left -= part.count;
+    }
+    pawl_mutex_unlock(&heap.lock);
+    return free;
+}
+
+void pawl_pages_zero_(size_t first, size_t count)
+{
+    while (count > 0) {
+        struct part part = next_part(first, count);
+        uint64_t touched[MAP_WORDS];
+
+        /* The bits of these pages do not change now, but they share words with others. */
+        pawl_mutex_lock(&heap.lock);
+        memcpy(touched, part.chunk->touched, sizeof touched);
+        pawl_mutex_unlock(&heap.lock);
+        for (uint32_t p = part.at; p < part.at + part.count; p++)
+            if ((touched[p / 64] >> p % 64 & 1) != 0)
+                memset(page_address(first_page(part.chunk) + p), 0, PAGE_BYTES);
+        first += part.count;
+        count -= part.count;
+    }
+}
+
+/* ---- giving back ---- */
+
+/* The emptiest chunk that has idle pages. */
+static struct chunk *emptiest(void)
+{
+    for (uint32_t word = MAP_WORDS + 1; word-- > 0;) {
+        for (uint64_t bits = heap.lists[word]; bits != 0;) {
+            uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+
+            for (struct chunk *chunk = heap.of_longest[word * 64 + bit]; chunk != NULL; chunk = chunk->next)
+                if (chunk->idle > 0)
+                    return chunk;
+            bits &= ~(UINT64_C(1) << bit);
+        }
+    }
+    return NULL;
+}
+
+/* The system call is made without the lock: the pages count as used meanwhile. */
+static uint32_t release_run(struct chunk *chunk)
+{
+    uint32_t at;
+    uint32_t n = bits_first_idle(chunk->used, chunk->touched, &at);
+    bool gone;
+
+    take(chunk, at, n);
+    pawl_mutex_unlock(&heap.lock);
+    gone = pawl_system_discard_(page_address(first_page(chunk) + at), n * PAGE_BYTES);
+    pawl_mutex_lock(&heap.lock);
+    give(chunk, at, n, !gone);
+    if (!gone)
+        return 0;
+    heap.count.returned += n;
+    return n;
+}
+
+size_t pawl_pages_release_(size_t keep)
+{
+    size_t released = 0;
+
+    pawl_mutex_lock(&heap.lock);
+    while (heap.count.idle > keep) {
+        struct chunk *chunk = emptiest();
+        uint32_t n = chunk != NULL ? release_run(chunk) : 0;
+
+        if (n == 0)
+            break; /* refused by the kernel (locked memory): it stays ours */
+        released += n;
+    }
+    pawl_mutex_unlock(&heap.lock);
+    return released;
+}
+
+struct page_counts pawl_pages_count_(void)
+{
+    struct page_counts counts;
+
+    pawl_mutex_lock(&heap.lock);
+    counts = heap.count;
+    pawl_mutex_unlock(&heap.lock);
+    return counts;
+}
+
+size_t pawl_pages_unwanted_(void)
+{
+    size_t unwanted;
+
+    pawl_mutex_lock(&heap.lock);
+    unwanted = heap.lowest_idle;
+    heap.lowest_idle = heap.count.idle;
+    heap.recent_peak = heap.peak_since;
+    heap.peak_since = heap.count.used;
+    pawl_mutex_unlock(&heap.lock);
+    return unwanted;
+}
+
+void pawl_pages_lock_(void)
+{
+    pawl_mutex_lock(&heap.lock);
+}
+
+void pawl_pages_unlock_(bool child)
+{
+    lock_release(&heap.lock, child);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The heap profile: which call stacks hold the memory, by sampling.
+ *
+ * One allocation in about `sample_bytes` bytes is sampled, at geometrically distributed distances, so that
+ * every byte has the same chance. A sampled block gets pages of its own, and its span leads to its record:
+ * so free() finds it without asking every other block. Written as text that pprof reads ("heap_v2"). Only
+ * with PAWL_MALLOC_PROFILE or pawl_malloc_profile_start; every call takes the slow path then. */
+#ifndef PAWL_MALLOC_PROFILE_H
+#define PAWL_MALLOC_PROFILE_H
+
+#include "config.h"
+#include "span.h"
+
+extern bool pawl_profile_on_;
+
+void pawl_profile_open_(void);
+
+bool pawl_profile_count_(size_t size);
+
+/* Is this allocation to be sampled? */
+static inline bool pawl_profile_due_(size_t size)
+{
+    return PAWL_UNLIKELY(pawl_profile_on_) && pawl_profile_count_(size);
+}
+
+/* A sampled block, or NULL: no memory for it. */
+void *pawl_profile_alloc_(size_t size, size_t alignment);
+void pawl_profile_free_(struct span *span);
+
+/* Writes the profile to an open file. Returns 0 or a negative errno. */
+int pawl_profile_write_(int fd);
+
+/* The stacks that hold most, one line each, for the report of leaks. */
+void pawl_profile_report_(int fd, uint32_t lines);
+
+void pawl_profile_lock_(void);
+void pawl_profile_unlock_(bool child);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Size classes: every small request becomes one of 40 sizes.
+ *
+ *      16 32 48 ... 128                      steps of 16
+ *      160 192 224 256 | 320 ... 512 | ...   four a doubling, up to 32 KiB: at most 25 % too large, 10 %
+ *      on average
+ *
+ * Class 0 is no class: its cache is never there, so whoever looks it up takes the slow path.
+ * A span of a class has so many pages that at least 8 objects fit and at most 1/16 is left over. */
+#ifndef PAWL_MALLOC_SIZE_CLASS_H
+#define PAWL_MALLOC_SIZE_CLASS_H
+
+#include "config.h"
+
+#define CLASSES 41u /* 0 is none */
+#define FINE_MAX ((size_t)1024)
+#define FINE_SHIFT 4u
+#define COARSE_SHIFT 7u
+#define SPAN_OBJECTS_MAX 512u
+#define CHAIN_MAX 256u /* no cache holds longer chains */
+
+struct size_class {
+    uint32_t size;
+    uint32_t pages;      /* of a span */
+    uint32_t objects;    /* in a span */
+    uint32_t chain;      /* the longest chain that a cache keeps */
+    uint64_t reciprocal; /* offset * reciprocal >> 40 is the object's number */
+};
+
+extern struct size_class pawl_malloc_class_[CLASSES] HIDDEN;
+/* The class of a request: by 16 bytes up to 1 KiB, by 128 bytes above. */
+extern uint8_t pawl_malloc_fine_[FINE_MAX / 16 + 1] HIDDEN;
+extern uint8_t pawl_malloc_coarse_[SMALL_MAX / 128 + 1] HIDDEN;
+
+void pawl_malloc_fill_classes_(void);
+
+static inline uint32_t class_of_size(size_t size)
+{
+    if (size <= FINE_MAX)
+        return pawl_malloc_fine_[(size + 15) >> FINE_SHIFT];
+    return pawl_malloc_coarse_[(size + 127) >> COARSE_SHIFT];
+}
+
+/* The smallest class whose objects are all aligned so, or 0: `size` <= SMALL_MAX, alignment a power of
+ * two. */
+uint32_t pawl_malloc_class_aligned_(size_t size, size_t alignment);
+
+#endif

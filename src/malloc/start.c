@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "start.h"
+
+#include "cache.h"
+#include "central.h"
+#include "decay.h"
+#include "fork.h"
+#include "map.h"
+#include "profile.h"
+#include "report.h"
+#include "settings.h"
+#include "size_class.h"
+#include "system.h"
+
+#include <pawl/mutex.h>
+
+PAWL_ATOMIC(uint32_t) pawl_malloc_stage_;
+
+static struct pawl_mutex starting;
+
+static bool first_step(void)
+{
+    pawl_malloc_fill_classes_();
+    if (!pawl_map_open_())
+        return false;
+    pawl_map_.mark = (uint32_t)pawl_system_random_() | 1;
+    /* release: publishes the window to threads that find stage 1 */
+    pawl_store_release(&pawl_malloc_stage_, 1u);
+    return true;
+}
+
+static void second_step(void)
+{
+    if (!pawl_settings_read_())
+        return;
+    pawl_cache_open_();
+    if (pawl_settings_.profile[0] != '\0')
+        pawl_profile_open_();
+    /* In the other modes every call takes the slow path, which knows what to do. */
+    if (pawl_cache_mode_ == CACHE_CPU && !pawl_settings_.hardened && pawl_settings_.profile[0] == '\0') {
+        pawl_central_set_fast_(true);
+        pawl_map_.fast_max = FINE_MAX + 1;
+    }
+    pawl_store_release(&pawl_malloc_stage_, 2u); /* release: pairs with started() */
+}
+
+bool pawl_malloc_start_(void)
+{
+    uint32_t stage;
+
+    pawl_mutex_lock(&starting);
+    stage = pawl_load_relaxed(&pawl_malloc_stage_); /* relaxed: changed with the lock only */
+    if (stage == 0 && first_step())
+        stage = 1;
+    if (stage == 1)
+        second_step();
+    pawl_mutex_unlock(&starting);
+    return stage > 0;
+}
+
+/* Early, but after libc: the environment is there, and most other constructors are still to come. */
+__attribute__((constructor(101))) static void start_at_load(void)
+{
+    if (!started())
+        return;
+    pawl_fork_watch_();
+    pawl_report_watch_();
+    if (pawl_settings_.background)
+        (void)pawl_decay_start_(); /* without the thread everything works as well */
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "system.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+struct pawl_system_faults pawl_system_faults_;
+
+/* A test wants this call to be refused. */
+static bool refused(void)
+{
+    /* relaxed, all: counters of tests; without one, `fail_at` is a word that stays 0 */
+    uint64_t at = pawl_load_relaxed(&pawl_system_faults_.fail_at);
+    uint64_t number;
+
+    if (PAWL_LIKELY(at == 0))
+        return false;
+    number = pawl_fetch_add_relaxed(&pawl_system_faults_.calls, UINT64_C(1)) + 1;
+    return number >= at && number - at < pawl_load_relaxed(&pawl_system_faults_.fail_count);
+}
+
+static void *map(void *address, size_t bytes, int protection, int flags, int *error)
+{
+    int before = errno;
+    void *memory = MAP_FAILED;
+
+    errno = ENOMEM;
+    if (!refused())
+        memory = mmap(address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    *error = errno;
+    errno = before;
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+void *pawl_system_map_(size_t bytes)
+{
+    int error;
+
+    return map(NULL, bytes, PROT_READ | PROT_WRITE, 0, &error);
+}
+
+int pawl_system_map_at_(void *address, size_t bytes)
+{
+    int error;
+    void *memory = map(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE, &error);
+
+    if (memory == address)
+        return 0;
+    if (memory == NULL)
+        return error == EEXIST ? -EEXIST : -ENOMEM;
+    /* a kernel before 4.17 took the address for a wish */
+    pawl_system_unmap_(memory, bytes);
+    return -EEXIST;
+}
+
+void *pawl_system_reserve_(size_t bytes)
+{
+    int error;
+
+    return map(NULL, bytes, PROT_NONE, MAP_NORESERVE, &error);
+}
+
+bool pawl_system_map_over_(void *address, size_t bytes)
+{
+    int error;
+
+    return map(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &error) != NULL;
+}
+
+void pawl_system_unmap_(void *address, size_t bytes)
+{
+    int before = errno;
+
+    munmap(address, bytes);
+    errno = before;
+}
+
+/* Emulators (qemu-user) accept the advice and do nothing, and what was to read as zero is still there.
+ * Tried out at the first use. */
+static bool discarding_works(void)
+{
+    enum { UNKNOWN, WORKS, IS_IGNORED };
+    static PAWL_ATOMIC(int) known;
+    int answer = pawl_load_relaxed(&known); /* relaxed: one word that every caller computes alike */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    volatile char *trial;
+
+    if (PAWL_LIKELY(answer != UNKNOWN))
+        return answer == WORKS;
+    trial = pawl_system_map_(page);
+    if (trial == NULL)
+        return false;
+    *trial = 1;
+    answer = madvise((void *)(uintptr_t)trial, page, MADV_DONTNEED) == 0 && *trial == 0 ? WORKS : IS_IGNORED;
+    pawl_system_unmap_((void *)(uintptr_t)trial, page);
+    pawl_store_relaxed(&known, answer);
+    return answer == WORKS;
+}
+
+bool pawl_system_discard_(void *address, size_t bytes)
+{
+    int before = errno;
+    int status = refused() || !discarding_works() ? -1 : madvise(address, bytes, MADV_DONTNEED);
+
+    errno = before;
+    return status == 0;
+}
+
+bool pawl_system_guard_(void *address, size_t bytes, bool guarded)
+{
+    int before = errno;
+    int status = refused() ? -1 : mprotect(address, bytes, guarded ? PROT_NONE : PROT_READ | PROT_WRITE);
+
+    errno = before;
+    return status == 0;
+}
+
+void pawl_system_huge_(void *address, size_t bytes)
+{
+    int before = errno;
+
+    (void)madvise(address, bytes, MADV_HUGEPAGE);
+    errno = before;
+}
+
+bool pawl_system_move_(void *from, void *to, size_t bytes)
+{
+    int before = errno;
+    void *moved = MAP_FAILED;
+
+    if (!refused())
+        moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    errno = before;
+    return moved != MAP_FAILED;
+}
+
+uint64_t pawl_system_now_(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t pawl_system_random_(void)
+{
+    int before = errno;
+    uint64_t bits = 0;
+    const void *given = (const void *)getauxval(AT_RANDOM);
+
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
+        if (given != NULL) /* 16 bytes of the kernel, of which libc takes some for its canaries */
+            memcpy(&bits, (const char *)given + 8, sizeof bits);
+        bits *= UINT64_C(0x9e3779b97f4a7c15);
+    }
+    errno = before;
+    return bits;
+}

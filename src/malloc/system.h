@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel as the allocator sees it. All keep errno, as free() must. */
+#ifndef PAWL_MALLOC_SYSTEM_H
+#define PAWL_MALLOC_SYSTEM_H
+
+#include "config.h"
+
+/* Zeroed memory where the kernel likes, or NULL. */
+void *pawl_system_map_(size_t bytes);
+
+/* Zeroed memory at exactly this address. Returns 0; -EEXIST: something is there; -ENOMEM: refused. */
+int pawl_system_map_at_(void *address, size_t bytes);
+
+/* Address space without memory, for pawl_system_map_over_; NULL when refused. */
+void *pawl_system_reserve_(size_t bytes);
+
+/* Zeroed memory over a part of a reservation. */
+bool pawl_system_map_over_(void *address, size_t bytes);
+
+void pawl_system_unmap_(void *address, size_t bytes);
+
+/* Gives the memory back; the addresses stay, and read as zero. False: the kernel refused. */
+bool pawl_system_discard_(void *address, size_t bytes);
+
+/* No access from now on, or access again. False: refused. */
+bool pawl_system_guard_(void *address, size_t bytes, bool guarded);
+
+/* Huge pages for whole chunks from now on; advice, which may be ignored. */
+void pawl_system_huge_(void *address, size_t bytes);
+
+/* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero.
+ * False: not supported, nothing happened. */
+bool pawl_system_move_(void *from, void *to, size_t bytes);
+
+/* Nanoseconds of a coarse clock: milliseconds exact, nanoseconds cheap. */
+uint64_t pawl_system_now_(void);
+
+/* Random bits, for addresses and marks. Never blocks. */
+uint64_t pawl_system_random_(void);
+
+/* Tests: every call that could be refused is counted; number `fail_at` (1: the next) and `fail_count - 1`
+ * more are refused. 0: none. */
+struct pawl_system_faults {
+    PAWL_ATOMIC(uint64_t) calls;
+    PAWL_ATOMIC(uint64_t) fail_at;
+    PAWL_ATOMIC(uint64_t) fail_count;
+};
+extern struct pawl_system_faults pawl_system_faults_;
+
+#endif

@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Real programs with the allocator preloaded, each with a check of its own. Speaks TAP.
+#
+#   programs.sh LIBRARY
+set -u
+
+library=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+failed=0
+
+preloaded() {
+    LD_PRELOAD=$library "$@"
+}
+
+promise() { # SENTENCE PROGRAM COMMAND...
+    local sentence=$1 program=$2
+    shift 2
+    number=$((number + 1))
+    if ! command -v "$program" >/dev/null; then
+        echo "ok $number - $sentence # SKIP $program is not installed"
+    elif "$@" >"$work/said" 2>&1; then
+        echo "ok $number - $sentence"
+    else
+        echo "not ok $number - $sentence"
+        tail -20 "$work/said" | sed 's/^/# /'
+        failed=1
+    fi
+}
+
+in_the_process() {
+    preloaded cat /proc/self/maps | grep -q "$library"
+}
+
+python_counts() {
+    [[ $(preloaded /usr/bin/python3 -c '
+import json, threading, zlib
+def work(n):
+    d = {str(i): [i] * (i % 50) for i in range(20000)}
+    t = json.dumps(d)
+    assert json.loads(t) == d
+    assert zlib.decompress(zlib.compress(t.encode())) == t.encode()
+threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("fine")') == fine ]]
+}
+
+perl_counts() {
+    # shellcheck disable=SC2016 # for perl
+    [[ $(preloaded perl -e 'my %h; for my $i (1..100000) { $h{"k$i"} = "v" x ($i % 40); delete $h{"k" . ($i >> 1)} }
+        my $s = 0; $s += length $h{$_} for keys %h; print $s') == \
+        $(perl -e 'my %h; for my $i (1..100000) { $h{"k$i"} = "v" x ($i % 40); delete $h{"k" . ($i >> 1)} }
+        my $s = 0; $s += length $h{$_} for keys %h; print $s') ]]
+}
+
+git_keeps() {
+    (
+        cd "$work" || exit 1
+        export LD_PRELOAD=$library HOME=$work
+        git init -q repository && cd repository || exit 1
+        git config user.email a@b && git config user.name c
+        for i in {1..20}; do
+            seq "$i" 2000 >"file$i"
+        done
+        git add . && git commit -qm one && git gc -q && git fsck --strict && git diff --quiet HEAD
+    )
+}
+
+sqlite_keeps() {
+    local script='CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+        INSERT INTO t SELECT i, printf("%d-%s", i, hex(i * 7919)) FROM n;
+        CREATE INDEX x ON t(b); DELETE FROM t WHERE a % 3 = 0; PRAGMA integrity_check;
+        SELECT count(*), sum(length(b)) FROM t;'
+    [[ $(preloaded sqlite3 "$work/db" "$script") == "$(sqlite3 :memory: "$script")" ]]
+}
+
+gcc_builds() {
+    cat >"$work/p.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void) { char *a = malloc(40); strcpy(a, "built"); a = realloc(a, 4000); puts(a); free(a); return 0; }
+END
+    preloaded gcc -O2 -g "$work/p.c" -o "$work/p" && [[ $(preloaded "$work/p") == built ]]
+}
+
+cxx_builds() {
+    cat >"$work/q.cc" <<'END'
+#include <cstdio>
+#include <map>
+#include <new>
+#include <string>
+#include <vector>
+struct alignas(256) Wide { char room[300]; };
+int main()
+{
+    std::map<std::string, std::vector<int>> m;
+    for (int i = 0; i < 20000; i++) m[std::to_string(i % 977)].push_back(i);
+    auto *w = new Wide[3];
+    if (reinterpret_cast<unsigned long>(w) % 256 != 0) return 1;
+    delete[] w;
+    delete new Wide;
+    if (::operator new(static_cast<std::size_t>(-1) / 4, std::nothrow) != nullptr) return 2;
+    try { (void)!::operator new(static_cast<std::size_t>(-1) / 4); return 3; } catch (const std::bad_alloc &) { }
+    static int calls = 0;
+    std::set_new_handler([] { if (++calls == 3) std::set_new_handler(nullptr); });
+    try { (void)!::operator new(static_cast<std::size_t>(-1) / 4); return 4; } catch (const std::bad_alloc &) { }
+    return calls == 3 ? 0 : 5;
+}
+END
+    preloaded g++ -O1 "$work/q.cc" -o "$work/q" && preloaded "$work/q"
+}
+
+node_runs() {
+    [[ $(preloaded node -e 'let a=[];for(let i=0;i<200000;i++)a.push({i,s:"x".repeat(i%30)});
+        console.log(JSON.parse(JSON.stringify(a)).length)') == 200000 ]]
+}
+
+java_starts() {
+    preloaded java -Xmx64m -Xshare:auto -version
+}
+
+redis_serves() {
+    preloaded redis-server --port 0 --unixsocket "$work/s" --save '' --daemonize no >"$work/redis" 2>&1 &
+    local server=$!
+    for _ in {1..100}; do
+        [[ -S $work/s ]] && break
+        sleep 0.05
+    done
+    redis-benchmark -s "$work/s" -n 20000 -r 5000 -P 16 -q -t set,get,lpush,lrange_100 && redis-cli -s "$work/s" ping
+    local status=$?
+    redis-cli -s "$work/s" shutdown nosave
+    wait "$server"
+    return "$status"
+}
+
+valgrind_runs() {
+    preloaded valgrind -q --error-exitcode=9 /bin/echo fine
+}
+
+gdb_runs() {
+    gdb -q -batch -ex "set environment LD_PRELOAD $library" -ex run -ex 'info inferiors' --args /bin/echo fine 2>&1 |
+        grep -q 'exited normally'
+}
+
+limited_memory() { # refuses, does not crash
+    (
+        ulimit -v 400000
+        # shellcheck disable=SC2016 # for perl
+        preloaded perl -e 'my @a; eval { for (1..100000) { push @a, "x" x 100000 } }; exit 0'
+        # perl ends itself when there is no memory; by status, not by a signal
+        (($? < 128))
+    )
+}
+
+a_profile_is_written() {
+    # shellcheck disable=SC2016 # for perl
+    PAWL_MALLOC=sample=16k PAWL_MALLOC_PROFILE=$work/heap.%p preloaded perl -e 'my @a = map { "x" x 1000 } 1..20000; exec "true" if 0'
+    grep -q '^heap profile: .* heap_v2/16384$' "$work"/heap.* && grep -q MAPPED_LIBRARIES "$work"/heap.*
+}
+
+leaks_are_counted() {
+    cat >"$work/l.c" <<'END'
+#include <stdlib.h>
+int main(void) { for (int i = 0; i < 777; i++) { volatile char *p = malloc(3000); p[0] = 1; } return 0; }
+END
+    gcc -O0 "$work/l.c" -o "$work/l" && PAWL_MALLOC=leaks preloaded "$work/l" 2>&1 | grep -q '777 blocks of *3072 bytes'
+}
+
+promise 'the library is in the process' cat in_the_process
+promise 'python3, with threads' /usr/bin/python3 python_counts
+promise 'perl' perl perl_counts
+promise 'git: a repository is packed and sound' git git_keeps
+promise 'sqlite3: a database is sound' sqlite3 sqlite_keeps
+promise 'gcc builds a program' gcc gcc_builds
+promise 'g++ and the operators new and delete' g++ cxx_builds
+promise 'node' node node_runs
+promise 'a Java machine starts' java java_starts
+promise 'redis-server under redis-benchmark' redis-server redis_serves
+promise 'valgrind' valgrind valgrind_runs
+promise 'gdb' gdb gdb_runs
+promise 'a limit of address space is no crash' perl limited_memory
+promise 'a heap profile is written' perl a_profile_is_written
+promise 'leaks are counted at exit' gcc leaks_are_counted
+echo "1..$number"
+exit $failed

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory: refused by the kernel at any moment, limited, given back. */
+#include "family.h"
+
+#include "page_heap.h"
+#include "system.h"
+
+#include <errno.h>
+#include <pawl/malloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || PAWL_INSTRUMENTED
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+enum { BLOCKS = 600 };
+
+static void *block[BLOCKS];
+static size_t size_of[BLOCKS];
+
+static bool keep(int i, void *made, size_t size)
+{
+    block[i] = made;
+    size_of[i] = size;
+    if (made == NULL)
+        return errno == ENOMEM;
+    memset(made, i & 255, size < 4096 ? size : 4096);
+    return true;
+}
+
+/* A little of everything. False: a refusal without ENOMEM, or memory that changed. */
+static bool use_everything(void)
+{
+    bool fine = true;
+
+    for (int i = 0; i < BLOCKS; i++) {
+        size_t size = ((size_t)i * 7919 + 1) % ((size_t)1 << i % 20);
+
+        errno = 0;
+        if (i % 7 == 0)
+            fine = keep(i, m(calloc)(1, size), size) && fine;
+        else if (i % 7 == 1)
+            fine = keep(i, m(memalign)((size_t)32 << i % 9, size), size) && fine;
+        else
+            fine = keep(i, m(malloc)(size), size) && fine;
+    }
+    for (int i = 0; i < BLOCKS; i += 3) {
+        size_t size = size_of[i] * 3 + 100;
+        unsigned char *moved;
+
+        errno = 0;
+        if (block[i] == NULL)
+            continue;
+        moved = m(realloc)(block[i], size);
+        if (moved == NULL)
+            fine = errno == ENOMEM && fine;
+        else
+            block[i] = moved;
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        const unsigned char *b = block[i];
+        size_t n = size_of[i] < 4096 ? size_of[i] : 4096;
+
+        for (size_t k = 0; b != NULL && k < n; k++)
+            fine = b[k] == (i & 255) && fine;
+        m(free)(block[i]);
+    }
+    return fine;
+}
+
+static void refuse(uint64_t at, uint64_t count)
+{
+    pawl_store_relaxed(&pawl_system_faults_.calls, UINT64_C(0)); /* relaxed, all: one thread */
+    pawl_store_relaxed(&pawl_system_faults_.fail_count, count);
+    pawl_store_relaxed(&pawl_system_faults_.fail_at, at);
+}
+
+/* In a child, whose heap is as new as possible. Returns how many calls could be refused; -1: something
+ * went wrong. */
+static long in_child(uint64_t at, uint64_t count)
+{
+    int channel[2];
+    long calls = -1;
+    int status;
+    pid_t child;
+
+    if (pipe(channel) != 0)
+        return -1;
+    child = fork();
+    if (child == 0) {
+        bool fine;
+
+        (void)pawl_malloc_release(0);
+        refuse(at, count);
+        fine = use_everything();
+        (void)pawl_malloc_release(0);
+        calls = (long)pawl_load_relaxed(&pawl_system_faults_.calls);
+        refuse(0, 0);
+        fine = use_everything() && fine; /* and all is well again */
+        if (!fine || write(channel[1], &calls, sizeof calls) != (ssize_t)sizeof calls)
+            _exit(1);
+        _exit(0);
+    }
+    close(channel[1]);
+    if (read(channel[0], &calls, sizeof calls) != (ssize_t)sizeof calls)
+        calls = -1;
+    close(channel[0]);
+    return waitpid(child, &status, 0) == child && status == 0 ? calls : -1;
+}
+
+static void any_single_refusal_by_the_kernel_is_survived(void **state)
+{
+    (void)state;
+    long calls = in_child(UINT64_MAX, 0);
+
+    const char *longer = getenv("PAWL_TEST_LONG");
+    long children = longer != NULL && strcmp(longer, "1") == 0 ? calls : SANITIZED ? 15 : 50;
+
+    assert_true(calls > 5);
+    for (long at = 1; at <= calls; at += 1 + calls / children)
+        assert_true(in_child((uint64_t)at, 1) >= 0);
+}
+
+static void a_kernel_that_refuses_from_some_point_on_is_survived(void **state)
+{
+    (void)state;
+    long calls = in_child(UINT64_MAX, 0);
+
+    for (long at = 1; at <= calls; at += 1 + calls / 12)
+        assert_true(in_child((uint64_t)at, UINT64_MAX) >= 0);
+}
+
+static void a_limit_of_address_space_gives_enomem(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child;
+
+    if (SANITIZED)
+        skip();
+    child = fork();
+    if (child == 0) {
+        struct rlimit limit;
+        void *chain = NULL;
+        size_t got = 0;
+
+        (void)pawl_malloc_release(0);
+        getrlimit(RLIMIT_AS, &limit);
+        limit.rlim_cur = (rlim_t)400 << 20;
+        if (setrlimit(RLIMIT_AS, &limit) != 0)
+            _exit(9);
+        for (size_t size = 100000; size >= 100; size /= 10)
+            for (void **made; (made = m(malloc)(size)) != NULL; got += size) {
+                *made = chain;
+                chain = made;
+            }
+        if (errno != ENOMEM || got < (size_t)100 << 20 || got > (size_t)400 << 20)
+            _exit(1);
+        while (chain != NULL) {
+            void *next = *(void **)chain;
+
+            m(free)(chain);
+            chain = next;
+        }
+        _exit(use_everything() ? 0 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static size_t resident(void)
+{
+    unsigned long pages[2] = {0, 0};
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file != NULL) {
+        if (fscanf(file, "%lu %lu", &pages[0], &pages[1]) != 2)
+            pages[1] = 0;
+        fclose(file);
+    }
+    return pages[1] * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void what_is_freed_goes_back_to_the_kernel(void **state)
+{
+    (void)state;
+    enum { COUNT = 40000 };
+    static void *held[COUNT];
+    size_t before, during;
+
+    if (SANITIZED) /* their shadow is resident, too */
+        skip();
+    (void)pawl_malloc_release(0);
+    before = resident();
+    for (int i = 0; i < COUNT; i++) {
+        held[i] = m(malloc)(2000);
+        memset(held[i], 1, 2000);
+    }
+    during = resident();
+    assert_true(during > before + ((size_t)70 << 20));
+    for (int i = 0; i < COUNT; i++)
+        m(free)(held[i]);
+    /* Without being asked: all but what is kept for a moment. */
+    assert_true(resident() < before + ((size_t)60 << 20));
+    (void)pawl_malloc_release(0);
+    assert_true(resident() < before + ((size_t)4 << 20));
+}
+
+static void what_is_kept_decays(void **state)
+{
+    (void)state;
+    const struct timespec tick = {0, 220000000};
+    struct pawl_malloc_stats stats;
+    void *large;
+    size_t idle;
+
+    pawl_malloc_get_stats(&stats);
+    if (stats.hardened) /* quarantine keeps it */
+        skip();
+    large = m(malloc)((size_t)6 << 20);
+    memset(large, 1, (size_t)6 << 20);
+    m(free)(large);
+    idle = pawl_pages_count_().idle;
+    assert_true(idle >= ((size_t)4 << 20) >> 13);
+    for (int t = 0; t < 5; t++) {
+        void *some[4000];
+
+        nanosleep(&tick, NULL);
+        for (int i = 0; i < 4000; i++) /* enough to need a slow path, which does the housekeeping */
+            some[i] = m(malloc)(16);
+        for (int i = 0; i < 4000; i++)
+            m(free)(some[i]);
+    }
+    assert_true(pawl_pages_count_().idle < idle / 4);
+}
+
+static void *allocate_a_little(void *unused)
+{
+    void *held[100];
+
+    (void)unused;
+    for (int i = 0; i < 100; i++)
+        held[i] = m(malloc)((size_t)i * 11);
+    for (int i = 0; i < 100; i++)
+        m(free)(held[i]);
+    return NULL;
+}
+
+static void threads_that_end_leave_nothing(void **state)
+{
+    (void)state;
+    struct pawl_malloc_stats before = {.used = 0};
+    struct pawl_malloc_stats after;
+
+    for (int round = 0; round < 300; round++) {
+        pthread_t thread;
+
+        if (round == 100)
+            pawl_malloc_get_stats(&before);
+        assert_int_equal(pthread_create(&thread, NULL, allocate_a_little, NULL), 0);
+        pthread_join(thread, NULL);
+    }
+    pawl_malloc_get_stats(&after);
+    assert_true(after.metadata <=
+                before.metadata + ((uint64_t)256 << 10)); /* a piece may just have been used up */
+    assert_true(after.cached <= before.cached + ((uint64_t)1 << 18));
+}
+
+static void statistics_count_what_is_allocated(void **state)
+{
+    (void)state;
+    struct pawl_malloc_stats before, after;
+    void *held[1000];
+
+    pawl_malloc_get_stats(&before);
+    if (before.hardened) /* blocks have other sizes there */
+        skip();
+    for (int i = 0; i < 1000; i++)
+        held[i] = m(malloc)(100);
+    void *large = m(malloc)((size_t)3 << 20);
+
+    pawl_malloc_get_stats(&after);
+    assert_int_equal(after.large - before.large, (uint64_t)3 << 20);
+    assert_int_equal(after.large_blocks - before.large_blocks, 1);
+    assert_in_range(after.used - before.used - ((uint64_t)3 << 20), 112000, 140000);
+    for (int i = 0; i < 1000; i++)
+        m(free)(held[i]);
+    m(free)(large);
+    pawl_malloc_get_stats(&after);
+    assert_true(after.used < before.used + 30000 && before.used < after.used + 30000);
+    assert_true(pawl_malloc_stats_write(-1, PAWL_MALLOC_JSON) == -EBADF);
+}
+
+static void the_background_thread_starts_once_and_stops(void **state)
+{
+    (void)state;
+    assert_int_equal(pawl_malloc_background_start(), 0);
+    assert_int_equal(pawl_malloc_background_start(), 0);
+    assert_true(use_everything());
+    pawl_malloc_background_stop();
+    pawl_malloc_background_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
+        cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
+        cmocka_unit_test(a_limit_of_address_space_gives_enomem),
+        cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
+        cmocka_unit_test(what_is_kept_decays),
+        cmocka_unit_test(threads_that_end_leave_nothing),
+        cmocka_unit_test(statistics_count_what_is_allocated),
+        cmocka_unit_test(the_background_thread_starts_once_and_stops),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
