@@ -52,6 +52,15 @@ bench|liburcu-dev|pc:liburcu|peer: RCU, queues, hash table
 bench|libck-dev|pc:ck|peer: Concurrency Kit
 bench|libabsl-dev|pc:absl_synchronization|peer: Abseil, mutex
 bench|libtbb-dev|pc:tbb|peer: oneTBB, sharded counter
+bench|libconcurrentqueue-dev|file:/usr/include/concurrentqueue/concurrentqueue.h|peer: moodycamel
+bench|libjemalloc2|file:/usr/lib/x86_64-linux-gnu/libjemalloc.so.2|peer: jemalloc
+bench|libjemalloc-dev|pc:jemalloc|peer: jemalloc, linked (pools)
+bench|libboost-dev|file:/usr/include/boost/lockfree/stack.hpp|peer: boost::lockfree
+bench|libreaderwriterqueue-dev|file:/usr/include/readerwriterqueue/readerwriterqueue.h|peer: moodycamel, one producer
+bench|libtcmalloc-minimal4|file:/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4|peer: gperftools' tcmalloc
+bench|libmimalloc2.0|file:/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0|peer: mimalloc
+bench|cargo|cmd:cargo|peer: crossbeam-epoch is Rust
+bench|librust-crossbeam-epoch-dev|file:/usr/share/cargo/registry/crossbeam-epoch-0.9.13/Cargo.toml|peer: crossbeam-epoch
 instructions|valgrind|cmd:valgrind|counts instructions
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes
 vm|qemu-system-arm|cmd:qemu-system-aarch64|an aarch64 guest

@@ -77,8 +77,8 @@ headers_below() {
 public_headers() {
     headers_below "$include_folder"
 }
-# The faces of libpawl-check are not libpawl's.
-public_headers | grep -vx -e pawl/check.h -e pawl/lin.h | sed 's/.*/#include <&>/' >"$work/every_header.h"
+# The faces of libpawl-check and libpawl-malloc are not libpawl's.
+public_headers | grep -vx -e pawl/check.h -e pawl/lin.h -e pawl/malloc.h -e pawl/arena.h | sed 's/.*/#include <&>/' >"$work/every_header.h"
 
 every_public_header_is_installed() {
     diff <(public_headers) <(headers_below "$here/../../include")

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const names[] = {"topo", "bench", "rseq-check", "version", "help"};
+static const char *const names[] = {"topo", "bench", "run", "tap", "rseq-check", "version", "help"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 static void every_command_is_listed_in_the_overview(void **state)

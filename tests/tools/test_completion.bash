@@ -33,8 +33,11 @@ offers()
     fi
 }
 
-offers "bench help rseq-check topo version --help --version" ""
+offers "bench help rseq-check run tap topo version --help --version" ""
+offers "--hardened --help" run --h
 offers "topo" to
+offers "--follow" tap --f
+offers "vital" tap --class v
 offers "--json" topo --j
 offers "$folder/machine.xml" topo --xml "$folder/ma"
 offers "" topo --synthetic ""

@@ -8,7 +8,7 @@ _pawl()
 
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check topo version --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check run tap topo version --help --version" -- "$current")
         return
     fi
     case $command in
@@ -24,7 +24,7 @@ _pawl()
         ;;
     help)
         ((COMP_CWORD == 2)) &&
-            mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check topo version" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "bench help rseq-check run tap topo version" -- "$current")
         ;;
     rseq-check)
         case $previous in
@@ -32,6 +32,30 @@ _pawl()
         *)
             if [[ $current == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "--allow-scratch --help --json --no-lines --quiet --signature --verbose" -- "$current")
+            else
+                compopt -o filenames
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            fi
+            ;;
+        esac
+        ;;
+    run)
+        if [[ $current == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--hardened --help --leaks --profile --quiet" -- "$current")
+        else
+            compopt -o default
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        fi
+        ;;
+    tap)
+        case $previous in
+        --class | -C)
+            mapfile -t COMPREPLY < <(compgen -W "vital important normal detail" -- "$current")
+            ;;
+        --grep | -g | --ring | -r | --max | -n | --seconds) ;;
+        *)
+            if [[ $current == -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "--class --count --demo --follow --grep --help --json --max --now --ring --seconds" -- "$current")
             else
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -28,8 +28,8 @@ static const struct command cmd_help = {
     .run = run_help,
 };
 
-static const struct command *const commands[] = {&cmd_topo, &cmd_bench, &cmd_rseq_check, &cmd_version,
-                                                 &cmd_help};
+static const struct command *const commands[] = {&cmd_topo,       &cmd_bench,   &cmd_run, &cmd_tap,
+                                                 &cmd_rseq_check, &cmd_version, &cmd_help};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const struct command *find_command(const char *name)

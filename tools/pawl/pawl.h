@@ -25,6 +25,8 @@ struct command {
 
 extern const struct command cmd_bench;
 extern const struct command cmd_rseq_check;
+extern const struct command cmd_run;
+extern const struct command cmd_tap;
 extern const struct command cmd_topo;
 extern const struct command cmd_version;
 
