@@ -41,7 +41,7 @@ static bool limited(const struct graph *g, const struct event *a, int e, int *li
     if (!options.symmetry)
         return false;
     for (int id = 0; id < g->n; id++)
-        here[id] = a != &g->ev[id] && (id <= e || in_prefix(g, a, id));
+        here[id] = (id <= e || in_prefix(g, a, id)) && a != &g->ev[id];
     return symmetry_limit(g, e, here, limit);
 }
 
