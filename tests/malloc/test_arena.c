@@ -106,7 +106,8 @@ static void the_report_says_what_is_there(void **state)
     assert_true(report.huge > 0 || report.huge_status != 0);
     pawl_arena_close(arena);
     arena = arena_of(bytes, PAWL_ARENA_LOCK, &report);
-#if !defined(__SANITIZE_ADDRESS__) && !PAWL_INSTRUMENTED /* sanitizers make mlock(2) do nothing, and succeed */
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !PAWL_INSTRUMENTED /* sanitizers make mlock(2) do nothing, and succeed */
     assert_true(report.lock_status != 0 || report.resident >= bytes);
 #endif
     pawl_arena_close(arena);
