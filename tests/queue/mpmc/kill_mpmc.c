@@ -80,7 +80,7 @@ static void all_go_on(void)
         uint64_t before = pawl_load_relaxed(&board->turns[i]);
 
         while (pawl_load_relaxed(&board->turns[i]) == before) {
-            pawl_store_relaxed(&board->limit, pawl_load_relaxed(&board->next_id) + 2000);
+            pawl_store_relaxed(&board->limit, pawl_load_relaxed(&board->next_id) + 100);
             nanosleep(&pause, NULL);
         }
     }
