@@ -4,6 +4,9 @@
  * installed; test_harness.c runs it. */
 #include "bench.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 static void chain(struct bench_thread *thread, uint64_t iterations, unsigned length)
 {
     uint64_t state = thread->random;
@@ -38,6 +41,59 @@ static void empty_loop(struct bench_thread *thread, uint64_t iterations)
         bench_keep(i);
 }
 
+/* ---- operations whose costs are known ---- */
+
+static struct {
+    uint64_t word __attribute__((aligned(BENCH_LINE_PAIR)));
+} shared_line[4];
+
+static __thread volatile uint64_t own_word;
+
+static void one_rmw(struct bench_thread *thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; ++i)
+        __atomic_fetch_add(&shared_line[0].word, 1, __ATOMIC_RELAXED);
+}
+
+static void fence_and_three_lines(struct bench_thread *thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; ++i) {
+        for (unsigned k = 1; k < 4; ++k)
+            __atomic_store_n(&shared_line[k].word, i, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+}
+
+static void two_calls(struct bench_thread *thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; ++i) {
+        syscall(SYS_getppid);
+        syscall(SYS_getppid);
+    }
+}
+
+static void only_its_own(struct bench_thread *thread, uint64_t iterations)
+{
+    volatile uint64_t on_stack = 0;
+
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; ++i) {
+        own_word = i;
+        on_stack = own_word;
+    }
+    bench_keep(on_stack);
+}
+
+static void too_long(struct bench_thread *thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations * 200000; ++i)
+        bench_keep(i);
+}
+
 static const char *never_available(void)
 {
     return "stands here to be left out";
@@ -59,9 +115,16 @@ static const struct bench_contender chains_net[] = {
     {0},
 };
 
+static const struct bench_contender known_costs[] = {
+    {.name = "one rmw", .run = one_rmw},     {.name = "three lines", .run = fence_and_three_lines},
+    {.name = "two calls", .run = two_calls}, {.name = "its own", .run = only_its_own},
+    {.name = "too long", .run = too_long},   {0},
+};
+
 static const struct bench_group groups[] = {
     {.name = "chain", .unit = "chain", .threads = {1, 2, 5}, .contenders = chains},
     {.name = "chain-net", .unit = "chain", .contenders = chains_net},
+    {.name = "known-costs", .contenders = known_costs},
     {0},
 };
 

@@ -39,22 +39,30 @@ static json_t *unavailable(const struct bench_result *result)
                      result->unavailable);
 }
 
+static json_t *costs(const struct bench_costs *costs)
+{
+    if (!costs->known)
+        return json_null();
+    return json_pack("{s:f, s:f, s:f, s:f}", "rmw", costs->rmw, "fences", costs->fences, "lines",
+                     costs->lines, "system_calls", costs->kernel);
+}
+
 static json_t *contender(const struct bench_result *result, unsigned reps)
 {
     const double published_ns = result->contender->published_ns;
 
     if (result->unavailable != NULL)
         return unavailable(result);
-    return json_pack("{s:s, s:b, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:i, s:I, s:o}, s:o}",
+    return json_pack("{s:s, s:b, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:i, s:I, s:o}, s:o}",
                      "name", result->contender->name, "available", 1, "overhead",
                      (int)result->contender->overhead, "iterations", (json_int_t)result->iterations,
                      "ns_per_op", summary(&result->net), "spread_percent", number(bench_spread(&result->net)),
                      "raw_ns_per_op", summary(&result->raw), "ops_per_s", summary(&result->rate), "ratio",
                      summary(&result->times), "published_ns",
-                     number(published_ns > 0 ? published_ns : nan("")), "disturbance", "flag",
-                     (int)bench_result_disturbed(result, reps), "slices", (int)result->disturbed,
-                     "involuntary_switches", (json_int_t)result->involuntary, "account",
-                     lost(&result->account), "raw_samples_ns", samples(result->raw_ns, reps));
+                     number(published_ns > 0 ? published_ns : nan("")), "costs", costs(&result->costs),
+                     "disturbance", "flag", (int)bench_result_disturbed(result, reps), "slices",
+                     (int)result->disturbed, "involuntary_switches", (json_int_t)result->involuntary,
+                     "account", lost(&result->account), "raw_samples_ns", samples(result->raw_ns, reps));
 }
 
 static json_t *scenario(const struct bench_scenario *scenario, unsigned reps)

@@ -23,6 +23,8 @@ static int measure_and_report(struct bench_run *run)
     int code = EXIT_DONE;
 
     bench_machine_describe(&machine);
+    if (options->what != BENCH_TIMES)
+        bench_run_count_costs(run); /* first, while there is one thread */
     if (bench_run_measure(run) != 0)
         return EXIT_FAILED;
     if (options->json == NULL || strcmp(options->json, "-") != 0)
@@ -35,6 +37,13 @@ static int measure_and_report(struct bench_run *run)
     return code;
 }
 
+static int count_and_report(struct bench_run *run)
+{
+    bench_run_count_costs(run);
+    bench_table_print_costs(run, stdout);
+    return flush_stdout(run->program);
+}
+
 static int run_program(struct bench_run *run)
 {
     if (run->options->list) {
@@ -43,6 +52,8 @@ static int run_program(struct bench_run *run)
     }
     if (run->options->count != 0)
         return bench_count(run) == 0 ? flush_stdout(run->program) : EXIT_FAILED;
+    if (run->options->what == BENCH_COSTS)
+        return count_and_report(run);
     return measure_and_report(run);
 }
 

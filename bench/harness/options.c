@@ -23,6 +23,8 @@ enum {
     OPTION_CPU_TIME,
     OPTION_NO_PROGRESS,
     OPTION_COUNT,
+    OPTION_COSTS,
+    OPTION_NO_COSTS,
 };
 
 static const struct option long_options[] = {
@@ -38,6 +40,8 @@ static const struct option long_options[] = {
     {"cpu-time", no_argument, NULL, OPTION_CPU_TIME},
     {"no-progress", no_argument, NULL, OPTION_NO_PROGRESS},
     {"count", optional_argument, NULL, OPTION_COUNT},
+    {"costs", no_argument, NULL, OPTION_COSTS},
+    {"no-costs", no_argument, NULL, OPTION_NO_COSTS},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -67,7 +71,9 @@ static void print_help(FILE *out, const struct bench_program *program)
         "How long\n"
         "  --reps N          repetitions (default %d)\n"
         "  --slice-ms MS     time of one contender in one repetition (default %d)\n"
-        "  --quick           %d repetitions of %d ms: shows that it works, not how fast it is\n"
+        "  --quick           %d repetitions of %d ms: shows that it works, not how fast it is; no costs\n"
+        "  --costs           measure no time: count only what an operation costs\n"
+        "  --no-costs        do not count\n"
         "How\n"
         "  --no-pin          leave the placing of threads to the kernel\n"
         "  --cpu-time        the CPU time of the threads in place of the time that passed: for a machine with\n"
@@ -82,6 +88,9 @@ static void print_help(FILE *out, const struct bench_program *program)
         "Columns: ns/op is the time one CPU spends on one operation, ops/s what all threads do together;\n"
         "spread is the range of the middle 80 %% of the repetitions in percent of the median; \"x first\" is the\n"
         "time relative to the first contender (2.00x takes twice as long), with the range of its middle 80 %%.\n"
+        "RMW, fence, lines, sys: atomic read-modify-writes, fences, cache lines written (not those of the stack,\n"
+        "not thread-local ones) and system calls of one operation, counted instruction by instruction with one\n"
+        "thread alone; they do not depend on the machine. \"-\": not without a partner, or not here.\n"
         "Exit status: 0 done, 1 something failed, 2 wrong usage.\n",
         program->name, program->about, DEFAULT_REPS, DEFAULT_SLICE_MS, QUICK_REPS, QUICK_SLICE_MS,
         DEFAULT_COUNT);
@@ -197,6 +206,8 @@ static enum bench_next apply(struct bench_options *options, int option, const ch
     case OPTION_QUICK:
         options->reps = QUICK_REPS;
         options->slice_ms = QUICK_SLICE_MS;
+        if (options->what == BENCH_TIMES_AND_COSTS)
+            options->what = BENCH_TIMES;
         return BENCH_GO;
     case OPTION_NO_PIN:
         options->pin = false;
@@ -206,6 +217,12 @@ static enum bench_next apply(struct bench_options *options, int option, const ch
         return BENCH_GO;
     case OPTION_NO_PROGRESS:
         options->quiet = true;
+        return BENCH_GO;
+    case OPTION_COSTS:
+        options->what = BENCH_COSTS;
+        return BENCH_GO;
+    case OPTION_NO_COSTS:
+        options->what = BENCH_TIMES;
         return BENCH_GO;
     case OPTION_COUNT:
         options->count = value == NULL ? DEFAULT_COUNT : parse_count(value, MAX_COUNT);
@@ -248,6 +265,8 @@ enum bench_next bench_options_open(struct bench_options *options, int argc, char
         next = misuse(errors, program, "what is '%s'? This program takes options only", argv[optind]);
     if (next == BENCH_GO && options->count != 0 && (options->json != NULL || options->plot != NULL))
         next = misuse(errors, program, "--count measures no time, so it goes with neither --json nor --plot");
+    if (next == BENCH_GO && options->what == BENCH_COSTS && (options->json != NULL || options->plot != NULL))
+        next = misuse(errors, program, "--costs measures no time, so it goes with neither --json nor --plot");
     if (next != BENCH_GO)
         bench_options_close(options);
     return next;

@@ -10,12 +10,16 @@
 
 enum { BENCH_MAX_THREADS = 4096 };
 
+/* Whether to count what operations cost (costs.h), and whether to measure time. */
+enum bench_what { BENCH_TIMES_AND_COSTS, BENCH_TIMES, BENCH_COSTS };
+
 struct bench_options {
     unsigned reps;
     double slice_ms;
     int threads[BENCH_MAX_THREAD_COUNTS]; /* up to the first 0; none: as the groups say */
     bool pin;
     bool cpu_time; /* CPU time in place of elapsed time */
+    enum bench_what what;
     bool list;
     bool quiet;         /* no progress line even on a terminal */
     const char *json;   /* file name, "-": standard output, NULL: none */

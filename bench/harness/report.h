@@ -14,6 +14,9 @@ void bench_table_list(const struct bench_run *run, FILE *out);
 
 void bench_table_print(const struct bench_run *run, const struct bench_machine *machine, FILE *out);
 
+/* What operations cost, without times. Scenarios of which nothing is known are left out. */
+void bench_table_print_costs(const struct bench_run *run, FILE *out);
+
 /* The document that docs/bench.md describes; a new reference, or NULL when memory is out. */
 json_t *bench_json_build(const struct bench_run *run, const struct bench_machine *machine);
 

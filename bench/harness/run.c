@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "clock.h"
+#include "effect.h"
 #include "progress.h"
 
 #include <errno.h>
@@ -272,6 +273,45 @@ static int run_scenario(struct bench_run *run, struct bench_scenario *scenario, 
     tear_down(scenario, built);
     bench_crew_close(&crew);
     return error;
+}
+
+/* The same contender with another number of threads: its costs are known. */
+static const struct bench_result *counted_before(const struct bench_run *run,
+                                                 const struct bench_result *result)
+{
+    for (unsigned i = 0; i < run->count; ++i) {
+        for (unsigned k = 0; k < run->scenarios[i].count; ++k) {
+            const struct bench_result *other = &run->scenarios[i].results[k];
+
+            if (other == result)
+                return NULL;
+            if (other->contender == result->contender && other->costs.known)
+                return other;
+        }
+    }
+    return NULL;
+}
+
+void bench_run_count_costs(struct bench_run *run)
+{
+    struct bench_decoder *decoder = bench_decoder_open();
+
+    for (unsigned i = 0; i < run->count; ++i) {
+        const struct bench_scenario *scenario = &run->scenarios[i];
+
+        if (scenario->group->threads_fixed && scenario->threads > 1)
+            continue; /* it takes several threads that wait for each other */
+        for (unsigned k = 0; k < scenario->count; ++k) {
+            struct bench_result *result = &scenario->results[k];
+            const struct bench_result *known = counted_before(run, result);
+
+            if (known != NULL)
+                result->costs = known->costs;
+            else if (result->unavailable == NULL)
+                bench_costs_count(decoder, scenario->group, result->contender, &result->costs);
+        }
+    }
+    bench_decoder_close(decoder);
 }
 
 static uint64_t count_steps(const struct bench_run *run)

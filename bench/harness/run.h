@@ -3,6 +3,7 @@
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
 
+#include "costs.h"
 #include "options.h"
 #include "slice.h"
 #include "stats.h"
@@ -25,6 +26,7 @@ struct bench_result {
     unsigned disturbed; /* slices during or beside which the machine did something else */
     uint64_t involuntary;
     struct bench_lost account;
+    struct bench_costs costs;
 };
 
 /* A group with one of its thread counts. */
@@ -58,6 +60,9 @@ void bench_run_close(struct bench_run *run);
 
 /* Measures everything. Returns 0 or a negative errno; what failed has been said on stderr. */
 int bench_run_measure(struct bench_run *run);
+
+/* Counts what the operations of all contenders cost; to be called before bench_run_measure(). */
+void bench_run_count_costs(struct bench_run *run);
 
 /* Fills in the summaries of a scenario from raw_ns and ops_per_s as measured. */
 void bench_scenario_evaluate(struct bench_scenario *scenario, unsigned reps);

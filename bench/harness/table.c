@@ -10,6 +10,7 @@ enum {
     NAME_MIN = 12,
     RAW = 9,
     PUBLISHED = 16, /* width of the column of published figures */
+    COST = 7,       /* of each count */
 };
 
 void bench_table_list(const struct bench_run *run, FILE *out)
@@ -86,6 +87,24 @@ static const char *disturbed_cell(char *cell, const struct bench_result *result,
     return cell;
 }
 
+static const char *cost_cell(char *cell, const struct bench_costs *costs, double count)
+{
+    if (!costs->known)
+        return "-";
+    snprintf(cell, CELL, count >= 9.995 ? "%.1f" : "%.2f", count);
+    return cell;
+}
+
+/* Has any row counts? */
+static bool has_costs(const struct bench_scenario *scenario)
+{
+    for (unsigned i = 0; i < scenario->count; ++i) {
+        if (scenario->results[i].costs.known)
+            return true;
+    }
+    return false;
+}
+
 static int name_width(const struct bench_scenario *scenario)
 {
     size_t width = NAME_MIN;
@@ -129,17 +148,21 @@ static const char *published_cell(char *cell, const struct bench_scenario *scena
  * group has them. */
 struct cells {
     const char *name, *raw, *time, *spread, *rate, *ratio, *range, *published, *disturbed;
+    const char *rmw, *fences, *lines, *kernel;
 };
 
 static void print_cells(const struct bench_scenario *scenario, const struct cells *cells, FILE *out)
 {
     const int raw = scenario->overhead >= 0 ? RAW : 0;
     const int published = scenario->group->published != NULL ? PUBLISHED : 0;
+    const int cost = has_costs(scenario) ? COST : 0;
     char line[LINE];
 
-    snprintf(line, sizeof(line), "  %-*s%*s  %8s  %6s  %7s  %8s %-13s%*s  %s", name_width(scenario),
-             cells->name, raw, raw > 0 ? cells->raw : "", cells->time, cells->spread, cells->rate,
-             cells->ratio, cells->range, published, cells->published, cells->disturbed);
+    snprintf(line, sizeof(line), "  %-*s%*s  %8s  %6s  %7s  %8s %-13s%*s%*s%*s%*s%*s  %s",
+             name_width(scenario), cells->name, raw, raw > 0 ? cells->raw : "", cells->time, cells->spread,
+             cells->rate, cells->ratio, cells->range, published, cells->published, cost,
+             cost > 0 ? cells->rmw : "", cost, cost > 0 ? cells->fences : "", cost,
+             cost > 0 ? cells->lines : "", cost, cost > 0 ? cells->kernel : "", cells->disturbed);
     print_trimmed(out, line);
 }
 
@@ -147,7 +170,8 @@ static void print_row(const struct bench_scenario *scenario, const struct bench_
                       FILE *out)
 {
     char raw[CELL], time[CELL], spread[CELL], rate[CELL], ratio[CELL], range[CELL], published[CELL];
-    char disturbed[CELL];
+    char disturbed[CELL], rmw[CELL], fences[CELL], lines[CELL], kernel[CELL];
+    const struct bench_costs *costs = &result->costs;
     const bool bare = result->contender->overhead;
 
     if (result->unavailable != NULL) {
@@ -165,6 +189,10 @@ static void print_row(const struct bench_scenario *scenario, const struct bench_
         .range = bare ? "" : range_cell(range, &result->times),
         .published = published_cell(published, scenario, result),
         .disturbed = disturbed_cell(disturbed, result, reps),
+        .rmw = cost_cell(rmw, costs, costs->rmw),
+        .fences = cost_cell(fences, costs, costs->fences),
+        .lines = cost_cell(lines, costs, costs->lines),
+        .kernel = cost_cell(kernel, costs, costs->kernel),
     };
     print_cells(scenario, &cells, out);
 }
@@ -182,6 +210,10 @@ static void print_scenario(const struct bench_run *run, const struct bench_scena
         .range = "(p10-p90)",
         .published = group->published != NULL ? group->published : "",
         .disturbed = "disturbed",
+        .rmw = "RMW",
+        .fences = "fence",
+        .lines = "lines",
+        .kernel = "sys",
     };
 
     fprintf(out, "\n%s, %u thread%s, ns per %s", group->name, scenario->threads,
@@ -194,6 +226,35 @@ static void print_scenario(const struct bench_run *run, const struct bench_scena
     print_cells(scenario, &head, out);
     for (unsigned i = 0; i < scenario->count; ++i)
         print_row(scenario, &scenario->results[i], run->options->reps, out);
+}
+
+static void print_costs_row(const struct bench_scenario *scenario, const struct bench_result *result,
+                            FILE *out)
+{
+    char rmw[CELL], fences[CELL], lines[CELL], kernel[CELL];
+    const struct bench_costs *costs = &result->costs;
+
+    fprintf(out, "  %-*s%*s%*s%*s%*s\n", name_width(scenario), result->contender->name, COST,
+            cost_cell(rmw, costs, costs->rmw), COST, cost_cell(fences, costs, costs->fences), COST,
+            cost_cell(lines, costs, costs->lines), COST, cost_cell(kernel, costs, costs->kernel));
+}
+
+void bench_table_print_costs(const struct bench_run *run, FILE *out)
+{
+    const struct bench_group *printed = NULL;
+
+    for (unsigned i = 0; i < run->count; ++i) {
+        const struct bench_scenario *scenario = &run->scenarios[i];
+
+        /* With another number of threads the same group has the same costs. */
+        if (scenario->group == printed || !has_costs(scenario))
+            continue;
+        printed = scenario->group;
+        fprintf(out, "%s, each %s\n  %-*s%*s%*s%*s%*s\n", scenario->group->name, bench_unit(scenario->group),
+                name_width(scenario), "", COST, "RMW", COST, "fence", COST, "lines", COST, "sys");
+        for (unsigned k = 0; k < scenario->count; ++k)
+            print_costs_row(scenario, &scenario->results[k], out);
+    }
 }
 
 static void print_verdict(const struct bench_run *run, FILE *out)

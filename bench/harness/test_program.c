@@ -96,7 +96,7 @@ static void the_json_holds_every_figure(void **state)
 
     (void)state;
     assert_string_equal(json_string_value(json_object_get(document, "schema")), "pawl-bench-1");
-    assert_int_equal(json_array_size(scenarios), 4);
+    assert_int_equal(json_array_size(scenarios), 5);
     assert_true(median(one, "ns_per_op") > 0);
     assert_true(median(one, "ops_per_s") > 0);
     assert_true(median(one, "ratio") == 1.0);
@@ -125,6 +125,51 @@ static void a_longer_chain_takes_longer(void **state)
     if (ratio <= 1.0 && disturbed)
         skip();
     assert_true(ratio > 1.0);
+}
+
+/* The row of a contender in what --costs printed, without repeated blanks. NULL: there is none. */
+static const char *costs_row(const char *printed, const char *name, char *row, size_t size)
+{
+    const char *from = strstr(printed, name);
+    size_t n = 0;
+
+    if (from == NULL)
+        return NULL;
+    for (; *from != '\n' && *from != '\0' && n + 1 < size; ++from) {
+        if (*from != ' ' || (n > 0 && row[n - 1] != ' '))
+            row[n++] = *from;
+    }
+    row[n] = '\0';
+    return row;
+}
+
+static void costs_that_are_known_are_found(void **state)
+{
+    static const char *const rows[] = {
+        "one rmw 1.00 0.00 1.00 0.00",
+        "three lines 0.00 1.00 3.00 0.00",
+        "two calls 0.00 0.00 0.00 2.00",
+        "its own 0.00 0.00 0.00 0.00",
+        "too long - - - -",
+    };
+    char row[256];
+    char name[32];
+    char *printed;
+
+    (void)state;
+    assert_int_equal(run("", "--costs --only known-costs", &printed), 0);
+    if (printed[0] == '\0') { /* not this processor, no capstone, or no ptrace */
+        free(printed);
+        skip();
+        return;
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i) {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(rows[i], "0123456789-") - 1, rows[i]);
+        assert_non_null(costs_row(printed, name, row, sizeof(row)));
+        assert_string_equal(row, rows[i]);
+    }
+    free(printed);
+    expect("", "--costs --json - 2>&1", 2, "--costs measures no time");
 }
 
 static void the_list_has_the_names_that_only_takes(void **state)
@@ -199,6 +244,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_json_holds_every_figure),
         cmocka_unit_test(a_longer_chain_takes_longer),
+        cmocka_unit_test(costs_that_are_known_are_found),
         cmocka_unit_test(the_list_has_the_names_that_only_takes),
         cmocka_unit_test(wrong_usage_ends_with_2),
         cmocka_unit_test(what_cannot_be_written_ends_with_1),
