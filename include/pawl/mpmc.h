@@ -257,7 +257,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_push(struct pawl_mpmc *q, const void *element
 {
     uint64_t value;
 
-    if (PAWL_UNLIKELY(q->element_bytes != sizeof value))
+    if (!PAWL_MAY_HOLD(element, 8) || PAWL_UNLIKELY(q->element_bytes != sizeof value))
         return pawl_mpmc_push_any_(q, element);
     memcpy(&value, element, sizeof value);
     return pawl_mpmc_push_word_(q, value);
@@ -270,7 +270,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_pop(struct pawl_mpmc *q, void *element)
     uint64_t value;
     int status;
 
-    if (PAWL_UNLIKELY(q->element_bytes != sizeof value))
+    if (!PAWL_MAY_HOLD(element, 8) || PAWL_UNLIKELY(q->element_bytes != sizeof value))
         return pawl_mpmc_pop_any_(q, element);
     status = pawl_mpmc_pop_word_(q, &value);
     if (PAWL_LIKELY(status == 0))

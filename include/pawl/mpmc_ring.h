@@ -172,7 +172,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_take_(struct pawl_mpmc_ring *q, void *el
 /* Appends a copy of the element. 0; -EAGAIN: full, or as good as; -EPIPE: closed. Any thread. */
 PAWL_API PAWL_INLINE int pawl_mpmc_ring_push(struct pawl_mpmc_ring *q, const void *element)
 {
-    if (PAWL_LIKELY(q->element_bytes == 8))
+    if (PAWL_MAY_HOLD(element, 8) && PAWL_LIKELY(q->element_bytes == 8))
         return pawl_mpmc_ring_put_(q, element, 8, 16);
     return pawl_mpmc_ring_put_(q, element, q->element_bytes, q->stride);
 }
@@ -180,7 +180,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_push(struct pawl_mpmc_ring *q, const voi
 /* Takes the first element. 0; -EAGAIN: empty, or as good as; -EPIPE: empty for ever. Any thread. */
 PAWL_API PAWL_INLINE int pawl_mpmc_ring_pop(struct pawl_mpmc_ring *q, void *element)
 {
-    if (PAWL_LIKELY(q->element_bytes == 8))
+    if (PAWL_MAY_HOLD(element, 8) && PAWL_LIKELY(q->element_bytes == 8))
         return pawl_mpmc_ring_take_(q, element, 8, 16);
     return pawl_mpmc_ring_take_(q, element, q->element_bytes, q->stride);
 }

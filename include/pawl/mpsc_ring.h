@@ -149,7 +149,7 @@ PAWL_API PAWL_INLINE void pawl_mpsc_ring_fetch_(const struct pawl_mpsc_ring *q, 
 
 PAWL_API PAWL_INLINE void pawl_mpsc_ring_copy_(const struct pawl_mpsc_ring *q, void *to, const void *from)
 {
-    if (PAWL_LIKELY(q->element_bytes == sizeof(uint64_t)))
+    if (PAWL_MAY_HOLD(to, 8) && PAWL_MAY_HOLD(from, 8) && PAWL_LIKELY(q->element_bytes == sizeof(uint64_t)))
         memcpy(to, from, sizeof(uint64_t));
     else
         memcpy(to, from, q->element_bytes);

@@ -176,11 +176,10 @@ PAWL_API PAWL_INLINE uint64_t pawl_spsc_after_(const struct pawl_spsc *q, uint64
 /* Copies an element: words and lines in place, the rest by a call. */
 PAWL_API PAWL_INLINE void pawl_spsc_copy_(const struct pawl_spsc *q, void *to, const void *from)
 {
-    if (pawl_spsc_of_words_(q)) {
+    if (PAWL_MAY_HOLD(to, 8) && PAWL_MAY_HOLD(from, 8) && pawl_spsc_of_words_(q)) {
         memcpy(to, from, sizeof(uint64_t));
-    } else if (q->element_bytes == PAWL_CACHELINE) {
-        /* No instruction: where the compiler sees an element of another size, it would warn of this one. */
-        __asm__("" : "+r"(to), "+r"(from));
+    } else if (PAWL_MAY_HOLD(to, PAWL_CACHELINE) && PAWL_MAY_HOLD(from, PAWL_CACHELINE) &&
+               q->element_bytes == PAWL_CACHELINE) {
         memcpy(to, from, PAWL_CACHELINE);
     } else {
         memcpy(to, from, q->element_bytes);
