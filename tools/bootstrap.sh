@@ -61,6 +61,9 @@ bench|libtcmalloc-minimal4|file:/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so
 bench|libmimalloc2.0|file:/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0|peer: mimalloc
 bench|cargo|cmd:cargo|peer: crossbeam-epoch is Rust
 bench|librust-crossbeam-epoch-dev|file:/usr/share/cargo/registry/crossbeam-epoch-0.9.13/Cargo.toml|peer: crossbeam-epoch
+bench|librust-crossbeam-queue-dev|file:/usr/share/cargo/registry/crossbeam-queue-0.3.8/Cargo.toml|peer: crossbeam's queues
+bench|librust-crossbeam-deque-dev|file:/usr/share/cargo/registry/crossbeam-deque-0.8.1/Cargo.toml|peer: crossbeam's deque
+bench|libdpdk-dev|pc:libdpdk|peer: DPDK's rte_ring
 instructions|valgrind|cmd:valgrind|counts instructions
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes
 vm|qemu-system-arm|cmd:qemu-system-aarch64|an aarch64 guest

@@ -93,6 +93,7 @@ struct bench_group {
     int threads[BENCH_MAX_THREAD_COUNTS]; /* up to the first 0; none: one thread */
     bool threads_fixed; /* means only what it says with these threads: --threads does not apply */
     unsigned ops;       /* operations in one iteration of run(); 0: one */
+    unsigned batch;     /* iterations that are done together: costs are counted over so many; 0: one by one */
     const struct bench_contender *contenders; /* ends with one without a name */
 };
 

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-    WARM_UP = 64,          /* iterations before: page faults, lazy binding, first use */
-    CALLS = 32,            /* that are looked at, one iteration each: what is done in batches evens out */
+    WARM_UP = 64, /* iterations before: page faults, lazy binding, first use */
+    CALLS = 32, /* that are looked at, one iteration each, or one batch: what is done in batches evens out */
     STEPS_MAX = 100000,    /* about a third of a second */
     SECONDS_MAX = 2,       /* whoever waits for a partner waits for ever */
     LINES_MAX = 512,       /* different ones in one call */
@@ -50,7 +50,8 @@ __attribute__((noinline)) static void mark(void)
 }
 extern const char bench_mark_[];
 
-__attribute__((noreturn)) static void run_as_child(const struct bench_contender *contender)
+__attribute__((noreturn)) static void run_as_child(const struct bench_contender *contender,
+                                                   uint64_t iterations)
 {
     struct bench_thread thread = {.threads = 1, .cpu = -1, .random = 1};
 
@@ -66,7 +67,7 @@ __attribute__((noreturn)) static void run_as_child(const struct bench_contender 
     contender->run(&thread, WARM_UP);
     for (unsigned i = 0; i < CALLS; ++i) {
         mark();
-        contender->run(&thread, 1);
+        contender->run(&thread, iterations);
         mark();
     }
     _exit(0);
@@ -197,13 +198,15 @@ void bench_costs_count(struct bench_decoder *decoder, const struct bench_group *
         .stack_high = here + ABOVE_STACK,
     };
 
+    const uint64_t iterations = group->batch != 0 ? group->batch : 1;
+
     *costs = (struct bench_costs){0};
     if (decoder == NULL)
         return;
     dl_iterate_phdr(add_tls, &s.tls_bytes);
     s.child = fork();
     if (s.child == 0)
-        run_as_child(contender);
+        run_as_child(contender, iterations);
     if (s.child < 0)
         return;
     step_calls(&s);
@@ -213,7 +216,7 @@ void bench_costs_count(struct bench_decoder *decoder, const struct bench_group *
     if (s.calls == 0)
         return;
 
-    const double operations = (double)s.calls * (group->ops != 0 ? group->ops : 1);
+    const double operations = (double)s.calls * (double)iterations * (group->ops != 0 ? group->ops : 1);
     costs->known = true;
     costs->rmw = (double)s.rmw / operations;
     costs->fences = (double)s.fences / operations;

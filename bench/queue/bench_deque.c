@@ -154,6 +154,34 @@ static inline long steal_textbook(struct textbook *deque, void **pointers)
 #define STEAL steal_textbook
 #include "deque_loops.h"
 
+/* ---- crossbeam ---- */
+
+#if BENCH_HAVE_CROSSBEAM
+static int open_crossbeam(unsigned threads, void **shared)
+{
+    *shared = new_shared(threads);
+    return bench_crossbeam_open(*shared);
+}
+
+static void free_crossbeam(void *shared)
+{
+    bench_crossbeam_close(shared);
+    free(shared);
+}
+
+#define CROSSBEAM(loop)                                                                              \
+    {                                                                                                \
+        .name = "crossbeam (Rust)", .setup = open_crossbeam, .run = loop, .teardown = free_crossbeam \
+    }
+#else
+#define CROSSBEAM(loop)                                                                                  \
+    {                                                                                                    \
+        .name = "crossbeam (Rust)",                                                                      \
+        .missing =                                                                                       \
+            "built without crossbeam (Debian: librust-crossbeam-queue-dev, librust-crossbeam-deque-dev)" \
+    }
+#endif
+
 /* ---- who takes part ---- */
 
 #define OURS(title, open, loop)                                          \
@@ -169,6 +197,7 @@ static const struct bench_contender pairs[] = {
     OURS("pawl_deque", open_pawl, pawl_pairs),
     OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_pairs),
     TEXTBOOK(textbook_pairs),
+    CROSSBEAM(bench_crossbeam_pairs),
     {0},
 };
 
@@ -176,6 +205,7 @@ static const struct bench_contender sixteen[] = {
     OURS("pawl_deque", open_pawl, pawl_sixteen),
     OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_sixteen),
     TEXTBOOK(textbook_sixteen),
+    CROSSBEAM(bench_crossbeam_sixteen),
     {0},
 };
 
@@ -185,6 +215,7 @@ static const struct bench_contender emptied[] = {
     OURS("rarely stolen, one", open_rarely_stolen, pawl_emptied),
     OURS("rarely stolen, half", open_rarely_stolen, pawl_half_emptied),
     TEXTBOOK(textbook_emptied),
+    CROSSBEAM(bench_crossbeam_emptied),
     {0},
 };
 
@@ -193,6 +224,7 @@ static const struct bench_contender stolen[] = {
     OURS("pawl_deque, half", open_pawl, pawl_half_stolen),
     OURS("rarely stolen, half", open_rarely_stolen, pawl_half_stolen),
     TEXTBOOK(textbook_stolen),
+    CROSSBEAM(bench_crossbeam_stolen),
     {0},
 };
 

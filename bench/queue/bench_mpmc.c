@@ -130,12 +130,27 @@ OPENER(list8, pawl_mpmc_list, 8, BENCH_CAPACITY);
 #define ROW_CK(prefix, loop) ROW_WITHOUT("ck_ring", "Concurrency Kit (Debian: libck-dev)")
 #endif
 
+#if BENCH_HAVE_DPDK
+#define ROW_DPDK(loop) ROW("dpdk rte_ring", rte_ring8, loop)
+#else
+#define ROW_DPDK(loop) ROW_WITHOUT("dpdk rte_ring", "DPDK (Debian: libdpdk-dev)")
+#endif
+#if BENCH_HAVE_CROSSBEAM
+#define ROW_CROSSBEAM(title, prefix, loop) ROW("crossbeam " title, prefix, loop)
+#else
+#define ROW_CROSSBEAM(title, prefix, loop) \
+    ROW_WITHOUT("crossbeam " title,        \
+                "crossbeam (Debian: librust-crossbeam-queue-dev, librust-crossbeam-deque-dev)")
+#endif
+
 #define ROWS_8(loop)                                                                                         \
     {                                                                                                        \
         ROW("pawl_mpmc (lock-free)", mpmc8, loop), ROW("pawl_mpmc_ring", ring8, loop),                       \
             ROW("pawl_mpmc_list (lock-free)", list8, loop), ROW_BOOST(boost8, loop), ROW_CK(ck_ring8, loop), \
             ROW_MOODYCAMEL(moodycamel8, loop), ROW_TBB("unbounded", tbb8, loop),                             \
-            ROW_TBB("bounded", tbb_bounded8, loop), {0},                                                     \
+            ROW_TBB("bounded", tbb_bounded8, loop), ROW_DPDK(loop),                                          \
+            ROW_CROSSBEAM("ArrayQueue", array_queue8, loop), ROW_CROSSBEAM("SegQueue", seg_queue8, loop),    \
+            {0},                                                                                             \
     }
 #define ROWS_64(loop)                                                                                        \
     {                                                                                                        \
@@ -154,6 +169,7 @@ static const struct bench_contender batches[] = {
     ROW("pawl_mpmc_list (lock-free)", list8, batches),
     ROW("pawl_mpmc, 64 bytes (lock-free)", mpmc64, batches),
     ROW("pawl_mpmc_ring, 64 bytes", ring64, batches),
+    ROW_DPDK(batches),
     ROW_MOODYCAMEL(moodycamel8, batches),
     {0},
 };
@@ -183,6 +199,7 @@ int main(int argc, char **argv)
          .about = "The same in batches of up to 32.",
          .unit = "element",
          .threads = {2, 4, 8, 16},
+         .batch = BENCH_BATCH,
          .contenders = batches},
         {0},
     };

@@ -25,4 +25,11 @@ static inline void *bench_deque_of(void *shared)
     return ((struct bench_deque *)shared)->deque;
 }
 
+int bench_crossbeam_open(struct bench_deque *shared);
+void bench_crossbeam_close(struct bench_deque *shared);
+void bench_crossbeam_pairs(struct bench_thread *thread, uint64_t n);
+void bench_crossbeam_sixteen(struct bench_thread *thread, uint64_t n);
+void bench_crossbeam_emptied(struct bench_thread *thread, uint64_t n);
+void bench_crossbeam_stolen(struct bench_thread *thread, uint64_t n);
+
 #endif

@@ -31,6 +31,9 @@ MPMC_PEER(tbb8);
 MPMC_PEER(tbb64);
 MPMC_PEER(tbb_bounded8);
 MPMC_PEER(ck_ring8);
+MPMC_PEER(rte_ring8);
+MPMC_PEER(array_queue8);
+MPMC_PEER(seg_queue8);
 
 #undef MPMC_PEER
 
