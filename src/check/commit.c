@@ -10,8 +10,8 @@ static int source_of(const struct graph *g, int tid, const struct op *op)
     return g->ev[run.event_of[tid][op->half - 1]].rf;
 }
 
-/* Add a write of a committing transaction to the trial, behind its source or in no place yet. */
-static void try_write(int tid, int po_prev, const struct op *op, bool place)
+/* Add a write of a committing transaction to the trial, in no place yet. */
+static int try_write(int tid, int po_prev, const struct op *op)
 {
     struct event *e = graph_append(&trial, tid, po_prev);
     int id = trial.n - 1;
@@ -19,8 +19,19 @@ static void try_write(int tid, int po_prev, const struct op *op, bool place)
     e->loc = trial.ev[run.event_of[tid][op->half - 1]].loc;
     write_clocks(&trial, tid, e, op);
     graph_link(&trial, id);
-    if (place)
-        graph_co_insert(&trial, id, source_of(&trial, tid, op));
+    return id;
+}
+
+/* All writes, each behind its source. `offer`: and before that to the reads that came before it. */
+static void try_all(int tid, const struct op *op, int n, bool offer)
+{
+    int last = run.thread[tid].last;
+    for (int i = 0; i < n; i++) {
+        last = try_write(tid, last, &op[i]);
+        if (offer)
+            revisit_all(&trial);
+        graph_co_insert(&trial, last, source_of(&trial, tid, &op[i]));
+    }
 }
 
 /* Before the first write of a transaction: can they all be? When one of its reads has been overtaken, by another
@@ -47,12 +58,14 @@ bool cannot_commit(int tid)
     if (overtaken >= 0) {
         struct op first = op[overtaken];
         first.ahead = (uint16_t)n;
-        try_write(tid, t->last, &first, false);
+        try_write(tid, t->last, &first);
         revisit_all(&trial);
         return true;
     }
-    for (int i = 0; i < n; i++) {
-        try_write(tid, i == 0 ? t->last : trial.n - 1, &op[i], true);
-    }
-    return !model_consistent(&trial, options.model);
+    try_all(tid, op, n, false);
+    if (model_consistent(&trial, options.model))
+        return false;
+    graph_copy(&trial, run.g);
+    try_all(tid, op, n, true);
+    return true;
 }

@@ -92,6 +92,17 @@ static bool extend_read(int tid, const struct op *op)
     return true;
 }
 
+/* A write that has no place. Of a symmetric thread, the others may still make one. */
+static bool goes_no_further(int tid)
+{
+    if (!options.symmetry)
+        return false;
+    graph_unlink_last(run.g);
+    run.thread[tid].planned--;
+    run_refuse_thread(tid);
+    return true;
+}
+
 static bool extend_write(int tid, const struct op *op)
 {
     static int place[MAX_EVENTS], consistent[MAX_EVENTS];
@@ -124,7 +135,7 @@ static bool extend_write(int tid, const struct op *op)
         graph_co_remove(g, id);
     }
     if (nconsistent == 0)
-        return false;
+        return goes_no_further(tid);
     graph_co_insert(g, id, consistent[optimal() ? 0 : path_choose(nconsistent)]);
     run_commit(tid, id);
     return true;

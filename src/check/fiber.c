@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks, parked threads and the switch between them. */
 #include "fiber.h"
+#include "arch.h"
 #include "graph.h"
 #include "run.h"
 
-#include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -19,7 +20,7 @@
 
 enum { GUARD = 64 << 10, THREAD_AREA = 256 << 10 };
 static const uintptr_t STACKS = UINT64_C(0x1f0000000000);
-static const unsigned long HWCAP2_FSGSBASE_BIT = 1ul << 1;
+static const unsigned long HWCAP2_FSGSBASE_BIT = 1ul << 1; /* x86-64 */
 
 void pawl_check_switch(void **save_sp, void *to_sp, uintptr_t thread_pointer, long fsgsbase);
 
@@ -35,18 +36,11 @@ struct fiber *fiber_of(int tid)
     return &fibers[tid];
 }
 
-static uintptr_t own_thread_pointer(void)
-{
-    uintptr_t tp;
-    __asm__("movq %%fs:0, %0" : "=r"(tp));
-    return tp;
-}
-
 static void *park(void *argument)
 {
     struct fiber *f = argument;
     pthread_mutex_lock(&parking);
-    __atomic_store_n(&f->thread_pointer, own_thread_pointer(), __ATOMIC_RELEASE);
+    __atomic_store_n(&f->thread_pointer, arch_thread_pointer(), __ATOMIC_RELEASE);
     pthread_cond_broadcast(&parked);
     pthread_mutex_unlock(&parking);
     for (;;)
@@ -83,7 +77,7 @@ void fiber_setup(int n)
 {
     size_t stack = options.stack_bytes;
     have_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
-    engine.thread_pointer = own_thread_pointer();
+    engine.thread_pointer = arch_thread_pointer();
     nfibers = n;
     for (int t = 0; t < n; t++) {
         uintptr_t at = STACKS + (uintptr_t)t * (stack + GUARD + THREAD_AREA);
@@ -134,13 +128,7 @@ void fiber_prepare(int tid, void (*entry)(void))
     struct fiber *f = &fibers[tid];
     forget_frames(f);
     memset(f->lowest, 0, (size_t)(f->stack_end - f->lowest));
-    uintptr_t *top = (uintptr_t *)f->stack_end;
-    /* As after a call: the entry point finds its return address 8 bytes below a multiple of 16. */
-    *--top = (uintptr_t)returned;
-    *--top = (uintptr_t)entry;
-    for (int saved = 0; saved < 6; saved++)
-        *--top = 0;
-    f->sp = top;
+    f->sp = arch_first_frame((uintptr_t *)(void *)f->stack_end, entry, returned);
 }
 
 void fiber_note_depth(int tid)
@@ -199,27 +187,34 @@ static const struct tls_image *tls_image(void)
     return &image;
 }
 
-/* On x86-64 the executable's thread-local block ends at the thread pointer. */
-static char *tls_block(int tid)
+static char *tls_block(const struct fiber *f)
 {
     const struct tls_image *image = tls_image();
-    size_t room = (image->bytes + image->alignment - 1) / (image->alignment ? image->alignment : 1) *
-                  image->alignment;
-    return (char *)(fibers[tid].thread_pointer - room);
+    return arch_tls_block(f->thread_pointer, image->bytes, image->alignment ? image->alignment : 1);
 }
 
 size_t fiber_tls(int tid, const char **start)
 {
-    *start = tls_block(tid);
+    *start = tls_block(&fibers[tid]);
     return tls_image()->bytes;
 }
 
+/* The first fiber's are those of the thread that ran the constructors. */
 void fiber_reset_tls(void)
 {
+    static char *early;
     struct tls_image image = *tls_image();
+    if (image.bytes && !early) {
+        early = malloc(image.bytes);
+        if (!early)
+            fatal("out of memory for a copy of thread-local variables (%zu bytes)", image.bytes);
+        memcpy(early, tls_block(&engine), image.bytes);
+    }
     for (int t = 0; t < nfibers && image.bytes; t++) {
-        char *block = tls_block(t);
+        char *block = tls_block(&fibers[t]);
         memcpy(block, image.start, image.filled);
         memset(block + image.filled, 0, image.bytes - image.filled);
     }
+    if (image.bytes)
+        memcpy(tls_block(&fibers[0]), early, image.bytes);
 }

@@ -63,6 +63,19 @@ void graph_link(struct graph *g, int id)
     l->ev_last = (int16_t)id;
 }
 
+void graph_unlink_last(struct graph *g)
+{
+    int last = --g->n, before = NO_EVENT;
+    struct location *l = &g->loc[g->ev[last].loc];
+    for (int id = l->ev_first; id != last; id = g->ev[id].loc_next)
+        before = id;
+    l->ev_last = (int16_t)before;
+    if (before == NO_EVENT)
+        l->ev_first = NO_EVENT;
+    else
+        g->ev[before].loc_next = NO_EVENT;
+}
+
 void graph_set_rf(struct graph *g, int id, int w, u128 init_value, bool all_sync)
 {
     struct event *e = &g->ev[id];

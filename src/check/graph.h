@@ -132,6 +132,8 @@ struct event *graph_append(struct graph *g, int tid, int po_prev);
 void graph_base_clocks(const struct graph *g, struct event *e);
 /* Put event `id` on its location's list. */
 void graph_link(struct graph *g, int id);
+/* Take the last event, which is on its location's list and in no order, out of the graph. */
+void graph_unlink_last(struct graph *g);
 /* Let read `id` read from `w`: value, order, clocks. `all_sync`: every read acquires (SC, TSO). */
 void graph_set_rf(struct graph *g, int id, int w, u128 init_value, bool all_sync);
 /* Put write `id` behind `after` in coherence order, or take it out again. */

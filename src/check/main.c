@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From the command line to the result line. */
+#include "arch.h"
 #include "explore.h"
 #include "options.h"
 #include "parallel.h"
@@ -45,15 +46,14 @@ static char landing_stack[LANDING_STACK] __attribute__((aligned(16)));
 
 static void leave_program(ucontext_t *context)
 {
-    context->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)(landing_stack + LANDING_STACK - 8);
-    context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)fiber_abandon;
+    arch_go_to(context, fiber_abandon, landing_stack + LANDING_STACK);
 }
 
 /* In the program's code only: anywhere else the default action says where. */
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     ucontext_t *c = context;
-    uint64_t pc = (uint64_t)c->uc_mcontext.gregs[REG_RIP] + 1;
+    uint64_t pc = arch_pc(c) + 1;
     uintptr_t addr = (uintptr_t)info->si_addr;
     if (run.current < 0) {
         struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -100,7 +100,7 @@ static void on_tick(int signal, siginfo_t *info, void *context)
         return;
     since = used.tv_sec;
     run.bug = BUG_LIMIT;
-    run.bug_pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] + 1;
+    run.bug_pc = arch_pc(context) + 1;
     snprintf(run.bug_text, sizeof run.bug_text, "T%d ran for %d seconds without an event: it never ends",
              run.current, options.patience);
     leave_program(context);

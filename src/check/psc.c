@@ -19,20 +19,20 @@
 
 static struct {
     int n, words, nsc;
-    int capacity;            /* events that the rows below have room for */
-    uint64_t *hb;            /* hb[e]: strictly before e */
-    uint64_t *scb;           /* scb[e]: predecessors by scb */
-    uint64_t *eco;           /* eco[e]: predecessors by eco */
-    uint64_t *po;            /* po[e]: strictly before e in its thread */
+    int capacity;  /* events that the rows below have room for */
+    uint64_t *hb;  /* hb[e]: strictly before e */
+    uint64_t *scb; /* scb[e]: predecessors by scb */
+    uint64_t *eco; /* eco[w], w a write: predecessors by eco; a read has those of its source, and that */
+    uint64_t *po;  /* po[e]: strictly before e in its thread */
     uint64_t *different;     /* different[e]: x po y, both up to e in its thread, of different locations */
     uint64_t *location;      /* location[l]: all its events */
     uint64_t *psc;           /* psc[e], e an SC event: predecessors by psc */
     uint64_t *sc, *fence;    /* all SC events; all SC fences */
     uint64_t *light, *heavy; /* ... of these, the halves of asymmetric ones */
     uint64_t *scratch[3];
-    bool have_scb[MAX_EVENTS];
+    bool have_scb[MAX_EVENTS], have_eco[MAX_EVENTS];
     int16_t of_thread[MAX_THREADS][MAX_EVENTS];
-    int thread_n[MAX_THREADS];
+    int thread_n[MAX_THREADS], nthreads; /* threads beyond have no events */
 } m;
 
 static bool lifted; /* transactions are looked at as a whole */
@@ -128,11 +128,12 @@ static void collect(const struct graph *g)
     memset(m.light, 0, bytes);
     memset(m.heavy, 0, bytes);
     memset(m.thread_n, 0, sizeof m.thread_n);
-    m.nsc = 0;
+    m.nsc = m.nthreads = 0;
     for (int id = 0; id < g->n; id++) {
         const struct event *e = &g->ev[id];
         m.of_thread[e->tid][m.thread_n[e->tid]++] = (int16_t)id;
-        m.have_scb[id] = false;
+        m.nthreads = e->tid < m.nthreads ? m.nthreads : e->tid + 1;
+        m.have_scb[id] = m.have_eco[id] = false;
         if (has_location(e))
             set_bit(row(m.location, e->loc), id);
         if (!is_sc(e))
@@ -158,7 +159,7 @@ static int counted(int tid, int n)
 static void order_rows(const struct graph *g)
 {
     size_t bytes = (size_t)m.words * sizeof(uint64_t);
-    for (int t = 0; t < MAX_THREADS; t++) {
+    for (int t = 0; t < m.nthreads; t++) {
         int before = -1;
         for (int k = 0; k < m.thread_n[t]; k++) {
             int id = m.of_thread[t][k];
@@ -180,7 +181,7 @@ static void order_rows(const struct graph *g)
         uint64_t *hb = row(m.hb, id);
         const struct event *e = &g->ev[id];
         memset(hb, 0, bytes);
-        for (int t = 0; t < MAX_THREADS; t++) {
+        for (int t = 0; t < m.nthreads; t++) {
             int k = t == e->tid ? e->idx : counted(t, e->hb.of[t]);
             if (k == 0)
                 continue;
@@ -192,32 +193,34 @@ static void order_rows(const struct graph *g)
 }
 
 /* Everything coherence-before write `w`: earlier writes, and the reads that read from them. */
-static void add_before_write(const struct graph *g, uint64_t *r, int w)
+static const uint64_t *eco_row(const struct graph *g, int w)
 {
+    uint64_t *r = row(m.eco, w);
     int pos = g->ev[w].co_pos;
+    if (m.have_eco[w])
+        return r;
+    m.have_eco[w] = true;
+    memset(r, 0, (size_t)m.words * sizeof(uint64_t));
     for (int id = g->loc[g->ev[w].loc].ev_first; id != NO_EVENT; id = g->ev[id].loc_next) {
         const struct event *e = &g->ev[id];
         int at = e->type == EV_WRITE ? e->co_pos : e->rf == INIT_WRITE ? 0 : g->ev[e->rf].co_pos;
         if (id != w && at < pos)
             set_bit(r, id);
     }
+    return r;
 }
 
-static void eco_rows(const struct graph *g)
+static void add_eco(const struct graph *g, uint64_t *to, int id)
 {
-    for (int id = 0; id < g->n; id++) {
-        const struct event *e = &g->ev[id];
-        if (!has_location(e))
-            continue;
-        uint64_t *eco = row(m.eco, id);
-        memset(eco, 0, (size_t)m.words * sizeof(uint64_t));
-        int w = e->type == EV_WRITE ? id : e->rf;
-        if (w == INIT_WRITE)
-            continue;
-        add_before_write(g, eco, w);
-        if (e->type == EV_READ)
-            set_bit(eco, w);
-    }
+    const struct event *e = &g->ev[id];
+    if (!has_location(e))
+        return;
+    int w = e->type == EV_WRITE ? id : e->rf;
+    if (w == INIT_WRITE)
+        return;
+    or_row(to, eco_row(g, w));
+    if (e->type == EV_READ)
+        set_bit(to, w);
 }
 
 /* x po!=loc y hb z po!=loc e: the latest z before e on another location sees the most. */
@@ -230,7 +233,7 @@ static void add_around(const struct graph *g, uint64_t *r, int id)
             z = m.of_thread[e->tid][k];
     if (z < 0)
         return;
-    for (int t = 0; t < MAX_THREADS; t++) {
+    for (int t = 0; t < m.nthreads; t++) {
         int k = t == e->tid ? g->ev[z].idx : counted(t, g->ev[z].hb.of[t]);
         if (k > 0)
             or_row(r, row(m.different, m.of_thread[t][k - 1]));
@@ -251,7 +254,7 @@ static const uint64_t *scb_row(const struct graph *g, int id)
     for (int w = 0; w < m.words; w++)
         r[w] |= row(m.hb, id)[w] & row(m.location, e->loc)[w];
     if (e->type == EV_WRITE)
-        add_before_write(g, r, id);
+        or_row(r, eco_row(g, id));
     return r;
 }
 
@@ -305,8 +308,7 @@ static void psc_row(const struct graph *g, int b)
 
     memset(e1, 0, bytes);
     for (int e = next_bit(hb, 0); e >= 0; e = next_bit(hb, e + 1))
-        if (has_location(&g->ev[e]))
-            or_row(e1, row(m.eco, e));
+        add_eco(g, e1, e);
     add_fences_before(psc, e1);
     for (int w = 0; w < m.words; w++)
         psc[w] |= hb[w] & m.fence[w];
@@ -405,7 +407,6 @@ bool psc_consistent(const struct graph *g, bool whole_sections)
     make_room(g->n);
     collect(g);
     order_rows(g);
-    eco_rows(g);
     for (int e = next_bit(m.sc, 0); e >= 0; e = next_bit(m.sc, e + 1))
         psc_row(g, e);
     bool light = next_bit(m.light, 0) >= 0;

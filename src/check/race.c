@@ -172,13 +172,21 @@ static struct record *conflict(struct cell *c, uint8_t mask, bool write, bool at
     return NULL;
 }
 
+/* The queue of a futex is the kernel's, and its address only a name: who wakes may do so after the word is gone. */
+static bool is_queue(const struct location *loc)
+{
+    int first = loc->object ? loc->ev_first : NO_EVENT;
+    return first != NO_EVENT &&
+           (run.g->ev[first].detail == NAME_FUTEX_WAIT || run.g->ev[first].detail == NAME_FUTEX_WAKE);
+}
+
 /* Plain access against the atomic ones: the events of every location that it overlaps. A plain write
  * that comes after all of them gives the memory a new life as a new location. */
 static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
 {
     for (int l = *race_locations(addr); l >= 0; l = run.loc[l].next) {
         const struct location *loc = &run.g->loc[l];
-        if (run.loc[l].dead || loc->addr >= addr + size || addr >= loc->addr + loc->size)
+        if (run.loc[l].dead || loc->addr >= addr + size || addr >= loc->addr + loc->size || is_queue(loc))
             continue;
         for (int id = loc->ev_first; id != NO_EVENT; id = run.g->ev[id].loc_next) {
             const struct event *e = &run.g->ev[id];

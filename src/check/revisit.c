@@ -45,6 +45,29 @@ static bool limited(const struct graph *g, const struct event *a, int e, int *li
     return symmetry_limit(g, e, here, limit);
 }
 
+/* The same for the read of a read-modify-write, to which what others have replaced is not free. When nothing is, it
+ * reads what the later thread has replaced, and goes no further. */
+static bool last_free(const struct graph *g, const struct event *a, int e, int limit)
+{
+    const struct event *read = &g->ev[e];
+    static const struct view nothing;
+    const struct view *past = read->po_prev == NO_EVENT ? &nothing : &g->ev[read->po_prev].hb;
+    int lowest = graph_min_pos(g, read->loc, past), at = position(g, read->rf), w = g->loc[read->loc].co_last;
+    if (at > limit + 1)
+        return false;
+    for (; position(g, w) >= lowest && (at > limit || position(g, w) > at); w = g->ev[w].co_prev) {
+        int next = w == INIT_WRITE ? g->loc[read->loc].co_first : g->ev[w].co_next;
+        bool here = w == INIT_WRITE || w <= e || in_prefix(g, a, w);
+        bool taken = graph_rmw_follows(g, read->loc, w) && g->ev[next].rf != e &&
+                     (next <= e || in_prefix(g, a, next));
+        if (here && !taken && position(g, w) <= limit)
+            return false;
+        if (w == INIT_WRITE)
+            break;
+    }
+    return true;
+}
+
 /* Would the exploration add `e` like this by itself, given what was there before it and what `a` needs? */
 static bool added_maximally(const struct graph *g, const struct event *a, int e)
 {
@@ -56,8 +79,9 @@ static bool added_maximally(const struct graph *g, const struct event *a, int e)
     case EV_READ:
         if (event->rf > e && !in_prefix(g, a, event->rf))
             return false;
-        limited(g, a, e, &limit);
-        return position(g, event->rf) <= limit && last_in_coherence(g, a, event->rf, e, limit);
+        if (limited(g, a, e, &limit) && (event->flags & (EV_RMW | EV_CAS)))
+            return last_free(g, a, e, limit);
+        return last_in_coherence(g, a, event->rf, e, limit);
     case EV_WRITE:
         for (int r = g->loc[event->loc].ev_first; r != NO_EVENT && r < e; r = g->ev[r].loc_next)
             if (g->ev[r].type == EV_READ && g->ev[r].rf == e)

@@ -166,12 +166,17 @@ static void reset(struct graph *g)
     for (int t = 0; t < MAX_THREADS; t++) {
         struct thread *thread = &run.thread[t];
         thread->state = THREAD_NONE;
-        thread->planned = 0;
+        thread->planned = thread->stores = 0;
         thread->detached = thread->joined = false;
         thread->executed = 0;
     }
-    for (int id = 0; id < g->n; id++)
-        run.event_of[g->ev[id].tid][run.thread[g->ev[id].tid].planned++] = (int16_t)id;
+    for (int id = 0; id < g->n; id++) {
+        const struct event *e = &g->ev[id];
+        struct thread *t = &run.thread[e->tid];
+        run.event_of[e->tid][t->planned++] = (int16_t)id;
+        if (e->type == EV_WRITE && !(e->flags & (EV_RMW | EV_OBJECT)))
+            t->stores = t->planned;
+    }
     for (int l = 0; l < g->nloc; l++)
         run.loc[l].bound = false;
     memory_reset();
@@ -431,11 +436,32 @@ static bool replay_one(void)
     return true;
 }
 
+/* Has written a part of what its transaction writes. */
+static bool in_commit(const struct thread *t)
+{
+    if (t->section == NO_EVENT || (t->state != THREAD_AT_OP && t->state != THREAD_RUNNING))
+        return false;
+    const struct event *last = &run.g->ev[t->last];
+    return last->type == EV_WRITE && last->section == t->section;
+}
+
+/* New code of a thread waits until the commit of another is whole: it may have read from it, and what it says then about
+ * what it saw is judged by all of it (forgive()). */
+static bool waits_for_commit(int tid)
+{
+    if (!section_used || run.thread[tid].executed < run.thread[tid].planned)
+        return false;
+    for (int k = 0; k < nby_key; k++)
+        if (by_key[k] != tid && in_commit(&run.thread[by_key[k]]))
+            return true;
+    return false;
+}
+
 static bool run_one(void)
 {
     for (int k = 0; k < nby_key; k++) {
         int tid = by_key[k];
-        if (run.thread[tid].state != THREAD_RUNNING)
+        if (run.thread[tid].state != THREAD_RUNNING || waits_for_commit(tid))
             continue;
         run.current = run.acting = tid;
         fiber_enter(tid);
@@ -452,19 +478,31 @@ static bool can_extend(const struct thread *t)
     return t->op.type != EV_JOIN || run.thread[(int)t->op.val].state == THREAD_DONE;
 }
 
+/* What a thread has begun that must be whole before others run: a commit, before a transaction that is open (which may
+ * already have read from the former), before anything else. */
+static int urgency(const struct thread *t)
+{
+    if (t->op.type != EV_READ && (t->op.flags & EV_RMW) && !t->op.half)
+        return 3; /* the second half of a read-modify-write follows the first */
+    return in_commit(t) ? 2 : t->section != NO_EVENT;
+}
+
 static int choose_thread(void)
 {
-    int runnable[MAX_THREADS], n = 0;
+    int runnable[MAX_THREADS], n = 0, urgent = -1, most = 0;
     for (int k = 0; k < nby_key; k++) {
         const struct thread *t = &run.thread[by_key[k]];
         if (!can_extend(t))
             continue;
-        if (t->section != NO_EVENT)
-            return by_key[k]; /* nobody else runs */
-        if (t->op.type != EV_READ && (t->op.flags & EV_RMW))
-            return by_key[k]; /* the second half of a read-modify-write follows the first */
+        int u = urgency(t);
+        if (u > most) {
+            most = u;
+            urgent = by_key[k];
+        }
         runnable[n++] = by_key[k];
     }
+    if (urgent >= 0)
+        return urgent;
     return n == 0 ? -1 : explore_pick(runnable, n);
 }
 

@@ -101,6 +101,7 @@ struct thread {
     int spin_from;        /* spinning: first event of the iteration */
     bool spin_waits;      /* the oracles: went round a loop, and waits for a value to change */
     uint64_t spin_writes; /* ... of which there had been so many then */
+    int stores; /* up to this one, its planned events hold a store: nothing before it needs to be remembered */
     int nloads;
     struct remembered_load load[LOADS_REMEMBERED];
     uint64_t plain_accesses;

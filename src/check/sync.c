@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <threads.h>
 
 enum { HELD_MAX = 64, KEYS_MAX = 64, DESTRUCTOR_ROUNDS = 4 };
 
@@ -27,20 +28,35 @@ static struct thread_sync {
     int nheld;
     void *value[KEYS_MAX];
 } threads[MAX_THREADS];
+static struct keys {
+    struct {
+        bool used;
+        void (*destructor)(void *);
+    } of[KEYS_MAX];
+    int n;
+} keys;
+/* What constructors made before the test, whose first thread theirs is: every execution begins with it. */
 static struct {
-    bool used;
-    void (*destructor)(void *);
-} keys[KEYS_MAX];
-static int nkeys;
+    bool kept;
+    struct keys keys;
+    void *value[KEYS_MAX];
+} early;
 
 void sync_reset(void)
 {
+    if (!early.kept) {
+        early.keys = keys;
+        memcpy(early.value, threads[0].value, sizeof early.value);
+        early.kept = true;
+    }
     for (int t = 0; t < MAX_THREADS; t++) {
         threads[t].nheld = 0;
-        memset(threads[t].value, 0, sizeof threads[t].value);
+        memset(threads[t].value, 0, (size_t)keys.n * sizeof threads[t].value[0]);
     }
-    memset(keys, 0, sizeof keys);
-    nkeys = 0;
+    if (keys.n == 0)
+        return;
+    memcpy(threads[0].value, early.value, sizeof early.value);
+    keys = early.keys;
 }
 
 static struct held *held_by_self(const void *object)
@@ -164,13 +180,13 @@ static void run_destructors(struct thread_sync *t)
     bool again = true;
     for (int round = 0; again && round < DESTRUCTOR_ROUNDS; round++) {
         again = false;
-        for (int k = 0; k < nkeys; k++) {
+        for (int k = 0; k < keys.n; k++) {
             void *value = t->value[k];
-            if (!value || !keys[k].used || !keys[k].destructor)
+            if (!value || !keys.of[k].used || !keys.of[k].destructor)
                 continue;
             t->value[k] = NULL;
             again = true;
-            keys[k].destructor(value);
+            keys.of[k].destructor(value);
         }
     }
 }
@@ -269,7 +285,7 @@ int mutex_lock(pthread_mutex_t *m, uint64_t pc)
         return 0;
     volatile_settle();
     if (heap_check((uintptr_t)m, sizeof *m, false, false, pc) && !lock_again(m, &result)) {
-        spin_check((uintptr_t)m, pc);
+        spin_check((uintptr_t)m, 0, 0, pc);
         lock_mutex(m, pc);
     }
     return result;
@@ -291,26 +307,44 @@ int mutex_trylock(pthread_mutex_t *m, uint64_t pc)
     heap_check((uintptr_t)m, sizeof *m, false, false, pc);
     if (held_by_self(m))
         return lock_again(m, &result) && result == 0 ? 0 : EBUSY;
+    spin_check((uintptr_t)m, 0, 0, pc);
     if (object_cas(m, NAME_TRYLOCK, ACQUIRE, 0, (u128)run.current + 1, pc) != 0)
         return EBUSY;
     hold(m, false, pc);
     return 0;
 }
 
-EXPORT int __wrap_pthread_mutex_trylock(pthread_mutex_t *m);
-EXPORT int __wrap_pthread_mutex_trylock(pthread_mutex_t *m)
+/* From __wrap_pthread_mutex_trylock, as above: a loop of attempts is a wait too. */
+int pawl_check_mutex_trylock(pthread_mutex_t *m);
+int pawl_check_mutex_trylock(pthread_mutex_t *m)
 {
     return mutex_trylock(m, CALLER);
+}
+
+int mutex_timedlock(pthread_mutex_t *m, uint64_t pc)
+{
+    int result = 0;
+    if (!in_test() || !heap_check((uintptr_t)m, sizeof *m, false, false, pc) || lock_again(m, &result))
+        return result;
+    if (visible_choice(2, false, pc) == 1)
+        return ETIMEDOUT;
+    lock_mutex(m, pc);
+    return 0;
 }
 
 EXPORT int __wrap_pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until);
 EXPORT int __wrap_pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
 {
     (void)until;
-    if (visible_choice(2, false, CALLER) == 1)
-        return ETIMEDOUT;
-    lock_mutex(m, CALLER);
-    return 0;
+    return mutex_timedlock(m, CALLER);
+}
+
+EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until);
+EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    return mutex_timedlock(m, CALLER);
 }
 
 int mutex_unlock(pthread_mutex_t *m, uint64_t pc)
@@ -370,6 +404,16 @@ EXPORT int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, 
     return condition_wait(c, m, true, CALLER);
 }
 
+EXPORT int __wrap_pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                                         const struct timespec *until);
+EXPORT int __wrap_pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                                         const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    return condition_wait(c, m, true, CALLER);
+}
+
 EXPORT int __wrap_pthread_cond_signal(pthread_cond_t *c);
 EXPORT int __wrap_pthread_cond_signal(pthread_cond_t *c)
 {
@@ -389,34 +433,69 @@ EXPORT int __wrap_pthread_cond_broadcast(pthread_cond_t *c)
 EXPORT int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 EXPORT int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-    if (nkeys == KEYS_MAX)
+    if (keys.n == KEYS_MAX)
         return EAGAIN;
-    keys[nkeys].used = true;
-    keys[nkeys].destructor = destructor;
-    *key = (pthread_key_t)nkeys++;
+    run_effect();
+    keys.of[keys.n].used = true;
+    keys.of[keys.n].destructor = destructor;
+    *key = (pthread_key_t)keys.n++;
     return 0;
 }
 
 EXPORT int __wrap_pthread_key_delete(pthread_key_t key);
 EXPORT int __wrap_pthread_key_delete(pthread_key_t key)
 {
-    if (key >= KEYS_MAX || !keys[key].used)
+    if (key >= KEYS_MAX || !keys.of[key].used)
         return EINVAL;
-    keys[key].used = false;
+    run_effect();
+    keys.of[key].used = false;
     return 0;
+}
+
+static void **value_of(pthread_key_t key)
+{
+    return &threads[in_test() ? run.current : 0].value[key];
 }
 
 EXPORT void *__wrap_pthread_getspecific(pthread_key_t key);
 EXPORT void *__wrap_pthread_getspecific(pthread_key_t key)
 {
-    return key < KEYS_MAX ? threads[run.current].value[key] : NULL;
+    return key < KEYS_MAX ? *value_of(key) : NULL;
 }
 
 EXPORT int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 EXPORT int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 {
-    if (key >= KEYS_MAX || !keys[key].used)
+    if (key >= KEYS_MAX || !keys.of[key].used)
         return EINVAL;
-    threads[run.current].value[key] = (void *)(uintptr_t)value;
+    if (*value_of(key) != value)
+        run_effect(); /* where loads do not look */
+    *value_of(key) = (void *)(uintptr_t)value;
     return 0;
+}
+
+/* ---- the same by C11's names: a tss_t is a key ---- */
+
+EXPORT int __wrap_tss_create(tss_t *key, tss_dtor_t destructor);
+EXPORT int __wrap_tss_create(tss_t *key, tss_dtor_t destructor)
+{
+    return __wrap_pthread_key_create(key, destructor) ? thrd_error : thrd_success;
+}
+
+EXPORT void __wrap_tss_delete(tss_t key);
+EXPORT void __wrap_tss_delete(tss_t key)
+{
+    __wrap_pthread_key_delete(key);
+}
+
+EXPORT void *__wrap_tss_get(tss_t key);
+EXPORT void *__wrap_tss_get(tss_t key)
+{
+    return __wrap_pthread_getspecific(key);
+}
+
+EXPORT int __wrap_tss_set(tss_t key, void *value);
+EXPORT int __wrap_tss_set(tss_t key, void *value)
+{
+    return __wrap_pthread_setspecific(key, value) ? thrd_error : thrd_success;
 }

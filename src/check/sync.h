@@ -13,6 +13,7 @@ int thread_join(pthread_t handle, void **value, uint64_t pc);
 /* The caller's entry point has noted the registers: see spin_check(). */
 int mutex_lock(pthread_mutex_t *m, uint64_t pc);
 int mutex_trylock(pthread_mutex_t *m, uint64_t pc);
+int mutex_timedlock(pthread_mutex_t *m, uint64_t pc);
 int mutex_unlock(pthread_mutex_t *m, uint64_t pc);
 int condition_wait(void *c, void *m, bool timed, uint64_t pc);
 

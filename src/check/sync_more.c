@@ -168,12 +168,40 @@ EXPORT int __wrap_sem_destroy(sem_t *s)
     return 0;
 }
 
+static int semaphore_wait(sem_t *s, uint64_t pc)
+{
+    u128 value = object_rmw_read(s, NAME_SEM_WAIT, ACQUIRE, AWAIT_POSITIVE, 0, pc);
+    object_write(s, NAME_SEM_WAIT, ACQUIRE, value - 1, true, pc);
+    return 0;
+}
+
 EXPORT int __wrap_sem_wait(sem_t *s);
 EXPORT int __wrap_sem_wait(sem_t *s)
 {
-    u128 value = object_rmw_read(s, NAME_SEM_WAIT, ACQUIRE, AWAIT_POSITIVE, 0, CALLER);
-    object_write(s, NAME_SEM_WAIT, ACQUIRE, value - 1, true, CALLER);
-    return 0;
+    return semaphore_wait(s, CALLER);
+}
+
+static int semaphore_timedwait(sem_t *s, uint64_t pc)
+{
+    if (visible_choice(2, false, pc) == 0)
+        return semaphore_wait(s, pc);
+    errno = ETIMEDOUT;
+    return -1;
+}
+
+EXPORT int __wrap_sem_timedwait(sem_t *s, const struct timespec *until);
+EXPORT int __wrap_sem_timedwait(sem_t *s, const struct timespec *until)
+{
+    (void)until;
+    return semaphore_timedwait(s, CALLER);
+}
+
+EXPORT int __wrap_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until);
+EXPORT int __wrap_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    return semaphore_timedwait(s, CALLER);
 }
 
 EXPORT int __wrap_sem_trywait(sem_t *s);
@@ -296,17 +324,25 @@ EXPORT void __wrap_mtx_destroy(mtx_t *m)
     __wrap_pthread_mutex_destroy((pthread_mutex_t *)(void *)m);
 }
 
-/* From __wrap_mtx_lock, which notes the registers. */
+/* From __wrap_mtx_lock and __wrap_mtx_trylock, which note the registers. */
 int pawl_check_mtx_lock(mtx_t *m);
 int pawl_check_mtx_lock(mtx_t *m)
 {
     return mutex_lock((pthread_mutex_t *)(void *)m, CALLER) ? thrd_error : thrd_success;
 }
 
-EXPORT int __wrap_mtx_trylock(mtx_t *m);
-EXPORT int __wrap_mtx_trylock(mtx_t *m)
+int pawl_check_mtx_trylock(mtx_t *m);
+int pawl_check_mtx_trylock(mtx_t *m)
 {
     return mutex_trylock((pthread_mutex_t *)(void *)m, CALLER) ? thrd_busy : thrd_success;
+}
+
+EXPORT int __wrap_mtx_timedlock(mtx_t *m, const struct timespec *until);
+EXPORT int __wrap_mtx_timedlock(mtx_t *m, const struct timespec *until)
+{
+    (void)until;
+    int error = mutex_timedlock((pthread_mutex_t *)(void *)m, CALLER);
+    return error == ETIMEDOUT ? thrd_timedout : error ? thrd_error : thrd_success;
 }
 
 EXPORT int __wrap_mtx_unlock(mtx_t *m);
@@ -332,6 +368,14 @@ EXPORT int __wrap_cnd_wait(cnd_t *c, mtx_t *m);
 EXPORT int __wrap_cnd_wait(cnd_t *c, mtx_t *m)
 {
     return condition_wait(c, m, false, CALLER) ? thrd_error : thrd_success;
+}
+
+EXPORT int __wrap_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until);
+EXPORT int __wrap_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
+{
+    (void)until;
+    int error = condition_wait(c, m, true, CALLER);
+    return error == ETIMEDOUT ? thrd_timedout : error ? thrd_error : thrd_success;
 }
 
 EXPORT int __wrap_cnd_signal(cnd_t *c);

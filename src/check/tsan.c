@@ -16,31 +16,43 @@ struct registers pawl_check_registers __attribute__((visibility("hidden")));
 
 /* ---- loops that change nothing ---- */
 
-/* Reads every byte of the stack, also what AddressSanitizer would keep between variables. */
-__attribute__((no_sanitize_address)) static uint64_t hash_state(uintptr_t addr)
+static uint64_t mixed(uint64_t h, uint64_t x)
+{
+    h = (h ^ x) * UINT64_C(0xff51afd7ed558ccd);
+    return h ^ h >> 32;
+}
+
+/* Reads every byte of the stack, also what AddressSanitizer would keep between variables. What the operation is
+ * given belongs to the state: it may be in no register any more that the caller will look at. Each number is mixed in
+ * behind the one before, never added to it: a loop over an array often has this very address in a register. */
+__attribute__((no_sanitize_address)) static uint64_t hash_state(uintptr_t addr, u128 operand, u128 expected)
 {
     const struct registers *r = &pawl_check_registers;
-    uint64_t h = addr;
-    for (int i = 0; i < 6; i++)
-        h = (h ^ r->saved[i]) * UINT64_C(0x9e3779b97f4a7c15);
-    h ^= r->sp;
+    const u128 given[] = {addr, operand, expected};
+    uint64_t h = 0;
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
+        h = mixed(mixed(h, (uint64_t)given[i]), (uint64_t)(given[i] >> 64));
+    for (size_t i = 0; i < sizeof r->saved / sizeof r->saved[0]; i++)
+        h = mixed(h, r->saved[i]);
+    h = mixed(h, r->sp);
     const uint64_t *end = (const uint64_t *)(const void *)fiber_of(run.current)->stack_end;
-    for (const uint64_t *p = (const uint64_t *)(r->sp + 8); p < end; p++) {
-        h = (h ^ *p) * UINT64_C(0xff51afd7ed558ccd);
-        h ^= h >> 32;
-    }
+    for (const uint64_t *p = (const uint64_t *)(r->sp + LINKAGE); p < end; p++)
+        h = mixed(h, *p);
     return h;
 }
 
 /* `pc` and the state are the same as at an earlier load, and only loads came in between: the loop will go
  * round for ever, or until one of those loads reads something else. Every execution in which it does is
  * explored from there, by the other sources of that load and by later writes that revisit it. */
-void spin_check(uintptr_t addr, uint64_t pc)
+void spin_check(uintptr_t addr, u128 operand, u128 expected, uint64_t pc)
 {
     struct thread *t = self();
     if (!options.awaits)
         return;
-    uint64_t hash = hash_state(addr);
+    volatile_settle(); /* a volatile store just before is an effect */
+    if (t->executed < t->stores)
+        return; /* forgotten when that store comes */
+    uint64_t hash = hash_state(addr, operand, expected);
     /* Only at new events: what the graph already has was decided when it was added. */
     for (int i = 0; i < t->nloads && t->executed >= t->planned; i++)
         if (t->load[i].pc == pc && t->load[i].hash == hash) {
@@ -185,7 +197,7 @@ u128 visible_load(uintptr_t addr, int size, int order, uint64_t pc)
 static u128 called_load(uintptr_t addr, int size, int order, uint64_t pc)
 {
     valid_access(addr, size, false, pc);
-    spin_check(addr, pc);
+    spin_check(addr, 0, 0, pc);
     return visible_load(addr, size, order, pc);
 }
 
@@ -242,7 +254,7 @@ static void second_half(const struct op *read, u128 value)
 static u128 visible_rmw(uintptr_t addr, int size, u128 operand, int order, int name, uint64_t pc)
 {
     valid_access(addr, size, true, pc);
-    spin_check(addr, pc);
+    spin_check(addr, operand, 0, pc);
     if (section_open()) {
         u128 was = section_read(addr, size, name, pc);
         section_write(addr, size, name, truncated(applied(name, was, operand), size), pc);
@@ -274,7 +286,7 @@ static bool visible_cas(uintptr_t addr, int size, u128 *expected, u128 desired, 
                         uint64_t pc)
 {
     valid_access(addr, size, true, pc);
-    spin_check(addr, pc);
+    spin_check(addr, desired, *expected, pc);
     if (section_open())
         return section_cas(addr, size, expected, desired, pc);
     struct op op = atomic_op(EV_READ, addr, size, ok, NAME_CAS, pc);

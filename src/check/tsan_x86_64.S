@@ -37,5 +37,7 @@
     ENTRY __tsan_volatile_read\size, pawl_check_volatile_read\size
 .endr
     ENTRY __wrap_pthread_mutex_lock, pawl_check_mutex_lock
+    ENTRY __wrap_pthread_mutex_trylock, pawl_check_mutex_trylock
     ENTRY __wrap_mtx_lock, pawl_check_mtx_lock
+    ENTRY __wrap_mtx_trylock, pawl_check_mtx_trylock
     .section .note.GNU-stack, "", @progbits

@@ -3,15 +3,17 @@
 #ifndef PAWL_CHECK_VISIBLE_H
 #define PAWL_CHECK_VISIBLE_H
 
+#include "arch.h"
 #include "run.h"
 
+/* What a call leaves as it was, as the program had it when it called. */
 struct registers {
-    uint64_t saved[6], sp;
+    uint64_t saved[SAVED_REGISTERS], sp;
 };
 extern struct registers pawl_check_registers;
 
 /* Stops the thread for good when it stands where it stood before with nothing changed in between. */
-void spin_check(uintptr_t addr, uint64_t pc);
+void spin_check(uintptr_t addr, u128 operand, u128 expected, uint64_t pc);
 u128 visible_load(uintptr_t addr, int size, int order, uint64_t pc);
 /* `count` alternatives, each explored: the one of this execution. Part of a read-modify-write: `rmw`. */
 unsigned visible_choice(unsigned count, bool rmw, uint64_t pc);

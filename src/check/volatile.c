@@ -5,8 +5,9 @@
 
 #include <string.h>
 
+bool volatile_left[MAX_THREADS];
 static struct left {
-    enum { NOTHING, LOADED, STORED } what;
+    enum { LOADED, STORED } what;
     uintptr_t addr;
     unsigned size;
     uint64_t before, pc; /* what stood in memory */
@@ -14,16 +15,14 @@ static struct left {
 
 void volatile_reset(void)
 {
-    memset(left, 0, sizeof left);
+    memset(volatile_left, 0, sizeof volatile_left);
 }
 
-void volatile_settle(void)
+void volatile_do_left(void)
 {
-    struct left *l = &left[run.current], now = *l;
+    struct left now = left[run.current];
     uint64_t value = 0;
-    if (l->what == NOTHING)
-        return;
-    l->what = NOTHING;
+    volatile_left[run.current] = false;
     memcpy(&value, (const void *)now.addr, now.size);
     memcpy((void *)now.addr, &now.before, now.size);
     if (now.what == LOADED)
@@ -35,8 +34,10 @@ void volatile_settle(void)
                     .addr = now.addr,
                     .pc = now.pc,
                     .val = value};
+    struct registers at = pawl_check_registers; /* other threads run in between, and note theirs */
     run_effect();
     run_op(&op);
+    pawl_check_registers = at;
 }
 
 /* Nobody else can see the thread's own stack unless it hands out addresses; counters there are not worth
@@ -63,11 +64,12 @@ static void volatile_read(uintptr_t addr, unsigned size, uint64_t pc)
     volatile_settle();
     if (!heap_check(addr, size, false, true, pc))
         return;
-    spin_check(addr, pc);
+    spin_check(addr, 0, 0, pc);
     struct op op = {
         .type = EV_READ, .order = RELAXED, .name = NAME_LOAD, .size = (uint8_t)size, .addr = addr, .pc = pc};
     uint64_t value = (uint64_t)run_op(&op);
     struct left *l = &left[run.current];
+    volatile_left[run.current] = true;
     *l = (struct left){LOADED, addr, size, 0, pc};
     memcpy(&l->before, (const void *)addr, size);
     memcpy((void *)addr, &value, size);
@@ -84,6 +86,7 @@ static void volatile_write(uintptr_t addr, unsigned size, uint64_t pc)
     if (!heap_check(addr, size, true, true, pc))
         return;
     struct left *l = &left[run.current];
+    volatile_left[run.current] = true;
     *l = (struct left){STORED, addr, size, 0, pc};
     memcpy(&l->before, (const void *)addr, size);
 }

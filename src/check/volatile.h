@@ -12,7 +12,13 @@
 #include "run.h"
 
 /* At every call of the running thread, before anything else: what its last volatile access left to do. */
-void volatile_settle(void);
+extern bool volatile_left[MAX_THREADS];
+void volatile_do_left(void);
+static inline void volatile_settle(void)
+{
+    if (volatile_left[run.current])
+        volatile_do_left();
+}
 void volatile_reset(void);
 
 #endif

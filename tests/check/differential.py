@@ -14,6 +14,18 @@ import oracle
 from shapes import SHAPES
 
 VALUES = (1, 2)
+# Executions of these were once lost: one in thousands of random programs shows such a thing.
+TRANSACTIONS = (
+    "w x r 2  r y a | c y a r 2 1  {  c y s a 0 1  } | {  r x a  w y r 1  }",
+    "{  w x s 2  w y s 2  } | {  w x s 1  } | w y s 1 | {  r y r  x x a 1  }",
+    "w y s 1  r x a  r y r | c x l r 0 1  {  w x r 1  r y s  }",
+    "r y s  {  r y s  w x l 2  } | w x r 2  c x l r 1 2 | {  r x s  c y b a 0 3  }",
+)
+EQUAL = (
+    "w x s 1 | w x s 1 | r x s | x x b 2 | x x b 2",
+    "r y a | a x s 2  w y s 2 | a x s 2  w y s 2 | w x r 1",
+    "r x s | r y r  x x r 2 | r y r  x x r 2 | a y l 2",
+)
 
 
 def random_test(rng, most):
@@ -169,10 +181,10 @@ def main():
                 sys.exit(f"{model}, interleavings: {test}\n  oracle  {dict(expected)}\n  checker {slow_outcomes}")
         done += 1
     print(f"{done} tests (seed {seed}), 3 models, {total} executions: as the axioms say, each once")
-    symmetric = [compare_orbits(litmus, test, model) for test in (random_symmetric(rng) for _ in range(count // 2))
+    symmetric = [compare_orbits(litmus, test, model) for test in (*EQUAL, *(random_symmetric(rng) for _ in range(count // 2)))
                  for model in ("rc11", "sc", "tso")]
     print(f"{len(symmetric)} with equal threads, {sum(n for _, n in symmetric)} executions, {sum(n for n, _ in symmetric)} orbits")
-    tried = [compare_explorers(litmus, test, model) for test in (random_transactions(rng) for _ in range(count // 2))
+    tried = [compare_explorers(litmus, test, model) for test in (*TRANSACTIONS, *(random_transactions(rng) for _ in range(count // 2)))
              for model in ("rc11", "sc", "tso")]
     print(f"{len(tried)} with transactions, {sum(map(bool, tried))} exhausted, {sum(tried)} executions: as all interleavings")
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every construct the checker models: exact counts where they are known, and the same outcomes by two explorers.
 
-usage: features.py PAWL-CC DIRECTORY [NAME...]
+usage: features.py PAWL-CC DIRECTORY [NAME...]     with gcc and clang, at -O0 and -O2
+       PAWL_CHECK_COMPILERS, PAWL_CHECK_LEVELS: others; PAWL_CHECK_RUNNER: what runs their programs
 """
 import json
 import os
@@ -13,10 +14,13 @@ import sys
 import tempfile
 
 ORACLE_LIMIT = 50000
+COMPILERS = os.environ.get("PAWL_CHECK_COMPILERS", "gcc clang").split()
+LEVELS = os.environ.get("PAWL_CHECK_LEVELS", "-O0 -O2").split()
+RUNNER = os.environ.get("PAWL_CHECK_RUNNER", "").split()
 
 
 def run(program, *options):
-    command = [str(program), "--json", "--outcomes", "--distinct", *options]
+    command = [*RUNNER, str(program), "--json", "--outcomes", "--distinct", *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -64,8 +68,8 @@ def main():
         for source in sorted(directory.glob("*.c")):
             if names and source.stem not in names:
                 continue
-            for compiler in ("gcc", "clang"):
-                for level in ("-O0", "-O2"):
+            for compiler in COMPILERS:
+                for level in LEVELS:
                     if shutil.which(compiler):
                         check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
 

@@ -2,6 +2,7 @@
 """The gallery of wrong programs: each is found, and can be replayed; its repaired twin passes.
 
 usage: gallery.py PAWL-CC DIRECTORY [NAME...]     with gcc and clang where installed, at -O0 and -O2
+       PAWL_CHECK_COMPILERS, PAWL_CHECK_LEVELS: others; PAWL_CHECK_RUNNER: what runs their programs
 """
 import os
 import pathlib
@@ -12,6 +13,9 @@ import sys
 import tempfile
 
 TIMEOUT = 60
+COMPILERS = os.environ.get("PAWL_CHECK_COMPILERS", "gcc clang").split()
+LEVELS = os.environ.get("PAWL_CHECK_LEVELS", "-O0 -O2").split()
+RUNNER = os.environ.get("PAWL_CHECK_RUNNER", "").split()
 
 
 def build(pawl_cc, compiler, level, source, target, *flags):
@@ -20,7 +24,7 @@ def build(pawl_cc, compiler, level, source, target, *flags):
 
 
 def run(*command):
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    return subprocess.run([*RUNNER, *(str(c) for c in command)], capture_output=True, text=True, check=False, timeout=TIMEOUT)
 
 
 def first_error(text):
@@ -52,12 +56,12 @@ def check(pawl_cc, compiler, level, source, directory):
 def main():
     pawl_cc, directory, names = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     sources = [s for s in sorted(directory.glob("*.c")) if not names or s.stem in names]
-    compilers = [c for c in ("gcc", "clang") if shutil.which(c)]
+    compilers = [c for c in COMPILERS if shutil.which(c)]
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         for source in sources:
             for compiler in compilers:
-                for level in ("-O0", "-O2"):
+                for level in LEVELS:
                     complaint = check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
                     if complaint:
                         print(f"FAILED {compiler} {level} {source.stem}: {complaint}")

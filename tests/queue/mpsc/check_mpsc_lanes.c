@@ -63,7 +63,8 @@ int main(void)
 {
     pthread_t producers[PRODUCERS], closer;
 
-    q = pawl_mpsc_lanes_open(PUSHES, sizeof(uint64_t));
+    /* A thread that begins when another has ended may get its number, and push into its lane. */
+    q = pawl_mpsc_lanes_open(PRODUCERS * PUSHES, sizeof(uint64_t));
     assert(q != NULL);
     for (intptr_t i = 0; i < PRODUCERS; i++)
         pthread_create(&producers[i], NULL, produce, (void *)i);
