@@ -6,6 +6,8 @@
 #include "bench.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <pawl/slab.h>
 #include <stdlib.h>
 
 #define BATCH 64u
@@ -53,6 +55,33 @@ PEER(jemalloc, "libjemalloc.so.2")
 PEER(tcmalloc, "libtcmalloc_minimal.so.4")
 PEER(mimalloc, "libmimalloc.so.2.0")
 
+/* Objects of 64 bytes, whatever is asked for. */
+static struct pawl_slab *slab;
+
+static void *slab_allocate(size_t size)
+{
+    (void)size;
+    return pawl_slab_alloc(slab);
+}
+
+static void slab_release(void *object)
+{
+    pawl_slab_free(slab, object);
+}
+
+static struct allocator slab_allocator = {slab_allocate, slab_release};
+
+static int open_slab(unsigned threads, void **shared)
+{
+    const struct pawl_slab_options options = {.object_bytes = 64};
+
+    (void)threads;
+    if (slab == NULL)
+        slab = pawl_slab_open(&options);
+    *shared = &slab_allocator;
+    return slab != NULL ? 0 : -errno;
+}
+
 static void pair(struct bench_thread *thread, uint64_t iterations)
 {
     const struct allocator a = *(const struct allocator *)thread->shared;
@@ -95,18 +124,19 @@ static void mixed(struct bench_thread *thread, uint64_t iterations)
         a.release(block[k]);
 }
 
-#define CONTENDERS(loop)                                                                                     \
+#define CONTENDERS(loop, ...)                                                                                \
     {                                                                                                        \
         {.name = "pawl-malloc", .setup = open_ours, .run = loop},                                            \
-            {.name = "libc", .setup = open_libc, .run = loop},                                               \
+            __VA_ARGS__{.name = "libc", .setup = open_libc, .run = loop},                                    \
             {.name = "jemalloc", .unavailable = without_jemalloc, .setup = open_jemalloc, .run = loop},      \
             {.name = "tcmalloc", .unavailable = without_tcmalloc, .setup = open_tcmalloc, .run = loop},      \
             {.name = "mimalloc", .unavailable = without_mimalloc, .setup = open_mimalloc, .run = loop}, {0}, \
     }
+#define SLAB(loop) {.name = "pawl-slab", .setup = open_slab, .run = loop},
 
-static const struct bench_contender pairs[] = CONTENDERS(pair);
-static const struct bench_contender batches[] = CONTENDERS(batch);
-static const struct bench_contender mixes[] = CONTENDERS(mixed);
+static const struct bench_contender pairs[] = CONTENDERS(pair, SLAB(pair));
+static const struct bench_contender batches[] = CONTENDERS(batch, SLAB(batch));
+static const struct bench_contender mixes[] = CONTENDERS(mixed, );
 
 int main(int argc, char **argv)
 {

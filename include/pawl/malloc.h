@@ -36,6 +36,7 @@
  * J. Bonwick
  *            and J. Adams, 2001; fullest-first spans and chunks after tcmalloc's Temeraire (A. Hunter et
  *            al., 2021).
+ * Checked    tests/malloc/check.sh (closures), test_interruption.c (the sequences), fuzz_family.c; docs/malloc.md.
  */
 #ifndef PAWL_MALLOC_H
 #define PAWL_MALLOC_H
@@ -61,7 +62,7 @@ struct pawl_malloc_class_stats {
 };
 
 struct pawl_malloc_stats {
-    uint64_t used;         /* by the program, in blocks of classes and large ones */
+    uint64_t used;         /* by the program: in blocks of classes, large ones and objects of slabs */
     uint64_t large;        /* of that, in large blocks */
     uint64_t large_blocks; /* count */
     uint64_t cached;       /* in caches of CPUs and in the transfer layer */

@@ -29,8 +29,8 @@ void pawl_cache_prepare_(struct cache *cache)
 
 #if PAWL_PERCPU_SEQUENCES
 
-/* The caches, also of slots that are away at the moment. Set once each. */
-static struct cache *caches[CACHE_SLOTS_MAX];
+/* The caches, also of slots that are away at the moment. Set once each, with the lock. */
+static PAWL_ATOMIC(struct cache *) caches[CACHE_SLOTS_MAX];
 static struct pawl_mutex making; /* of caches, and draining */
 static ptrdiff_t node_at;        /* node_id of struct rseq, from the thread pointer; 0: there is none */
 
@@ -56,16 +56,27 @@ void pawl_cache_open_(void)
     pawl_cache_mode_ = CACHE_CPU;
 }
 
+/* What the closures put in the place of the thread's registration: tests/malloc/sequences.h. */
+#ifndef RSEQ_WORD
+#define RSEQ_WORD(at) (*(volatile uint32_t *)((char *)__builtin_thread_pointer() + (at)))
+#endif
+
 static uint32_t slot_here(void)
 {
-    return *(volatile uint32_t *)((char *)__builtin_thread_pointer() + table.pc.index_at);
+    return RSEQ_WORD(table.pc.index_at);
 }
 
 uint32_t pawl_cache_node_(void)
 {
     if (pawl_cache_mode_ != CACHE_CPU || node_at == 0)
         return 0;
-    return *(volatile uint32_t *)((char *)__builtin_thread_pointer() + node_at);
+    return RSEQ_WORD(node_at);
+}
+
+/* The cache of a slot; NULL: it has none yet. */
+static struct cache *cache_of(uint32_t slot)
+{
+    return pawl_load_acquire(&caches[slot]); /* acquire: pairs with the release in make_cache */
 }
 
 /* Gives this CPU's slot its cache, at the first use. False: it has one that is away, or there is no
@@ -78,12 +89,13 @@ static bool make_cache(void)
     if (slot >= table.pc.limit)
         return false;
     pawl_mutex_lock(&making);
-    if (caches[slot] == NULL) {
+    if (cache_of(slot) == NULL) {
         struct cache *cache = pawl_meta_alloc_(sizeof *cache);
 
         if (cache != NULL) {
             pawl_cache_prepare_(cache);
-            caches[slot] = cache;
+            /* release: publishes the cache to those who look at it without the lock, for statistics */
+            pawl_store_release(&caches[slot], cache);
             /* release: publishes the limits; sequences that load the slot depend on its address */
             pawl_store_release(&table.pc.slice[slot], (uintptr_t)cache);
             made = true;
@@ -136,11 +148,11 @@ static uint32_t raise_limit(uint32_t class)
 
 static void note_activity(void)
 {
-    uint32_t slot = slot_here();
+    uint32_t slot = slot_here(); /* perhaps another one by now, without a cache */
+    struct cache *cache = slot < table.pc.limit ? cache_of(slot) : NULL;
 
-    /* relaxed: a hint for the drainer */
-    if (slot < table.pc.limit && caches[slot] != NULL)
-        pawl_store_relaxed(&caches[slot]->active, 1u);
+    if (cache != NULL)
+        pawl_store_relaxed(&cache->active, 1u); /* relaxed: a hint for the drainer */
 }
 
 /* Keeps a chain in this CPU's cache, or leaves it to all. */
@@ -266,29 +278,30 @@ static void empty(struct cache *cache)
 
 /* Takes away the caches that `wanted` says, with one fence for all of them. D: a sequence that began
  * before the slot was odd has committed when the fence returns, or begins again and misses. */
-static void drain(bool (*wanted)(struct cache *cache, uint32_t ticks), uint32_t ticks)
+static bool drain(bool (*wanted)(struct cache *cache, uint32_t ticks), uint32_t ticks)
 {
     bool any = false;
     bool fenced;
 
     for (uint32_t s = 0; s < table.pc.limit; s++)
-        if (caches[s] != NULL && wanted(caches[s], ticks)) {
+        if (cache_of(s) != NULL && wanted(cache_of(s), ticks)) {
             /* relaxed: the fence below orders it before what follows */
             pawl_store_relaxed(&table.pc.slice[s], PAWL_SLICE_AWAY);
             any = true;
         }
     if (!any)
-        return;
+        return true;
     fenced = fence();
     for (uint32_t s = 0; s < table.pc.limit; s++) {
         /* relaxed: changed with the lock only */
         if (pawl_load_relaxed(&table.pc.slice[s]) != PAWL_SLICE_AWAY)
             continue;
         if (fenced)
-            empty(caches[s]);
+            empty(cache_of(s));
         /* release: publishes the emptied cache; sequences that load the slot depend on its address */
-        pawl_store_release(&table.pc.slice[s], (uintptr_t)caches[s]);
+        pawl_store_release(&table.pc.slice[s], (uintptr_t)cache_of(s));
     }
+    return fenced;
 }
 
 static bool is_quiet(struct cache *cache, uint32_t ticks)
@@ -308,15 +321,18 @@ static bool is_there(struct cache *cache, uint32_t ticks)
     return true;
 }
 
-void pawl_cache_drain_(uint32_t ticks)
+bool pawl_cache_drain_(uint32_t ticks)
 {
+    bool done = true;
+
     if (pawl_cache_mode_ == CACHE_CPU) {
         pawl_mutex_lock(&making);
-        drain(ticks > 0 ? is_quiet : is_there, ticks);
+        done = drain(ticks > 0 ? is_quiet : is_there, ticks);
         pawl_mutex_unlock(&making);
     } else if (ticks == 0) {
         pawl_cache_locked_drain_();
     }
+    return done;
 }
 
 /* A chain that its CPU may be changing. */
@@ -334,13 +350,15 @@ void pawl_cache_count_(uint64_t *counts)
     for (uint32_t c = 0; c < CLASSES; c++)
         counts[c] = 0;
     for (uint32_t s = 0; s < table.pc.limit; s++) {
-        if (caches[s] == NULL)
+        struct cache *cache = cache_of(s);
+
+        if (cache == NULL)
             continue;
         for (uint32_t c = 1; c < CLASSES; c++) {
             /* Blocks may be taken while they are looked at: then their depth is anything. They stay
              * mapped. */
-            uint32_t depth = chain_length(seen(&caches[s]->entry[c].chain));
-            uint32_t spare = chain_length(seen(&caches[s]->spare[c]));
+            uint32_t depth = chain_length(seen(&cache->entry[c].chain));
+            uint32_t spare = chain_length(seen(&cache->spare[c]));
 
             counts[c] += (depth <= CHAIN_MAX ? depth : 0) + (spare <= CHAIN_MAX ? spare : 0);
         }
@@ -352,7 +370,7 @@ uint32_t pawl_cache_used_(void)
     uint32_t used = 0;
 
     for (uint32_t s = 0; s < table.pc.limit; s++)
-        used += caches[s] != NULL;
+        used += cache_of(s) != NULL;
     return used;
 }
 
@@ -388,10 +406,11 @@ void pawl_cache_free_(uint32_t class, void *block)
         pawl_central_return_(class, chain_push(NULL, block));
 }
 
-void pawl_cache_drain_(uint32_t ticks)
+bool pawl_cache_drain_(uint32_t ticks)
 {
     if (ticks == 0)
         pawl_cache_locked_drain_();
+    return true;
 }
 
 void pawl_cache_count_(uint64_t *counts)

@@ -41,8 +41,11 @@ struct cache {
     struct pawl_mutex lock;       /* of the locked ones */
 };
 
+#ifndef CACHE_SLOTS_MAX
 #define CACHE_SLOTS_MAX 8192u
 #define CACHE_LOCKED_SLOTS 16u
+#define FIRST_LIMIT 4u /* of a new cache's small entries */
+#endif
 
 /* How blocks are cached. */
 enum cache_mode {
@@ -69,8 +72,9 @@ void pawl_cache_free_(uint32_t class, void *block);
 /* Before the first use, alone. */
 void pawl_cache_open_(void);
 
-/* Empties the caches that were not used since the last `ticks` calls; 0: all of them. */
-void pawl_cache_drain_(uint32_t ticks);
+/* Empties the caches that were not used since the last `ticks` calls; 0: all of them. False: the kernel does
+ * not let us. */
+bool pawl_cache_drain_(uint32_t ticks);
 
 /* For each class, the blocks that all caches hold: counts[CLASSES]. An estimate while others run. */
 void pawl_cache_count_(uint64_t *counts);
@@ -97,7 +101,8 @@ void pawl_cache_prepare_(struct cache *cache);
 
 static inline uint32_t cache_first_limit(uint32_t class)
 {
-    return pawl_malloc_class_[class].size <= 1024 ? 4 : 1;
+    /* (A slab may be opened at this moment: its class is not looked at.) */
+    return class >= SIZE_CLASSES || pawl_malloc_class_[class].size <= 1024 ? FIRST_LIMIT : 1;
 }
 
 /* The limit after one that was reached. */

@@ -98,8 +98,12 @@ void pawl_cache_locked_free_(uint32_t class, void *block)
     }
 }
 
+/* One drains at a time: when this lock is free nobody has chains of caches in his hands. */
+static struct pawl_mutex draining;
+
 void pawl_cache_locked_drain_(void)
 {
+    pawl_mutex_lock(&draining);
     for (uint32_t s = 0; s < CACHE_LOCKED_SLOTS; s++)
         for (uint32_t c = 1; c < CLASSES; c++) {
             struct node *chain;
@@ -116,6 +120,7 @@ void pawl_cache_locked_drain_(void)
             if (spare != NULL)
                 pawl_central_return_(c, spare);
         }
+    pawl_mutex_unlock(&draining);
 }
 
 void pawl_cache_locked_count_(uint64_t *counts)
@@ -132,6 +137,7 @@ void pawl_cache_locked_count_(uint64_t *counts)
 
 void pawl_cache_locked_lock_(void)
 {
+    pawl_mutex_lock(&draining);
     for (uint32_t s = 0; s < CACHE_LOCKED_SLOTS; s++)
         pawl_mutex_lock(&caches[s].lock);
 }
@@ -140,4 +146,5 @@ void pawl_cache_locked_unlock_(bool child)
 {
     for (uint32_t s = CACHE_LOCKED_SLOTS; s-- > 0;)
         lock_release(&caches[s].lock, child);
+    lock_release(&draining, child);
 }

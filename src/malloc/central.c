@@ -8,14 +8,16 @@
 #include "span.h"
 #include "system.h"
 
+#ifndef MOVING
 #define MOVING 16u /* chains, of each node */
 #define NODES 4u   /* NUMA nodes; machines with more share by the remainder */
-#define BUCKETS 9u /* by how full a span is: 0 the fullest with something left; 8: nothing left, in no list */
+#endif
+#define BUCKETS 9u /* by how full a span is: 0 the fullest with something left; 8: nothing left */
 #define NOWHERE 8u
 
 struct central {
     struct pawl_mutex lock; /* of the spans */
-    struct span *bucket[BUCKETS - 1];
+    struct span *bucket[BUCKETS];
     uint64_t spans;
     uint64_t left;
     struct transfer {
@@ -73,9 +75,15 @@ static uint8_t bucket_of(const struct span *span)
     return (uint8_t)((uint32_t)(span->left - 1) * (BUCKETS - 1) / span->objects);
 }
 
+/* A span with nothing left need not be found, unless all of its slab's are to go. */
+static bool is_listed(const struct span *span)
+{
+    return span->bucket != NOWHERE || span->class >= SIZE_CLASSES;
+}
+
 static void leave(struct central *central, struct span *span)
 {
-    if (span->bucket == NOWHERE)
+    if (!is_listed(span))
         return;
     if (span->previous != NULL)
         span->previous->next = span->next;
@@ -88,7 +96,7 @@ static void leave(struct central *central, struct span *span)
 static void enter(struct central *central, struct span *span)
 {
     span->bucket = bucket_of(span);
-    if (span->bucket == NOWHERE)
+    if (!is_listed(span))
         return;
     span->previous = NULL;
     span->next = central->bucket[span->bucket];
@@ -113,13 +121,23 @@ static struct span *fullest(struct central *central)
     return NULL;
 }
 
+static size_t span_bytes(const struct span *span)
+{
+    return span->pages << PAGE_SHIFT;
+}
+
 static struct span *new_span(struct central *central, uint32_t class)
 {
     size_t guard = pawl_settings_.hardened ? 1 : 0; /* pages behind it */
+    uint32_t bound = pawl_malloc_class_[class].bound;
     struct span *span = pawl_span_open_(pawl_malloc_class_[class].pages + guard, 1, SPAN_OBJECTS, true);
 
     if (span == NULL)
         return NULL;
+    if (bound != 0 && pawl_system_bind_(span_start(span), span_bytes(span), bound) != 0) {
+        pawl_span_close_(span, true);
+        return NULL;
+    }
     if (guard != 0) /* best effort: a process may have only so many mappings */
         (void)pawl_system_guard_(page_address(span->page + span->pages - 1), PAGE_BYTES, true);
     pawl_span_carve_(span, class);
@@ -188,6 +206,18 @@ static bool unguard(const struct span *span)
            pawl_system_guard_(page_address(span->page + span->pages - 1), PAGE_BYTES, false);
 }
 
+/* A span with nothing of the program in it returns to the page heap. */
+static void end_span(struct central *central, struct span *span)
+{
+    leave(central, span);
+    central->spans--;
+    central->left -= span->left;
+    if (pawl_malloc_class_[span->class].bound != 0)
+        (void)pawl_system_bind_(span_start(span), span_bytes(span), 0);
+    if (unguard(span)) /* else its pages are never used again */
+        pawl_span_close_(span, true);
+}
+
 /* With the lock; the span may be gone afterwards. */
 static void give_object(struct central *central, uint32_t class, const struct node *node)
 {
@@ -199,15 +229,10 @@ static void give_object(struct central *central, uint32_t class, const struct no
     if (wrong != NULL)
         pawl_malloc_fail_(wrong, node);
     central->left++;
-    if (span->left == span->objects) {
-        leave(central, span);
-        central->spans--;
-        central->left -= span->objects;
-        if (unguard(span)) /* else its pages are never used again */
-            pawl_span_close_(span, true);
-    } else {
+    if (span->left == span->objects)
+        end_span(central, span);
+    else
         settle(central, span);
-    }
 }
 
 void pawl_central_return_(uint32_t class, struct node *chain)
@@ -243,11 +268,37 @@ static void age(uint32_t class, struct transfer *transfer, bool all)
     pawl_mutex_unlock(&transfer->lock);
 }
 
+/* One at a time: when this lock is free nobody has an old chain in his hands. */
+static struct pawl_mutex ageing;
+
 void pawl_central_age_(bool all)
 {
+    pawl_mutex_lock(&ageing);
     for (uint32_t c = 1; c < CLASSES; c++)
         for (uint32_t n = 0; n < NODES; n++)
             age(c, &centrals[c].transfer[n], all);
+    pawl_mutex_unlock(&ageing);
+}
+
+uint64_t pawl_central_end_(uint32_t class)
+{
+    struct central *central = &centrals[class];
+    uint64_t used = 0;
+
+    pawl_mutex_lock(&ageing);
+    for (uint32_t n = 0; n < NODES; n++)
+        age(class, &central->transfer[n], true);
+    pawl_mutex_unlock(&ageing);
+    pawl_mutex_lock(&central->lock);
+    for (uint32_t b = 0; b < BUCKETS; b++)
+        while (central->bucket[b] != NULL) {
+            struct span *span = central->bucket[b];
+
+            used += (uint64_t)span->objects - span->left;
+            end_span(central, span);
+        }
+    pawl_mutex_unlock(&central->lock);
+    return used;
 }
 
 struct central_counts pawl_central_count_(uint32_t class)
@@ -291,6 +342,7 @@ bool pawl_central_lent_(const void *object)
 
 void pawl_central_lock_(void)
 {
+    pawl_mutex_lock(&ageing);
     for (uint32_t c = 1; c < CLASSES; c++) {
         pawl_mutex_lock(&centrals[c].lock);
         for (uint32_t n = 0; n < NODES; n++)
@@ -305,6 +357,7 @@ void pawl_central_unlock_(bool child)
             lock_release(&centrals[c].transfer[n].lock, child);
         lock_release(&centrals[c].lock, child);
     }
+    lock_release(&ageing, child);
 }
 
 void pawl_central_set_fast_(bool on)

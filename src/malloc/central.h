@@ -26,6 +26,10 @@ void pawl_central_return_(uint32_t class, struct node *chain);
 /* Gives those chains back to the spans that nobody wanted since the last call (all: every chain). */
 void pawl_central_age_(bool all);
 
+/* A slab is over: all its spans go, whatever the program has of them. Its caches are empty, and nobody uses it.
+ * Returns how many objects were not given back. */
+uint64_t pawl_central_end_(uint32_t class);
+
 /* What a class holds. */
 struct central_counts {
     uint64_t spans;

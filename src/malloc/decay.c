@@ -14,7 +14,9 @@
 #include <signal.h>
 
 #define TICK_NS UINT64_C(200000000)
+#ifndef QUIET_TICKS
 #define QUIET_TICKS 5u /* a cache is emptied after a second without a slow path */
+#endif
 
 static PAWL_ATOMIC(uint64_t) next_tick;
 

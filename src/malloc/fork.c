@@ -8,6 +8,7 @@
 #include "meta.h"
 #include "page_heap.h"
 #include "profile.h"
+#include "slab.h"
 #include "span.h"
 
 #include <pthread.h>
@@ -16,6 +17,7 @@ static void before(void)
 {
     pawl_profile_lock_();
     pawl_hardened_lock_();
+    pawl_slabs_lock_();
     pawl_cache_lock_();
     pawl_central_lock_();
     pawl_spans_lock_();
@@ -30,6 +32,7 @@ static void let_go(bool child)
     pawl_spans_unlock_(child);
     pawl_central_unlock_(child);
     pawl_cache_unlock_(child);
+    pawl_slabs_unlock_(child);
     pawl_hardened_unlock_(child);
     pawl_profile_unlock_(child);
 }

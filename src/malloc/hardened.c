@@ -25,8 +25,8 @@ static struct {
     void *small[QUARANTINE];
     struct span *large[QUARANTINE_LARGE];
     uint32_t next_large;
-    void *shelf[CLASSES][SHELF];
-    uint32_t on_shelf[CLASSES];
+    void *shelf[SIZE_CLASSES][SHELF];
+    uint32_t on_shelf[SIZE_CLASSES];
 } hard;
 
 /* xorshift: the order only has to be hard to guess from outside. */
@@ -259,7 +259,7 @@ void pawl_hardened_flush_(void)
     pawl_mutex_lock(&hard.lock);
     for (uint32_t i = 0; i < QUARANTINE; i++)
         leave_oldest();
-    for (uint32_t c = 1; c < CLASSES; c++)
+    for (uint32_t c = 1; c < SIZE_CLASSES; c++)
         while (hard.on_shelf[c] > 0)
             pawl_central_return_(c, chain_push(NULL, hard.shelf[c][--hard.on_shelf[c]]));
     for (uint32_t i = 0; i < QUARANTINE_LARGE; i++)

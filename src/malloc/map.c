@@ -8,8 +8,10 @@
 
 #define TRIES 8 /* steps over what is in the way, before it gives up */
 #define STEP_OVER UNIT_CHUNKS
+#ifndef RESERVE_MAX
 #define RESERVE_MAX ((size_t)1 << 38)
 #define RESERVE_MIN ((size_t)1 << 26)
+#endif
 
 struct map pawl_map_;
 

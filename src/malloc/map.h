@@ -23,10 +23,12 @@
 struct span;
 struct chunk;
 
-#define UNIT_SHIFT 30u /* the maps grow by what a GiB needs */
+#ifndef UNIT_SHIFT
+#define UNIT_SHIFT 30u               /* the maps grow by what a GiB needs */
+#define WINDOW_MAX ((size_t)1 << 44) /* 16 TiB */
+#endif
 #define UNIT_CHUNKS ((size_t)1 << (UNIT_SHIFT - CHUNK_SHIFT))
 #define UNIT_PAGES ((size_t)1 << (UNIT_SHIFT - PAGE_SHIFT))
-#define WINDOW_MAX ((size_t)1 << 44) /* 16 TiB */
 #define CHUNKS_MAX (WINDOW_MAX >> CHUNK_SHIFT)
 
 struct map {

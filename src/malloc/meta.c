@@ -5,7 +5,9 @@
 
 #include "lock.h"
 
+#ifndef PIECE
 #define PIECE ((size_t)256 * 1024)
+#endif
 
 static struct {
     struct pawl_mutex lock;

@@ -171,10 +171,21 @@ static bool grow(size_t count)
 
 /* ---- whole chunks ---- */
 
-/* The first of `count` whole chunks in a row, at a multiple of `alignment` chunks; SIZE_MAX: none. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The first of `count` whole chunks in a row, at a multiple of `alignment` chunks; SIZE_MAX: none. Of several
+ * such rows the one that holds most memory already: what the kernel has to clear costs more than the search.
+ * (Where more than a chunk's alignment is wanted, which is rare, the first one.) */
 static size_t find_whole(size_t count, size_t alignment)
 {
     size_t end = heap.whole_end * 64;
+    size_t enough = least(heap.count.idle, count * CHUNK_PAGES);
+    size_t best = SIZE_MAX;
+    size_t best_idle = 0;
+    size_t idle = 0; /* pages in the row */
     size_t run = 0;
 
     for (size_t c = 0; c < end; c++) {
@@ -185,14 +196,28 @@ static size_t find_whole(size_t count, size_t alignment)
             c += 63;
             continue;
         }
-        if ((word >> c % 64 & 1) == 0)
+        if ((word >> c % 64 & 1) == 0) {
             run = 0;
-        else if (run > 0 || ((pawl_map_.base >> CHUNK_SHIFT) + c) % alignment == 0)
-            run++;
-        if (run == count)
-            return c + 1 - count;
+            continue;
+        }
+        if (run == 0) {
+            if (((pawl_map_.base >> CHUNK_SHIFT) + c) % alignment != 0)
+                continue;
+            idle = 0;
+        }
+        idle += pawl_map_.chunk[c].idle;
+        if (++run < count)
+            continue;
+        if (best == SIZE_MAX || idle > best_idle) {
+            best = c + 1 - count;
+            best_idle = idle;
+        }
+        if (alignment > 1 || idle >= enough)
+            break;
+        run--; /* the row that begins one chunk later */
+        idle -= pawl_map_.chunk[c + 1 - count].idle;
     }
-    return SIZE_MAX;
+    return best;
 }
 
 static size_t alloc_whole(size_t count, size_t alignment)
@@ -263,11 +288,6 @@ static struct part next_part(size_t first, size_t count)
     uint32_t room = CHUNK_PAGES - at;
 
     return (struct part){&pawl_map_.chunk[first / CHUNK_PAGES], at, count < room ? (uint32_t)count : room};
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* A share of what is used, in any case. More while it does not make the process larger than it was a
@@ -349,9 +369,28 @@ void pawl_pages_zero_(size_t first, size_t count)
 
 /* ---- giving back ---- */
 
+/* Of the chunks that are free from end to end, the highest one that holds memory: rows of low ones stay. */
+static struct chunk *highest_whole(void)
+{
+    for (size_t word = heap.whole_end; word-- > 0;)
+        for (uint64_t bits = heap.whole[word]; bits != 0;) {
+            uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+            struct chunk *chunk = &pawl_map_.chunk[word * 64 + bit];
+
+            if (chunk->idle > 0)
+                return chunk;
+            bits &= ~(UINT64_C(1) << bit);
+        }
+    return NULL;
+}
+
 /* The emptiest chunk that has idle pages. */
 static struct chunk *emptiest(void)
 {
+    struct chunk *whole = highest_whole();
+
+    if (whole != NULL)
+        return whole;
     for (uint32_t word = MAP_WORDS + 1; word-- > 0;) {
         for (uint64_t bits = heap.lists[word]; bits != 0;) {
             uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);

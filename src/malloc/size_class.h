@@ -6,13 +6,18 @@
  *      on average
  *
  * Class 0 is no class: its cache is never there, so whoever looks it up takes the slow path.
+ * Behind the classes of sizes come those of slabs (slab.c), one each: what is below malloc serves them alike.
  * A span of a class has so many pages that at least 8 objects fit and at most 1/16 is left over. */
 #ifndef PAWL_MALLOC_SIZE_CLASS_H
 #define PAWL_MALLOC_SIZE_CLASS_H
 
 #include "config.h"
 
-#define CLASSES 41u /* 0 is none */
+#ifndef SIZE_CLASSES
+#define SIZE_CLASSES 41u /* 0 is none */
+#define SLAB_CLASSES 23u
+#endif
+#define CLASSES (SIZE_CLASSES + SLAB_CLASSES)
 #define FINE_MAX ((size_t)1024)
 #define FINE_SHIFT 4u
 #define COARSE_SHIFT 7u
@@ -25,6 +30,7 @@ struct size_class {
     uint32_t objects;    /* in a span */
     uint32_t chain;      /* the longest chain that a cache keeps */
     uint64_t reciprocal; /* offset * reciprocal >> 40 is the object's number */
+    uint32_t bound;      /* its spans are on this NUMA node, counted from 1; 0: where they come from */
 };
 
 extern struct size_class pawl_malloc_class_[CLASSES] HIDDEN;
@@ -33,6 +39,9 @@ extern uint8_t pawl_malloc_fine_[FINE_MAX / 16 + 1] HIDDEN;
 extern uint8_t pawl_malloc_coarse_[SMALL_MAX / 128 + 1] HIDDEN;
 
 void pawl_malloc_fill_classes_(void);
+
+/* Makes a class one of objects of this size, a multiple of 16 up to SMALL_MAX. */
+void pawl_malloc_set_class_(uint32_t class, uint32_t size, uint32_t bound);
 
 static inline uint32_t class_of_size(size_t size)
 {

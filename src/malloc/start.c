@@ -24,8 +24,7 @@ static bool first_step(void)
     if (!pawl_map_open_())
         return false;
     pawl_map_.mark = (uint32_t)pawl_system_random_() | 1;
-    /* release: publishes the window to threads that find stage 1 */
-    pawl_store_release(&pawl_malloc_stage_, 1u);
+    pawl_store_relaxed(&pawl_malloc_stage_, 1u); /* relaxed: who finds stage 1 takes the lock as well */
     return true;
 }
 

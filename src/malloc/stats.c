@@ -9,6 +9,7 @@
 #include "profile.h"
 #include "settings.h"
 #include "size_class.h"
+#include "slab.h"
 #include "start.h"
 #include "text.h"
 
@@ -16,7 +17,7 @@
 #include <pawl/malloc.h>
 #include <string.h>
 
-PAWL_STATIC_ASSERT(PAWL_MALLOC_CLASSES == CLASSES - 1, "class 0 is none");
+PAWL_STATIC_ASSERT(PAWL_MALLOC_CLASSES == SIZE_CLASSES - 1, "class 0 is none");
 
 static const char *mode_name(void)
 {
@@ -31,7 +32,7 @@ static void count_classes(struct pawl_malloc_stats *stats)
     uint64_t cached[CLASSES];
 
     pawl_cache_count_(cached);
-    for (uint32_t c = 1; c < CLASSES; c++) {
+    for (uint32_t c = 1; c < SIZE_CLASSES; c++) {
         struct central_counts counts = pawl_central_count_(c);
         struct pawl_malloc_class_stats *class = &stats->classes[c - 1];
         uint64_t elsewhere;
@@ -61,6 +62,7 @@ void pawl_malloc_get_stats(struct pawl_malloc_stats *stats)
     stats->mode = mode_name();
     stats->hardened = pawl_settings_.hardened;
     count_classes(stats);
+    pawl_slabs_count_(stats);
     pawl_large_count_(&stats->large_blocks, &stats->large);
     stats->large <<= PAGE_SHIFT;
     stats->used += stats->large;
@@ -179,6 +181,7 @@ uint64_t pawl_malloc_leaks(int fd)
         pawl_text_add_(&text, "pawl-malloc: not freed: %w%u blocks of %w%u bytes\n", 8, k->used, 5,
                        (uint64_t)k->size);
     }
+    pawl_slabs_leaks_(&text, &blocks, &bytes);
     pawl_text_add_(&text, "pawl-malloc: not freed: %u blocks, %u bytes in all\n", blocks, bytes);
     (void)pawl_text_end_(&text);
     return blocks;

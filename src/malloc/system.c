@@ -2,10 +2,12 @@
 #include "system.h"
 
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +17,8 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+
+#define NODES_MAX 1024u
 
 struct pawl_system_faults pawl_system_faults_;
 
@@ -133,6 +137,26 @@ void pawl_system_huge_(void *address, size_t bytes)
 
     (void)madvise(address, bytes, MADV_HUGEPAGE);
     errno = before;
+}
+
+int pawl_system_bind_(void *address, size_t bytes, uint32_t node)
+{
+    unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
+    int before = errno;
+    int status = -ENOMEM;
+
+    if (node > NODES_MAX)
+        return -EINVAL;
+    if (node > 0)
+        mask[(node - 1) / (8 * sizeof *mask)] = 1ul << (node - 1) % (8 * sizeof *mask);
+    if (!refused())
+        status = syscall(SYS_mbind, address, bytes, node > 0 ? MPOL_BIND : MPOL_DEFAULT,
+                         node > 0 ? mask : NULL, node > 0 ? (unsigned long)NODES_MAX : 0ul,
+                         node > 0 ? MPOL_MF_MOVE : 0) == 0
+                     ? 0
+                     : -errno;
+    errno = before;
+    return status;
 }
 
 bool pawl_system_move_(void *from, void *to, size_t bytes)

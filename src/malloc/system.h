@@ -28,6 +28,10 @@ bool pawl_system_guard_(void *address, size_t bytes, bool guarded);
 /* Huge pages for whole chunks from now on; advice, which may be ignored. */
 void pawl_system_huge_(void *address, size_t bytes);
 
+/* On a NUMA node, counted from 1, from now on, and what is there moves; 0: anywhere again. Returns 0 or a
+ * negative errno. */
+int pawl_system_bind_(void *address, size_t bytes, uint32_t node);
+
 /* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero.
  * False: not supported, nothing happened. */
 bool pawl_system_move_(void *from, void *to, size_t bytes);

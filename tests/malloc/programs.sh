@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Real programs with the allocator preloaded, each with a check of its own. Speaks TAP.
 #
-#   programs.sh LIBRARY
+#   programs.sh LIBRARY [short]
+#
+# short: the quick ones. PAWL_TEST_LONG=1: test suites that programs bring along, too.
 set -u
 
 library=$(realpath "$1")
+amount=${2-all}
+root=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -138,6 +142,132 @@ redis_serves() {
     return "$status"
 }
 
+jq_agrees() {
+    local words='[range(30000) | {i: ., s: ("x" * (. % 40 + 1)), l: [range(. % 7)]}]
+        | map(select(.i % 3 != 0)) | group_by(.i % 11) | map({n: length, t: (map(.l | length) | add), s: .[0].s})'
+
+    [[ $(preloaded jq -cn "$words" | sha256sum) == "$(jq -cn "$words" | sha256sum)" ]]
+}
+
+awk_agrees() {
+    # shellcheck disable=SC2016 # for awk
+    local words='BEGIN { for (i = 0; i < 200000; i++) { k = "k" i % 5003; a[k] = a[k] i % 10; if (i % 17 == 0) delete a[k] }
+        n = 0; for (k in a) n += length(a[k]); print n }'
+
+    [[ $(preloaded awk "$words") == "$(awk "$words")" ]]
+}
+
+xz_and_zstd_keep() {
+    seq 1 400000 >"$work/numbers"
+    preloaded xz -T2 --block-size=256KiB -c "$work/numbers" | preloaded xz -dc -T2 | cmp - "$work/numbers" &&
+        preloaded zstd -q -T2 -c "$work/numbers" | preloaded zstd -q -dc | cmp - "$work/numbers"
+}
+
+openssl_verifies() {
+    preloaded openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key" -out "$work/certificate" -days 9 \
+        -subj /CN=a && preloaded openssl verify -CAfile "$work/certificate" "$work/certificate"
+}
+
+memcached_serves() {
+    # root has to say so
+    preloaded memcached -u "$(id -un)" -s "$work/m" -t 4 -m 64 >"$work/memcached" 2>&1 &
+    local server=$!
+    for _ in {1..100}; do
+        [[ -S $work/m ]] && break
+        sleep 0.05
+    done
+    # Four clients that know what they wrote; more than fits into the cache, so that it evicts.
+    python3 - "$work/m" <<'END'
+import random, socket, sys, threading
+wrong = []
+def client(number):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    f = s.makefile("rwb")
+    r = random.Random(number)
+    for turn in range(3000):
+        key, length = f"{number}-{r.randrange(500)}", r.randrange(1, 60000)
+        value = (str(turn) * length)[:length].encode()
+        f.write(b"set %s 0 0 %d\r\n%s\r\n" % (key.encode(), length, value))
+        f.write(b"get %s\r\n" % key.encode())
+        f.flush()
+        if f.readline() != b"STORED\r\n":
+            continue
+        head = f.readline()
+        if head == b"END\r\n":
+            continue
+        if f.read(length + 2) != value + b"\r\n" or f.readline() != b"END\r\n":
+            wrong.append(key)
+            return
+    s.close()
+threads = [threading.Thread(target=client, args=(n,)) for n in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+sys.exit(bool(wrong))
+END
+    local status=$?
+    kill "$server"
+    wait "$server"
+    return "$status"
+}
+
+# The compiler says the same, whosever blocks it works in: object files are compared.
+gcc_compiles_the_same() {
+    local source with without
+
+    for source in "$root"/src/malloc/{page_heap,central,stats}.c "$root"/src/check/*.c; do
+        with=$(preloaded gcc -std=gnu17 -D_GNU_SOURCE -O2 -w -I"$root/include" -c "$source" -o "$work/o" && sha256sum <"$work/o")
+        without=$(gcc -std=gnu17 -D_GNU_SOURCE -O2 -w -I"$root/include" -c "$source" -o "$work/o" && sha256sum <"$work/o")
+        [[ $with == "$without" ]] || return 1
+    done
+}
+
+javac_compiles() {
+    cat >"$work/P.java" <<'END'
+import java.util.*;
+public class P {
+    public static void main(String[] a) throws Exception {
+        List<Thread> threads = new ArrayList<>();
+        long[] sums = new long[4];
+        for (int t = 0; t < 4; t++) {
+            int n = t;
+            Thread thread = new Thread(() -> {
+                for (int i = 0; i < 200000; i++) sums[n] += (("" + i).hashCode() & 15);
+            });
+            threads.add(thread);
+            thread.start();
+        }
+        for (Thread t : threads) t.join();
+        System.out.println(Arrays.stream(sums).distinct().count());
+    }
+}
+END
+    preloaded javac -d "$work" "$work/P.java" && [[ $(preloaded java -Xmx64m -cp "$work" P) == 1 ]]
+}
+
+# Python's own tests of what allocates in all ways; those that fail without us as well are not ours.
+python_tests_itself() {
+    local module
+    local -a modules=(test_array test_bytes test_bz2 test_collections test_copy test_csv test_ctypes test_deque
+        test_dict test_exceptions test_fork1 test_functools test_gc test_generators test_hashlib test_heapq test_io
+        test_itertools test_json test_list test_long test_lzma test_memoryview test_mmap test_multibytecodec
+        test_ordered_dict test_pickle test_queue test_re test_set test_sort test_struct
+        test_subprocess test_thread test_threading test_tuple test_unicode test_weakref test_xml_etree test_zlib)
+    local failed_modules=0
+
+    for module in "${modules[@]}"; do
+        # Without Python's own pools in front of malloc.
+        if ! (cd "$work" && PYTHONMALLOC=malloc LD_PRELOAD=$library timeout 300 /usr/bin/python3 -m test -q "$module") \
+            >"$work/python" 2>&1 &&
+            (cd "$work" && PYTHONMALLOC=malloc timeout 300 /usr/bin/python3 -m test -q "$module") >/dev/null 2>&1; then
+            echo "$module:"
+            tail -20 "$work/python"
+            failed_modules=1
+        fi
+    done
+    return "$failed_modules"
+}
+
 valgrind_runs() {
     preloaded valgrind -q --error-exitcode=9 /bin/echo fine
 }
@@ -171,12 +301,30 @@ END
     gcc -O0 "$work/l.c" -o "$work/l" && PAWL_MALLOC=leaks preloaded "$work/l" 2>&1 | grep -q '777 blocks of *3072 bytes'
 }
 
+has_python_tests() {
+    /usr/bin/python3 -c 'import test.test_dict' 2>/dev/null
+}
+
 promise 'the library is in the process' cat in_the_process
 promise 'python3, with threads' /usr/bin/python3 python_counts
-promise 'perl' perl perl_counts
-promise 'git: a repository is packed and sound' git git_keeps
 promise 'sqlite3: a database is sound' sqlite3 sqlite_keeps
 promise 'gcc builds a program' gcc gcc_builds
+promise 'jq says the same' jq jq_agrees
+promise 'awk says the same' awk awk_agrees
+if [[ $amount == short ]]; then
+    echo "1..$number"
+    exit $failed
+fi
+promise 'perl' perl perl_counts
+promise 'git: a repository is packed and sound' git git_keeps
+promise 'xz and zstd, with threads' zstd xz_and_zstd_keep
+promise 'openssl makes a key and verifies' openssl openssl_verifies
+promise 'memcached under four clients' memcached memcached_serves
+promise 'gcc makes the same object files' gcc gcc_compiles_the_same
+promise 'javac, and a program with threads' javac javac_compiles
+if [[ ${PAWL_TEST_LONG-} == 1 ]] && has_python_tests; then
+    promise 'the tests that python3 brings along' /usr/bin/python3 python_tests_itself
+fi
 promise 'g++ and the operators new and delete' g++ cxx_builds
 promise 'node' node node_runs
 promise 'a Java machine starts' java java_starts
