@@ -138,7 +138,7 @@ static bool step(struct stepping *s, struct user_regs_struct *regs)
     const struct user_regs_struct before = *regs;
     struct bench_effect effect;
 
-    if (++s->steps > STEPS_MAX || bench_decoder_look(s->decoder, regs, &effect) != 0)
+    if (++s->steps > STEPS_MAX || bench_decoder_look(s->decoder, s->child, regs, &effect) != 0)
         return false;
     s->rmw += effect.rmw;
     s->fences += effect.fence;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #if BENCH_HAVE_CAPSTONE && defined(__x86_64__)
 #include <capstone/capstone.h>
@@ -12,6 +13,7 @@
 enum {
     KEPT = 1 << 14, /* instructions; a benchmark's operation has hundreds */
     LONGEST = 15,   /* bytes of an instruction */
+    PAGE = 4096,
 };
 
 /* A store's address as the instruction names it. */
@@ -100,19 +102,32 @@ static void describe(const cs_insn *insn, struct instruction *into)
     into->known = true;
 }
 
-static void decode(struct bench_decoder *decoder, uint64_t at, struct instruction *into)
+/* What is mapped there may be mapped here too, or not: a library that was loaded since. */
+static size_t read_code(pid_t process, uint64_t at, uint8_t *code, size_t size)
 {
-    const uint8_t *code = (const uint8_t *)(uintptr_t)
-        at; // NOLINT(performance-no-int-to-ptr): it is an address
-    size_t size = LONGEST;
-    uint64_t address = at;
+    const struct iovec here = {code, size};
+    const struct iovec there = {(void *)(uintptr_t)at, size}; // NOLINT(performance-no-int-to-ptr): an address
+    const ssize_t got = process_vm_readv(process, &here, 1, &there, 1, 0);
 
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void decode(struct bench_decoder *decoder, pid_t process, uint64_t at, struct instruction *into)
+{
+    uint8_t bytes[LONGEST];
+    const uint8_t *code = bytes;
+    uint64_t address = at;
+    size_t size = read_code(process, at, bytes, sizeof(bytes));
+
+    /* An instruction may end where its page does, and the next is not mapped. */
+    if (size == 0)
+        size = read_code(process, at, bytes, PAGE - at % PAGE < LONGEST ? PAGE - at % PAGE : LONGEST);
     into->at = at;
-    if (cs_disasm_iter(decoder->capstone, &code, &size, &address, decoder->scratch))
+    if (size > 0 && cs_disasm_iter(decoder->capstone, &code, &size, &address, decoder->scratch))
         describe(decoder->scratch, into);
 }
 
-static const struct instruction *find(struct bench_decoder *decoder, uint64_t at)
+static const struct instruction *find(struct bench_decoder *decoder, pid_t process, uint64_t at)
 {
     for (uint64_t i = at * UINT64_C(0x9e3779b97f4a7c15) >> 50;; i = (i + 1) % KEPT) {
         struct instruction *slot = &decoder->kept[i];
@@ -124,7 +139,7 @@ static const struct instruction *find(struct bench_decoder *decoder, uint64_t at
         if (decoder->used == KEPT - 1)
             return NULL;
         ++decoder->used;
-        decode(decoder, at, slot);
+        decode(decoder, process, at, slot);
         return slot;
     }
 }
@@ -179,10 +194,10 @@ static uint64_t address_of(const struct instruction *instruction, const struct p
     return place->base == X86_REG_RIP ? address + instruction->length : address;
 }
 
-int bench_decoder_look(struct bench_decoder *decoder, const struct user_regs_struct *regs,
+int bench_decoder_look(struct bench_decoder *decoder, pid_t process, const struct user_regs_struct *regs,
                        struct bench_effect *effect)
 {
-    const struct instruction *instruction = find(decoder, regs->rip);
+    const struct instruction *instruction = find(decoder, process, regs->rip);
 
     if (instruction == NULL || !instruction->known)
         return -EILSEQ;
@@ -209,10 +224,10 @@ void bench_decoder_close(struct bench_decoder *decoder)
     (void)decoder;
 }
 
-int bench_decoder_look(struct bench_decoder *decoder, const struct user_regs_struct *regs,
+int bench_decoder_look(struct bench_decoder *decoder, pid_t process, const struct user_regs_struct *regs,
                        struct bench_effect *effect)
 {
-    (void)decoder, (void)regs, (void)effect;
+    (void)decoder, (void)process, (void)regs, (void)effect;
     return -EILSEQ;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/user.h>
 
 enum { BENCH_EFFECT_STORES = 2 };
@@ -23,9 +24,9 @@ struct bench_decoder;
 struct bench_decoder *bench_decoder_open(void);
 void bench_decoder_close(struct bench_decoder *decoder); /* NULL is fine */
 
-/* The instruction at regs->rip, which must be mapped here at the same address, before it is executed. Returns 0, or
- * -EILSEQ when nothing can be said about it. Instructions are decoded once and kept. */
-int bench_decoder_look(struct bench_decoder *decoder, const struct user_regs_struct *regs,
+/* The instruction at regs->rip of a stopped process, before it is executed. Returns 0, or -EILSEQ when nothing can be
+ * said about it. Instructions are decoded once and kept: one decoder for processes that run the same program. */
+int bench_decoder_look(struct bench_decoder *decoder, pid_t process, const struct user_regs_struct *regs,
                        struct bench_effect *effect);
 
 #endif
