@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Maps: opened and closed, their memory, their figures. */
+#include "map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+extern inline const struct pawl_map_bucket_ *pawl_map_bucket_of_(const char *table, uint64_t hash);
+extern inline struct pawl_map_table_ *pawl_map_table_of_(char *table);
+extern inline uint64_t pawl_map_tag_(uint64_t hash);
+extern inline uint64_t pawl_map_print_(uint64_t hash);
+extern inline uint64_t pawl_map_match_(uint64_t meta, uint64_t tag);
+extern inline void *pawl_map_object_(uint64_t slot);
+extern inline void *pawl_map_get_by(const struct pawl_map *map, uint64_t hash, const void *key,
+                                    bool (*equal)(const void *object, const void *key));
+extern inline void *pawl_map_get(const struct pawl_map *map, uint64_t hash, const void *key);
+extern inline void pawl_map_prefetch(const struct pawl_map *map, uint64_t hash);
+
+/* ---- memory ---- */
+
+/* Bytes from which on a table is a mapping: zero already, in no hand until it is touched, and given back. Without huge pages:
+ * the page fault for one is the longest that an operation could take, and memory that is asked for can have them. */
+#define FROM_KERNEL ((size_t)64 << 10)
+
+static void *allocate(size_t bytes, void *context)
+{
+    void *memory;
+
+    (void)context;
+    if (bytes < FROM_KERNEL) {
+        memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
+        return memory == NULL ? NULL : memset(memory, 0, bytes);
+    }
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+static void release(void *memory, size_t bytes, void *context)
+{
+    (void)context;
+    if (bytes < FROM_KERNEL)
+        free(memory);
+    else
+        (void)munmap(memory, bytes); /* whole mappings of ours */
+}
+
+struct map_link *pawl_map_link_open(struct pawl_map *map)
+{
+    struct map_link *link = map->memory.allocate(sizeof *link, map->memory.context);
+
+    if (link == NULL)
+        return NULL;
+    link->map = map;
+    pawl_counter_add(&map->links, 1);
+    return link;
+}
+
+void pawl_map_link_close(struct pawl_map *map, struct map_link *link)
+{
+    pawl_counter_add(&map->links, -1);
+    map->memory.release(link, sizeof *link, map->memory.context);
+}
+
+static void reclaim_link(struct pawl_retired *retired)
+{
+    struct map_link *link = pawl_retired_of(retired, struct map_link, retired);
+
+    link->map->memory.release(link, sizeof *link, link->map->memory.context);
+}
+
+void pawl_map_link_retire(struct pawl_map *map, struct map_link *link)
+{
+    pawl_counter_add(&map->links, -1);
+    pawl_rcu_call_in(map->rcu, &link->retired, reclaim_link);
+}
+
+void pawl_map_chain_retire(struct pawl_map *map, struct pawl_map_bucket_ *bucket, uint64_t meta)
+{
+    while ((meta & PAWL_MAP_CHAINED_) != 0) {
+        struct map_link *link = map_linked(bucket);
+
+        bucket = &link->bucket;
+        meta = pawl_load_relaxed(
+            &bucket->meta); /* relaxed: the caller had the lock, nobody changes it any more */
+        pawl_map_link_retire(map, link);
+    }
+}
+
+char *pawl_map_table_open(struct pawl_map *map, size_t buckets)
+{
+    size_t bytes = sizeof(struct pawl_map_table_) + buckets * sizeof(struct pawl_map_bucket_);
+    struct pawl_map_table_ *header = map->memory.allocate(bytes, map->memory.context);
+
+    if (header == NULL)
+        return NULL;
+    header->map = map;
+    header->bytes = bytes;
+    return (char *)(header + 1) + (64 - __builtin_ctzll(buckets));
+}
+
+void pawl_map_table_close(struct pawl_map *map, char *table)
+{
+    struct pawl_map_table_ *header = pawl_map_table_of_(table);
+
+    map->memory.release(header, header->bytes, map->memory.context);
+}
+
+/* The links of the buckets that have not moved. Nobody else has the map: relaxed. */
+static void close_chains(struct pawl_map *map, char *table)
+{
+    for (size_t i = 0; i < map_buckets(table); i++) {
+        struct pawl_map_bucket_ *bucket = map_bucket(table, i);
+        uint64_t meta = pawl_load_relaxed(&bucket->meta);
+        struct map_link *link = NULL;
+
+        if ((meta & (PAWL_MAP_CHAINED_ | PAWL_MAP_MOVED_)) == PAWL_MAP_CHAINED_)
+            link = map_linked(bucket);
+        while (link != NULL) {
+            struct map_link *done = link;
+
+            meta = pawl_load_relaxed(&link->bucket.meta);
+            link = (meta & PAWL_MAP_CHAINED_) != 0 ? map_linked(&link->bucket) : NULL;
+            pawl_map_link_close(map, done);
+        }
+    }
+}
+
+/* ---- from the beginning to the end ---- */
+
+/* Buckets for so many entries, which then do not grow. */
+static size_t buckets_for(size_t entries)
+{
+    size_t buckets = MAP_SMALLEST;
+
+    while (buckets * MAP_GROW_AT < entries)
+        buckets *= 2;
+    return buckets;
+}
+
+static int open_parts(struct pawl_map *map)
+{
+    int status = pawl_counter_init(&map->entries);
+    char *table;
+
+    if (status != 0)
+        return status;
+    status = pawl_counter_init(&map->links);
+    if (status != 0) {
+        pawl_counter_destroy(&map->entries);
+        return status;
+    }
+    table = pawl_map_table_open(map, map->floor);
+    if (table == NULL) {
+        pawl_counter_destroy(&map->links);
+        pawl_counter_destroy(&map->entries);
+        return -ENOMEM;
+    }
+    pawl_store_relaxed(&map->table, table); /* relaxed: nobody else has the map yet */
+    return 0;
+}
+
+int pawl_map_init(struct pawl_map *map, const struct pawl_map_options *options)
+{
+    int status = 0;
+
+    if (options->equal == NULL || options->hash_of == NULL ||
+        options->entries > MAP_MOST_BUCKETS * MAP_GROW_AT ||
+        (options->memory != NULL && (options->memory->allocate == NULL || options->memory->release == NULL)))
+        return -EINVAL;
+    memset(map, 0, sizeof *map);
+    map->equal = options->equal;
+    map->hash_of = options->hash_of;
+    map->rcu = options->rcu != NULL ? options->rcu : &pawl_rcu_default;
+    map->memory = options->memory != NULL ? *options->memory
+                                          : (struct pawl_map_memory){allocate, release, NULL};
+    map->floor = buckets_for(options->entries);
+    if (options->seed != NULL)
+        map->seed = *options->seed;
+    else
+        status = pawl_hash_seed_init(&map->seed);
+    return status != 0 ? status : open_parts(map);
+}
+
+void pawl_map_destroy(struct pawl_map *map)
+{
+    char *table = pawl_load_relaxed(&map->table); /* relaxed, here: nobody else has the map any more */
+
+    pawl_rcu_barrier_in(map->rcu); /* what was retired needs the map to be released */
+    while (table != NULL) {
+        char *next = pawl_load_relaxed(&pawl_map_table_of_(table)->next); /* of a resize that did not end */
+
+        close_chains(map, table);
+        pawl_map_table_close(map, table);
+        table = next;
+    }
+    pawl_counter_destroy(&map->links);
+    pawl_counter_destroy(&map->entries);
+}
+
+/* ---- figures ---- */
+
+/* Adds and subtractions on different CPUs may be seen in any order. */
+static size_t counted(const struct pawl_counter *counter)
+{
+    long n = pawl_counter_read(counter);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+size_t pawl_map_size(const struct pawl_map *map)
+{
+    return counted(&map->entries);
+}
+
+void pawl_map_stats(const struct pawl_map *map, struct pawl_map_counts *stats)
+{
+    char *table, *next;
+
+    memset(stats, 0, sizeof *stats);
+    pawl_rcu_read_lock_in(map->rcu);
+    table = pawl_load_acquire(&map->table);                     /* T */
+    next = pawl_load_acquire(&pawl_map_table_of_(table)->next); /* N */
+    stats->entries = counted(&map->entries);
+    stats->links = counted(&map->links);
+    stats->buckets = map_buckets(next != NULL ? next : table);
+    stats->bytes = sizeof *map + pawl_map_table_of_(table)->bytes + stats->links * sizeof(struct map_link);
+    if (next != NULL)
+        stats->bytes += pawl_map_table_of_(next)->bytes;
+    stats->resizing = next != NULL;
+    pawl_rcu_read_unlock_in(map->rcu);
+    /* relaxed, all: figures */
+    stats->longest = pawl_load_relaxed(&map->longest);
+    stats->resizes = pawl_load_relaxed(&map->resizes);
+    stats->failures = pawl_load_relaxed(&map->failures);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the map of words share: tables, cells, moving. */
+#ifndef PAWL_CORE_MAP_U64MAP_H
+#define PAWL_CORE_MAP_U64MAP_H
+
+#include <pawl/u64map.h>
+
+#define FROZEN PAWL_U64MAP_FROZEN_
+#define LIVE PAWL_U64MAP_LIVE_
+#define CLAIMED PAWL_U64MAP_CLAIMED_
+#define BITS PAWL_U64MAP_BITS_
+#define CELLS PAWL_U64MAP_CELLS_
+
+/* Closures for the model checker make do with less. */
+#ifndef PAWL_U64MAP_LEAST_LINES
+#define PAWL_U64MAP_LEAST_LINES UINT64_C(64)
+#endif
+#ifndef PAWL_U64MAP_BLOCK_LINES
+#define PAWL_U64MAP_BLOCK_LINES UINT64_C(128) /* moved in one go */
+#endif
+#ifndef PAWL_U64MAP_PATIENCE
+#define PAWL_U64MAP_PATIENCE UINT64_C(64) /* changes that let a late block alone */
+#endif
+
+/* Lines for so many entries, at the load that a table grows to. */
+uint64_t pawl_u64map_lines_(uint64_t entries);
+
+/* A table without entries; NULL if there is no memory. */
+struct pawl_u64map_table *pawl_u64map_table_open_(uint64_t lines);
+void pawl_u64map_table_free_(struct pawl_u64map_table *table);
+
+/* Tests set it: a table that it refuses is not allocated. NULL: none is. */
+extern bool (*pawl_u64map_refuse_)(size_t bytes);
+
+/* The successor of a table, which is given one of so many lines if it has none; NULL if there is no
+ * memory. */
+struct pawl_u64map_table *pawl_u64map_succeed_(struct pawl_u64map_table *table, uint64_t lines);
+
+/* Moves a block of the first table, if one is left; puts the successor in its place if none is. Returns 0,
+ * or -ENOMEM: the block waits. */
+int pawl_u64map_help_(struct pawl_u64map *map, struct pawl_u64map_table *table);
+
+/* A key was claimed in the table: counted, and a successor is begun when enough are. */
+void pawl_u64map_count_claimed_(struct pawl_u64map_table *table, uint64_t hash, bool live);
+
+/* A claimed key of the table was deleted (1) or is live again (-1). */
+void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *table, uint64_t hash,
+                             int more);
+
+static inline struct pawl_u64map_table *successor(const struct pawl_u64map_table *table)
+{
+    return pawl_load_acquire(&table->next); /* N: the table is initialised */
+}
+
+/* The hash of what is claimed in a line. The place says how far the home can be away, and the homes of
+ * hashes that differ in the three highest bits only are an eighth of the table apart. */
+static inline uint64_t hash_at(const struct pawl_u64map_table *table, uint64_t line, uint64_t word)
+{
+    uint64_t low = word & BITS;
+    uint64_t home = pawl_u64map_home_(low, table->lines);
+    uint64_t away = line >= home ? line - home : line + table->lines - home;
+    uint64_t high = 0; /* away / reach, which is less than 8: three steps cost less than a division */
+
+    for (unsigned step = 4; step > 0; step /= 2) {
+        uint64_t eighths = step * table->reach;
+        bool beyond = away >= eighths;
+
+        high += beyond ? step : 0;
+        away -= beyond ? eighths : 0;
+    }
+    return high << 61 | low;
+}
+
+enum place {
+    MATCH, /* the key's cell */
+    END,   /* the cell that it would take: not claimed */
+    FULL   /* neither, and there never will be: all cells in reach are claimed by others */
+};
+
+/* Looks for the key from its home on. *seen is what was read, word first. A line is judged by words that are
+ * read once: a cell that is found claimed has been compared with the key, or the key would be claimed twice.
+ * Without branches, as in pawl_u64map_look_(). */
+static inline enum place walk(const struct pawl_u64map_table *table, uint64_t hash, struct pawl_pair **where,
+                              struct pawl_pair *seen)
+{
+    const uint64_t key = (hash & BITS) | CLAIMED;
+    uint64_t line = pawl_u64map_home_(hash, table->lines);
+    uint64_t left = table->reach;
+
+    while (left > 0) {
+        struct pawl_pair *cell = pawl_u64map_line_(table, line)->cell;
+        /* relaxed: claimed is claimed for ever, and by the same; the cell that it comes to is read again */
+        uint64_t a = pawl_pair_lo(&cell[0], __ATOMIC_RELAXED) & (BITS | CLAIMED);
+        uint64_t b = pawl_pair_lo(&cell[1], __ATOMIC_RELAXED) & (BITS | CLAIMED);
+        uint64_t c = pawl_pair_lo(&cell[2], __ATOMIC_RELAXED) & (BITS | CLAIMED);
+        uint64_t d = pawl_pair_lo(&cell[3], __ATOMIC_RELAXED) & (BITS | CLAIMED);
+        size_t at = (size_t)(b == key) + 2 * (size_t)(c == key) + 3 * (size_t)(d == key);
+        bool match = at != 0 || a == key;
+
+        if (!match) /* the first that is not claimed */
+            at = ((a & CLAIMED) + (a & b & CLAIMED) + (a & b & c & CLAIMED) + (a & b & c & d & CLAIMED)) /
+                 CLAIMED;
+        if (at < CELLS) {
+            *where = &cell[at];
+            /* acquire W, N: with the CAS that claimed or changed it, with the freeze */
+            seen->lo = pawl_pair_lo(*where, __ATOMIC_ACQUIRE);
+            seen->hi = pawl_pair_hi(*where, __ATOMIC_ACQUIRE); /* W: as in pawl_u64map_look_() */
+            if (match)
+                return MATCH;
+            if ((seen->lo & CLAIMED) == 0)
+                return END;
+            continue; /* another thread has just claimed it, maybe with this key */
+        }
+        left--;
+        if (++line == table->lines)
+            line = 0;
+    }
+    return FULL;
+}
+
+/* From now on nothing in the cell changes. Returns its word. The caller has seen the successor. */
+static inline uint64_t freeze(struct pawl_pair *cell)
+{
+#if PAWL_INSTRUMENTED || PAWL_PAIR_LOCKED
+    struct pawl_pair seen, frozen;
+
+    seen.lo = pawl_pair_lo(cell, __ATOMIC_ACQUIRE); /* W, as below */
+    seen.hi = pawl_pair_hi(cell, __ATOMIC_ACQUIRE);
+    do { /* release N, acquire W: as below */
+        if ((seen.lo & FROZEN) != 0)
+            return seen.lo;
+        frozen.lo = seen.lo | FROZEN;
+        frozen.hi = seen.hi;
+        /* Another turn: the cell was changed or frozen by another thread. */
+    } while (!pawl_cas_pair_acq_rel(cell, &seen, frozen));
+    return frozen.lo;
+#else
+    uint64_t word = pawl_pair_lo(cell, __ATOMIC_ACQUIRE); /* W, as below */
+
+    if ((word & FROZEN) != 0)
+        return word;
+    /* release N: who sees the bit sees the successor. */
+    pawl_fetch_or_release((PAWL_ATOMIC(uint64_t) *)(void *)&cell->lo, FROZEN);
+    /* acquire W: with the CAS that stored what is to be moved. It is constant now. */
+    return pawl_pair_lo(cell, __ATOMIC_ACQUIRE);
+#endif
+}
+
+#endif

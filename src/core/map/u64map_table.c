@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables of the map of words: their memory, when they get a successor, and how cells are moved there. */
+#include "u64map.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Load factors in sixteenths; docs/u64map.md has the measurement. Small tables are in a near cache, where a
+ * key that is not in its home line costs more than the whole lookup: they are kept emptier. */
+struct load {
+    uint64_t most;   /* claimed: more are moved to a successor */
+    uint64_t target; /* live, in a successor that grows */
+    uint64_t shrunk; /* live, in a successor that shrinks */
+    uint64_t least;  /* live: fewer are moved to a smaller table */
+};
+
+static const struct load small_load = {8, 5, 4, 2};
+static const struct load large_load = {13, 8, 8, 4};
+
+#define SMALL_LINES UINT64_C(4096) /* 256 KiB */
+#define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
+#define HUGE ((size_t)2 << 20)     /* a huge page; tables of two and more ask for them */
+#define AHEAD 8                    /* lines, of prefetches where cells are moved */
+#define SAMPLES 8192 /* cells of which all are counted: of larger tables, every second, fourth, ... */
+
+bool (*pawl_u64map_refuse_)(size_t bytes);
+
+/* ---- memory ---- */
+
+static void *map_pages(size_t bytes)
+{
+    size_t spare = bytes >= 2 * HUGE ? HUGE : 0;
+    char *pages = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
+
+    if (pages == MAP_FAILED)
+        return NULL;
+    if (spare == 0)
+        return pages;
+    before = -(uintptr_t)pages & (HUGE - 1);
+    if (before > 0)
+        (void)munmap(pages, before);
+    if (before < spare)
+        (void)munmap(pages + before + bytes, spare - before);
+    (void)madvise(pages + before, bytes, MADV_HUGEPAGE); /* without them it is slower */
+    return pages + before;
+}
+
+static void unmap_pages(char *pages, size_t bytes)
+{
+    /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. */
+    for (size_t at = 0; at < bytes; at += HUGE)
+        (void)madvise(pages + at, bytes - at < HUGE ? bytes - at : HUGE, MADV_DONTNEED);
+    (void)munmap(pages, bytes);
+}
+
+static void *allocate(size_t *bytes)
+{
+    void *memory;
+
+    if (pawl_u64map_refuse_ != NULL && pawl_u64map_refuse_(*bytes))
+        return NULL;
+    *bytes = (*bytes + PAWL_CACHELINE_PAIR - 1) & ~(size_t)(PAWL_CACHELINE_PAIR - 1);
+    if (*bytes >= MAPPED) { /* what pawl_u64map_table_free_() asks, too */
+        *bytes = (*bytes + 4095) & ~(size_t)4095;
+        return map_pages(*bytes);
+    }
+    memory = aligned_alloc(PAWL_CACHELINE_PAIR, *bytes);
+    if (memory != NULL)
+        memset(memory, 0, *bytes);
+    return memory;
+}
+
+struct pawl_u64map_table *pawl_u64map_table_open_(uint64_t lines)
+{
+    uint64_t cells = lines * CELLS;
+    uint64_t blocks = (lines + PAWL_U64MAP_BLOCK_LINES - 1) / PAWL_U64MAP_BLOCK_LINES;
+    size_t bytes = sizeof(struct pawl_u64map_table) + lines * PAWL_CACHELINE + blocks;
+    struct pawl_u64map_table *table = allocate(&bytes);
+    const struct load *load = lines > SMALL_LINES ? &large_load : &small_load;
+    unsigned shift = 0;
+
+    if (table == NULL)
+        return NULL;
+    while (cells >> shift > SAMPLES)
+        shift++;
+    table->lines = lines;
+    table->reach = lines / 8;
+    table->blocks = blocks;
+    table->sample = ((UINT64_C(1) << shift) - 1) << 16; /* the bits above decide about the place */
+    table->most = (cells >> shift) * load->most / 16;
+    table->least = lines > PAWL_U64MAP_LEAST_LINES ? (cells >> shift) * load->least / 16 : 0;
+    table->bytes = bytes;
+    table->moved = (void *)pawl_u64map_line_(table, lines);
+    return table;
+}
+
+void pawl_u64map_table_free_(struct pawl_u64map_table *table)
+{
+    if (table->bytes >= MAPPED)
+        unmap_pages((char *)table, table->bytes);
+    else
+        free(table);
+}
+
+static void reclaim(struct pawl_retired *retired)
+{
+    pawl_u64map_table_free_(pawl_retired_of(retired, struct pawl_u64map_table, retired));
+}
+
+/* ---- successors ---- */
+
+/* Lines for so many entries at a load; at least as many as there must be, a multiple of 8. */
+static uint64_t lines_for(uint64_t entries, uint64_t sixteenths)
+{
+    uint64_t lines = (entries * 16 / sixteenths / CELLS + 8) & ~UINT64_C(7);
+
+    return lines > PAWL_U64MAP_LEAST_LINES ? lines : PAWL_U64MAP_LEAST_LINES;
+}
+
+uint64_t pawl_u64map_lines_(uint64_t entries)
+{
+    uint64_t lines = lines_for(entries, small_load.target);
+
+    if (lines <= SMALL_LINES)
+        return lines;
+    lines = lines_for(entries, large_load.target);
+    return lines > SMALL_LINES ? lines : SMALL_LINES + 8;
+}
+
+struct pawl_u64map_table *pawl_u64map_succeed_(struct pawl_u64map_table *table, uint64_t lines)
+{
+    struct pawl_u64map_table *next = successor(table);
+    struct pawl_u64map_table *fresh;
+
+    if (next != NULL)
+        return next;
+    fresh = pawl_u64map_table_open_(lines);
+    if (fresh == NULL)
+        return successor(table); /* another thread may have had more luck */
+    /* release N: publishes it, initialised, to successor(). acquire: if another thread was faster, its. */
+    if (pawl_cas_acq_rel(&table->next, &next, fresh))
+        return fresh;
+    pawl_u64map_table_free_(fresh);
+    return next;
+}
+
+/* The entries, by those that were counted. */
+static uint64_t live_in(const struct pawl_u64map_table *table)
+{
+    /* relaxed, both: an estimate, which a few more or less do not change */
+    uint64_t dead = pawl_load_relaxed(&table->dead);
+    uint64_t claimed = pawl_load_relaxed(&table->claimed);
+
+    return (claimed > dead ? claimed - dead : 0) * ((table->sample >> 16) + 1);
+}
+
+void pawl_u64map_count_claimed_(struct pawl_u64map_table *table, uint64_t hash, bool live)
+{
+    uint64_t claimed;
+
+    if ((hash & table->sample) != 0)
+        return;
+    /* relaxed, all: numbers that nothing is read by */
+    claimed = pawl_fetch_add_relaxed(&table->claimed, 1) + 1;
+    if (!live)
+        pawl_fetch_add_relaxed(&table->dead, 1);
+    if (claimed >= table->most && pawl_load_relaxed(&table->next) == NULL)
+        (void)pawl_u64map_succeed_(table, pawl_u64map_lines_(live_in(table)));
+}
+
+void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *table, uint64_t hash,
+                             int more)
+{
+    uint64_t live;
+
+    if ((hash & table->sample) != 0)
+        return;
+    pawl_fetch_add_relaxed(&table->dead, (uint64_t)(int64_t)more); /* relaxed: as above */
+    /* relaxed: a stale table says that this one is not the first, and the next deletion looks again. In one
+     * that is not the first, not all have arrived that will be there. */
+    if (more < 0 || pawl_load_relaxed(&map->table) != table || pawl_load_relaxed(&table->next) != NULL)
+        return;
+    live = live_in(table);
+    if (live / ((table->sample >> 16) + 1) < table->least)
+        (void)pawl_u64map_succeed_(table, lines_for(live, table->lines > SMALL_LINES ? large_load.shrunk
+                                                                                     : small_load.shrunk));
+}
+
+/* ---- moving ---- */
+
+/* The key is claimed in a successor, with this value unless somebody has done so before. */
+static int carry(struct pawl_u64map_table *table, uint64_t hash, uint64_t value)
+{
+    const struct pawl_pair entry = {.lo = (hash & BITS) | CLAIMED | LIVE, .hi = value};
+
+    /* Another turn: on to the next successor, or another thread has taken the cell. */
+    for (;;) {
+        struct pawl_pair *cell, seen;
+        enum place place = walk(table, hash, &cell, &seen);
+
+        if (place == MATCH)
+            return 0;
+        if (place == FULL)
+            table = pawl_u64map_succeed_(table, 2 * table->lines);
+        else if ((seen.lo & FROZEN) != 0)
+            table = successor(table);
+        else if (pawl_cas_pair_release(cell, &seen, entry)) { /* release W: what the value's writer did */
+            pawl_u64map_count_claimed_(table, hash, true);
+            return 0;
+        }
+        if (table == NULL)
+            return -ENOMEM;
+    }
+}
+
+/* A line that is moved soon, and where it goes: locked instructions do not overlap their misses. */
+static void prefetch_move(const struct pawl_u64map_table *table, const struct pawl_u64map_table *next,
+                          uint64_t line)
+{
+    uint64_t to = (uint64_t)((pawl_u64map_product_)line * next->lines / table->lines);
+
+    if (line < table->lines) {
+        __builtin_prefetch(pawl_u64map_line_(table, line), 1);
+        __builtin_prefetch(pawl_u64map_line_(next, to), 1);
+    }
+}
+
+static int move_block(struct pawl_u64map_table *table, uint64_t block)
+{
+    struct pawl_u64map_table *next = successor(table);
+    uint64_t begin = block * PAWL_U64MAP_BLOCK_LINES;
+    uint64_t end = begin + PAWL_U64MAP_BLOCK_LINES;
+
+    for (uint64_t at = begin; at < end && at < table->lines; at++) {
+        struct pawl_u64map_line *line = pawl_u64map_line_(table, at);
+
+        prefetch_move(table, next, at + AHEAD);
+        for (unsigned i = 0; i < CELLS; i++) {
+            uint64_t word = freeze(&line->cell[i]);
+
+            /* relaxed: the word was acquired after the last change */
+            if ((word & LIVE) != 0 &&
+                carry(next, hash_at(table, at, word), pawl_pair_hi(&line->cell[i], __ATOMIC_RELAXED)) != 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Moves the frontier over what is moved. Returns whether that is all. */
+static bool advance(struct pawl_u64map_table *table)
+{
+    uint64_t from = pawl_load_acquire(&table->frontier); /* M: with the CAS below; all before it is moved */
+
+    /* Another turn: another thread has moved it, but maybe not as far. */
+    for (;;) {
+        uint64_t to = from;
+
+        /* acquire M: with the store in pawl_u64map_help_(): all of the block is in the successor */
+        while (to < table->blocks && pawl_load_acquire(&table->moved[to]) != 0)
+            to++;
+        /* release M: hands on what was acquired */
+        if (to == from || pawl_cas_acq_rel(&table->frontier, &from, to))
+            return to == table->blocks;
+    }
+}
+
+/* All of the table is moved: the successor takes its place. */
+static void promote(struct pawl_u64map *map, struct pawl_u64map_table *table)
+{
+    struct pawl_u64map_table *first = table;
+
+    /* release N: publishes the successor again, to who has not seen `next`; M: and all that was moved. It
+     * cannot be another table at the same address: the caller's section keeps this one. */
+    if (pawl_cas_release(&map->table, &first, successor(table)))
+        pawl_rcu_call(&table->retired, reclaim);
+}
+
+int pawl_u64map_help_(struct pawl_u64map *map, struct pawl_u64map_table *table)
+{
+    uint64_t block = pawl_fetch_add_relaxed(&table->cursor,
+                                            1); /* relaxed: whoever gets which, all do the same */
+    int status = 0;
+
+    /* All are begun, but one is late: who began it may be stopped. It is done again, by whoever comes.
+     * relaxed: it says which one, and an old answer only does one again that is done. */
+    if (block >= table->blocks)
+        block = block - table->blocks < PAWL_U64MAP_PATIENCE ? table->blocks
+                                                             : pawl_load_relaxed(&table->frontier);
+    if (block < table->blocks) {
+        status = move_block(table, block);
+        if (status == 0)
+            pawl_store_release(&table->moved[block], (unsigned char)1); /* M: with advance() */
+    }
+    if (advance(table))
+        promote(map, table);
+    return status;
+}
