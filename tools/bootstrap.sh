@@ -10,6 +10,7 @@
 #   lint          the second compiler, formatters and analysers (make lint, .ci/run)
 #   bench         the libraries that benchmarks compare with, and gnuplot
 #   instructions  valgrind, to count instructions (make bench-instructions)
+#   programs      programs that the allocator is tested under (the tests say which are missing)
 #   vm            virtual machines and a cross compiler (make check-vm)
 #   all           all of them
 #
@@ -32,6 +33,7 @@ build|meson|cmd:meson|the build system
 build|ninja-build|cmd:ninja|runs the build
 build|pkg-config|cmd:pkg-config|finds libraries
 build|libhwloc-dev|pc:hwloc|pawl topo: caches, cores, NUMA nodes
+build|liburing-dev|pc:liburing|the runtime's second engine
 build|libjansson-dev|pc:jansson|JSON output
 build|scdoc|cmd:scdoc|man pages
 build|libelf-dev|pc:libelf|pawl rseq-check: reads programs
@@ -39,6 +41,7 @@ build|libcapstone-dev|pc:capstone|pawl rseq-check: decodes instructions
 build|libdw-dev|pc:libdw|pawl rseq-check: names source lines
 test|g++|cmd:g++|the headers are tested as C++ too
 test|libcmocka-dev|pc:cmocka|the test framework
+test|libhttp-parser-dev|file:/usr/include/http_parser.h|an example serves HTTP
 test|binutils|cmd:readelf|the tests read what the libraries export
 docs|scdoc|cmd:scdoc|man pages
 lint|clang|cmd:clang|the second compiler
@@ -56,6 +59,8 @@ bench|libconcurrentqueue-dev|file:/usr/include/concurrentqueue/concurrentqueue.h
 bench|libjemalloc2|file:/usr/lib/x86_64-linux-gnu/libjemalloc.so.2|peer: jemalloc
 bench|libjemalloc-dev|pc:jemalloc|peer: jemalloc, linked (pools)
 bench|libboost-dev|file:/usr/include/boost/lockfree/stack.hpp|peer: boost::lockfree
+bench|libboost-context-dev|file:/usr/include/boost/context/fiber.hpp|peer: Boost.Context (fibers)
+bench|libglib2.0-dev|pc:glib-2.0|peer: GHashTable
 bench|libreaderwriterqueue-dev|file:/usr/include/readerwriterqueue/readerwriterqueue.h|peer: moodycamel, one producer
 bench|libtcmalloc-minimal4|file:/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4|peer: gperftools' tcmalloc
 bench|libmimalloc2.0|file:/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0|peer: mimalloc
@@ -64,7 +69,16 @@ bench|librust-crossbeam-epoch-dev|file:/usr/share/cargo/registry/crossbeam-epoch
 bench|librust-crossbeam-queue-dev|file:/usr/share/cargo/registry/crossbeam-queue-0.3.8/Cargo.toml|peer: crossbeam's queues
 bench|librust-crossbeam-deque-dev|file:/usr/share/cargo/registry/crossbeam-deque-0.8.1/Cargo.toml|peer: crossbeam's deque
 bench|libdpdk-dev|pc:libdpdk|peer: DPDK's rte_ring
+bench|libevent-dev|pc:libevent|peer: libevent, timers and echo
+bench|libuv1-dev|pc:libuv|peer: libuv, timers and echo
+bench|libev-dev|file:/usr/include/ev.h|peer: libev, timers and echo
 instructions|valgrind|cmd:valgrind|counts instructions
+programs|jq|cmd:jq|under the allocator
+programs|sqlite3|cmd:sqlite3|under the allocator
+programs|zstd|cmd:zstd|under the allocator
+programs|memcached|cmd:memcached|under the allocator
+programs|redis-server|cmd:redis-server|under the allocator
+programs|libpython3.11-testsuite|file:/usr/lib/python3.11/test/test_dict.py|Python's own tests under the allocator
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes
 vm|qemu-system-arm|cmd:qemu-system-aarch64|an aarch64 guest
 vm|qemu-user-static|cmd:qemu-aarch64-static|aarch64 programs without a guest
@@ -74,7 +88,7 @@ vm|cpio|cmd:cpio|builds the guests' file systems
 vm|debian-archive-keyring|file:/usr/share/keyrings/debian-archive-keyring.gpg|signs the guests' kernels
 END
 )
-all_groups=(build test docs lint bench instructions vm)
+all_groups=(build test docs lint bench instructions programs vm)
 
 usage() {
     sed -n '3,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"

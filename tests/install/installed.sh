@@ -77,8 +77,9 @@ headers_below() {
 public_headers() {
     headers_below "$include_folder"
 }
-# The faces of libpawl-check and libpawl-malloc are not libpawl's.
-public_headers | grep -vx -e pawl/check.h -e pawl/lin.h -e pawl/malloc.h -e pawl/arena.h | sed 's/.*/#include <&>/' >"$work/every_header.h"
+runtime=(rt.h task.h timer.h fiber.h block.h frame.h op.h stream.h watch.h)
+# The faces of libpawl-check, libpawl-malloc and libpawl-rt are not libpawl's.
+public_headers | grep -vx -e pawl/check.h -e pawl/lin.h -e pawl/malloc.h -e pawl/arena.h -e pawl/slab.h "${runtime[@]/#/-epawl/}" | sed 's/.*/#include <&>/' >"$work/every_header.h"
 
 every_public_header_is_installed() {
     diff <(public_headers) <(headers_below "$here/../../include")
@@ -184,6 +185,35 @@ if has_shared; then
         compiled cpp_shared "${cxx[@]}" "${flags[@]}" -std=c++17 -x c++ "${units[@]}" -x none "${link_shared[@]}"
     promise 'an unoptimised C program links the shared library and runs' \
         compiled c_plain "${cc[@]}" "${flags[@]}" -O0 -std=gnu17 "${units[@]}" "${link_shared[@]}"
+fi
+
+# --- the runtime's library -----------------------------------------------------------------------
+
+runtime_exports_only_pawl_names() {
+    nm --dynamic --defined-only "$library_folder/libpawl-rt.so" | awk '$2 != "A" {print $3}' |
+        grep -v '^pawl_[a-z0-9_]*[a-z0-9]@' || true
+}
+
+runtime_links_and_runs() {
+    local -a runtime_flags runtime_libs
+    local system # where the packages are that the runtime stands on
+    system=$(env -u PKG_CONFIG_LIBDIR -u PKG_CONFIG_SYSROOT_DIR pkg-config --variable pc_path pkg-config)
+    cat >"$work/runtime.c" <<'END'
+#include <pawl/rt.h>
+int main(void)
+{
+    struct pawl_rt *rt;
+    return pawl_rt_open(&rt, NULL) != 0 || pawl_rt_close(rt) != 0;
+}
+END
+    read -ra runtime_flags <<<"$(PKG_CONFIG_PATH=$system pkg-config --cflags pawl-rt)"
+    read -ra runtime_libs <<<"$(PKG_CONFIG_PATH=$system pkg-config --libs pawl-rt)"
+    compiled runtime "${cc[@]}" "${runtime_flags[@]}" "$work/runtime.c" "${runtime_libs[@]}"
+}
+
+if has_shared && [[ -e $library_folder/libpawl-rt.so ]]; then
+    promise 'the runtime exports names of its headers only' runtime_exports_only_pawl_names
+    promise 'a C program links the runtime by pkg-config and runs' runtime_links_and_runs
 fi
 
 # --- the static library -------------------------------------------------------------------------

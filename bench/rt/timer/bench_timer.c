@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Timers: what it costs to start, to cancel, to put off and to fire one, when many others are armed.
+ *
+ * By operation, whatever the number of timers: start writes the timer, one neighbour and the slot; cancel
+ * writes two neighbours. Heaps write, and compare, along the way up or down. */
+#include "../../../src/rt/worker.h"
+#include "timer_peers.h"
+
+#include <pawl/park.h>
+#include <pawl/rt.h>
+#include <pawl/timer.h>
+
+static uint64_t fired;
+
+static void count(struct pawl_timer *timer)
+{
+    (void)timer;
+    fired++;
+}
+
+static void *open_runtime(void)
+{
+    struct pawl_rt_config config = {.workers = 1, .flags = PAWL_RT_CALLER, .engine = "epoll"};
+    struct pawl_rt *rt;
+
+    return pawl_rt_open(&rt, &config) == 0 ? rt : NULL;
+}
+
+/* The calling thread is worker 0, as far as timers are concerned. */
+static void enter(struct pawl_rt *rt)
+{
+    pawl_worker_enter_(&rt->worker[0]);
+    rt->worker[0].now = pawl_deadline(0);
+}
+
+static void leave(struct pawl_rt *rt)
+{
+    (void)rt;
+    pawl_worker_enter_(NULL);
+}
+
+/* What a turn does about timers, and about events as the peers do: it asks the kernel. */
+static void turn(struct pawl_rt *rt)
+{
+    struct pawl_worker *worker = &rt->worker[0];
+
+    worker->now = pawl_deadline(0);
+    pawl_wheel_advance_(&worker->wheel, worker->now, UINT32_MAX);
+    worker->engine->class->turn(worker->engine, 0);
+}
+
+#define LOOP(name) bench_pawl_##name
+#define TIMER struct pawl_timer
+#define INIT(loop, timer) pawl_timer_init(timer, count)
+#define START(loop, timer, ms) pawl_timer_after(timer, (ms)*UINT64_C(1000000))
+#define CANCEL(loop, timer) pawl_timer_cancel(timer)
+#define LOOP_OPEN() open_runtime()
+#define LOOP_CLOSE(loop) pawl_rt_close(loop)
+#define LOOP_ENTER(loop) enter(loop)
+#define LOOP_LEAVE(loop) leave(loop)
+#define LOOP_TURN(loop) turn(loop)
+#include "timer_loops.h"
+
+#define CONTENDER(shown, peer, size, loop)                                                          \
+    {                                                                                               \
+        .name = (shown), .setup = peer##_open_##size, .enter = peer##_enter, .leave = peer##_leave, \
+        .run = peer##_##loop, .teardown = peer##_close                                              \
+    }
+#if BENCH_HAVE_LIBUV
+#define LIBUV(size, loop) CONTENDER("libuv", bench_libuv, size, loop)
+#else
+#define LIBUV(size, loop)                                      \
+    {                                                          \
+        .name = "libuv", .missing = "built without libuv1-dev" \
+    }
+#endif
+#if BENCH_HAVE_LIBEVENT
+#define LIBEVENT(size, loop) CONTENDER("libevent", bench_libevent, size, loop)
+#else
+#define LIBEVENT(size, loop)                                        \
+    {                                                               \
+        .name = "libevent", .missing = "built without libevent-dev" \
+    }
+#endif
+#if BENCH_HAVE_LIBEV
+#define LIBEV(size, loop) CONTENDER("libev", bench_libev, size, loop)
+#else
+#define LIBEV(size, loop)                                     \
+    {                                                         \
+        .name = "libev", .missing = "built without libev-dev" \
+    }
+#endif
+#define CONTENDERS(size, loop)                                                                    \
+    {                                                                                             \
+        CONTENDER("pawl_timer", bench_pawl, size, loop), LIBUV(size, loop), LIBEVENT(size, loop), \
+            LIBEV(size, loop),                                                                    \
+        {                                                                                         \
+            0                                                                                     \
+        }                                                                                         \
+    }
+
+static const struct bench_contender start_cancel_many[] = CONTENDERS(many, start_cancel);
+static const struct bench_contender put_off_many[] = CONTENDERS(many, put_off);
+static const struct bench_contender put_off_few[] = CONTENDERS(few, put_off);
+static const struct bench_contender fire_few[] = CONTENDERS(few, fire);
+
+static const struct bench_group groups[] = {
+    {.name = "start-cancel",
+     .about = "one more timer is started and cancelled beside a million",
+     .unit = "start+cancel",
+     .threads_fixed = true,
+     .contenders = start_cancel_many},
+    {.name = "put-off",
+     .about = "any one of a million timers is cancelled and started again",
+     .unit = "cancel+start",
+     .threads_fixed = true,
+     .contenders = put_off_many},
+    {.name = "put-off-few",
+     .about = "the same with a thousand timers, which are in the cache",
+     .unit = "cancel+start",
+     .threads_fixed = true,
+     .contenders = put_off_few},
+    {.name = "fire",
+     .about = "a thousand timers that are due, in one turn of the loop",
+     .unit = "start+fire",
+     .threads_fixed = true,
+     .ops = BENCH_AT_ONCE,
+     .contenders = fire_few},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    static const struct bench_program program = {"timer", "Timers, beside many others.", groups};
+
+    return bench_main(argc, argv, &program);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The wheel's peers: functions of bench.h for each, and the sizes that all agree on. */
+#ifndef BENCH_TIMER_PEERS_H
+#define BENCH_TIMER_PEERS_H
+
+#include "bench.h"
+
+#include <pawl/timer.h>
+
+enum {
+    BENCH_LIVE = 1000000, /* timers that are armed meanwhile */
+    BENCH_FEW = 1000,
+    BENCH_AT_ONCE = 1000, /* timers that fire in one turn */
+};
+
+/* Deadlines from a second to an hour ahead, as those of connections. */
+#define BENCH_TIMEOUT_MS(random) (1000 + bench_random(random) % 3600000u)
+
+#define BENCH_TIMER_PEER(name)                                                  \
+    int name##_open_many(unsigned threads, void **shared);                      \
+    int name##_open_few(unsigned threads, void **shared);                       \
+    void name##_close(void *shared);                                            \
+    void name##_enter(struct bench_thread *thread);                             \
+    void name##_leave(struct bench_thread *thread);                             \
+    void name##_put_off(struct bench_thread *thread, uint64_t iterations);      \
+    void name##_start_cancel(struct bench_thread *thread, uint64_t iterations); \
+    void name##_fire(struct bench_thread *thread, uint64_t iterations);
+
+BENCH_TIMER_PEER(bench_pawl)
+BENCH_TIMER_PEER(bench_libuv)
+BENCH_TIMER_PEER(bench_libevent)
+BENCH_TIMER_PEER(bench_libev)
+
+#endif

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the servers among the examples as a user would: serve.py ECHO CHAT PROXY [HTTP]. Speaks TAP."""
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    def __init__(self, *command):
+        self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()  # it listens
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def exactly(peer, count):
+    heard = b""
+    while len(heard) < count:
+        part = peer.recv(count - len(heard))
+        if not part:
+            break
+        heard += part
+    return heard
+
+
+def conversation(port, much):
+    """Sends it all while it listens, half-closes, and hears the end."""
+    with connect(port) as peer:
+        speaker = threading.Thread(target=lambda: (peer.sendall(much), peer.shutdown(socket.SHUT_WR)))
+        speaker.start()
+        heard = exactly(peer, len(much) + 1)
+        speaker.join()
+    return heard == much
+
+
+def check_echo(program):
+    port = free_port()
+    server = Server(program, port)
+    return conversation(port, bytes(range(256)) * 4000) and server.stop() == 0
+
+
+def check_chat(program):
+    port = free_port()
+    server = Server(program, port)
+    with connect(port) as one, connect(port) as two:
+        greeted = exactly(one, 9) == exactly(two, 9) == b"Welcome.\n"
+        one.sendall(b"hel")
+        one.sendall(b"lo\nhow are you?\nI")
+        heard = exactly(two, 19) == b"hello\nhow are you?\n"
+        two.sendall(b"x" * 5000)  # no end: thrown out
+        try:
+            thrown_out = two.recv(1) == b""
+        except ConnectionResetError:
+            thrown_out = True
+    return greeted and heard and thrown_out and server.stop() == 0
+
+
+def check_proxy(proxy, echo):
+    ports = free_port(), free_port()
+    servers = Server(echo, ports[1]), Server(proxy, ports[0], ports[1])
+    passed = conversation(ports[0], bytes(range(256)) * 8000)
+    ended = servers[0].stop() == 0
+    try:  # nobody behind it: closed, and the proxy lives
+        with connect(ports[0]) as peer:
+            refused = peer.recv(1) == b""
+    except ConnectionError:
+        refused = True
+    return passed and ended and refused and servers[1].stop() == 0
+
+
+def check_http(program):
+    port = free_port()
+    server = Server(program, port)
+    one = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with connect(port) as peer:
+        peer.sendall(one + one + last)
+        answers = exactly(peer, 100000).count(b"200 OK")
+    with connect(port) as peer:
+        peer.sendall(b"nonsense\r\n\r\n")
+        refused = exactly(peer, 100000).startswith(b"HTTP/1.1 400 ")
+    return answers == 3 and refused and server.stop() == 0
+
+
+def main():
+    echo, chat, proxy, *http = sys.argv[1:]
+    checks = [
+        ("the echo server returns what it hears", lambda: check_echo(echo)),
+        ("the chat passes lines on, and throws out who never ends one", lambda: check_chat(chat)),
+        ("the proxy passes all on, both ways, and the end", lambda: check_proxy(proxy, echo)),
+    ]
+    if http:
+        checks.append(("the web server answers a pipeline, and nonsense", lambda: check_http(http[0])))
+    print(f"1..{len(checks)}")
+    for number, (name, check) in enumerate(checks, 1):
+        print(f"{'ok' if check() else 'not ok'} {number} - {name}", flush=True)
+
+
+main()

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* recv, send and sendmsg, without glibc around them: there they are points of cancellation, which costs two atomic
+ * operations a call as soon as a program has threads. A worker is never cancelled. */
+#ifndef PAWL_RT_SOCKET_CALL_H
+#define PAWL_RT_SOCKET_CALL_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* All: as many bytes as went at once, or -1 with errno. */
+
+static inline ssize_t pawl_recv_now_(int fd, void *bytes, size_t count)
+{
+    return syscall(SYS_recvfrom, fd, bytes, count, MSG_DONTWAIT, NULL, NULL);
+}
+
+static inline ssize_t pawl_send_now_(int fd, const void *bytes, size_t count)
+{
+    return syscall(SYS_sendto, fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+}
+
+static inline ssize_t pawl_sendmsg_now_(int fd, const struct msghdr *message)
+{
+    return syscall(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+#endif

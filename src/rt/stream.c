@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams: what they go through from connect or accept to closed(). */
+#include "stream.h"
+
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void stream_ready(struct pawl_source *source, uint32_t events);
+static void stream_stop(struct pawl_source *source);
+
+/* ---- the end ---- */
+
+/* Nothing is under way any more, and nobody of ours is on the stack. */
+static void finalize(struct pawl_stream *stream)
+{
+    struct pawl_io *io = &stream->source.engine->io;
+
+    if (stream->config->closed != NULL)
+        stream->config->closed(stream, stream->reason);
+    if (stream->extra != NULL)
+        pawl_uring_forget_(stream);
+    pawl_outs_drop_(io, &stream->outs, stream->outs.bytes);
+    pawl_slot_give_(&stream->source);
+    io->streams--;
+    free(stream);
+}
+
+static bool held(const struct pawl_stream *stream)
+{
+    return stream->inflight != 0 || stream->depth != 0 ||
+           (stream->state & (STREAM_LATER | STREAM_DIRTY)) != 0;
+}
+
+void pawl_stream_landed_(struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_DEAD) != 0 && !held(stream))
+        finalize(stream);
+    else if ((stream->state & STREAM_MOVING) != 0 && stream->inflight == 0)
+        pawl_stream_later_(stream);
+}
+
+/* From here on the kernel does nothing more for it. closed() comes later, in all cases. */
+static void die(struct pawl_stream *stream, int reason)
+{
+    struct pawl_engine *engine = stream->source.engine;
+
+    if ((stream->state & STREAM_DEAD) != 0)
+        return;
+    stream->state = (stream->state & ~(uint32_t)STREAM_MOVING) | STREAM_DEAD;
+    stream->reason = reason;
+    pawl_stream_time_stop_(stream);
+    engine->class->detach(engine, stream);
+    close(stream->source.fd);
+    stream->source.fd = -1;
+    pawl_stream_fail_flushes_(stream, reason == 0 ? -ECANCELED : reason);
+    pawl_stream_later_(stream);
+    pawl_listeners_resume_(engine);
+}
+
+void pawl_stream_failed_(struct pawl_stream *stream, int reason)
+{
+    die(stream, reason);
+}
+
+void pawl_stream_abort(struct pawl_stream *stream, int reason)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if ((stream->state & STREAM_DEAD) != 0)
+        return;
+    if ((stream->state & STREAM_UNIX) == 0)
+        (void)setsockopt(stream->source.fd, SOL_SOCKET, SO_LINGER, &reset,
+                         sizeof reset); /* or FIN, if it fails */
+    die(stream, reason);
+}
+
+static void stream_stop(struct pawl_source *source)
+{
+    pawl_stream_abort(pawl_stream_of_(source), -ECANCELED);
+}
+
+void pawl_stream_close(struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_DEAD) != 0)
+        return;
+    /* no more received(); leave, or the flush that empties the queue, ends it */
+    stream->state |= STREAM_CLOSING;
+    if ((stream->state & STREAM_CONNECTING) != 0)
+        die(stream, -ECANCELED);
+    else if (stream->depth == 0)
+        pawl_stream_later_(stream);
+}
+
+/* ---- the beginning ---- */
+
+struct pawl_stream *pawl_stream_new_(struct pawl_engine *engine, const struct pawl_stream_config *config,
+                                     int fd, bool unix_socket, int *status)
+{
+    size_t bytes;
+    struct pawl_stream *stream;
+
+    if (__builtin_add_overflow(sizeof *stream, config->context_bytes, &bytes)) {
+        *status = -ENOMEM;
+        return NULL;
+    }
+    stream = calloc(1, bytes); /* malloc aligns to 16 */
+    if (stream == NULL) {
+        *status = -ENOMEM;
+        return NULL;
+    }
+    stream->source.ready = stream_ready;
+    stream->source.stop = stream_stop;
+    stream->source.fd = fd;
+    stream->config = config;
+    stream->state = unix_socket ? STREAM_UNIX : 0;
+    stream->later.run = pawl_stream_run_later_;
+    *status = pawl_slot_take_(engine, &stream->source);
+    if (*status != 0) {
+        free(stream);
+        return NULL;
+    }
+    engine->io.streams++;
+    return stream;
+}
+
+/* It was never told of. */
+static void forget(struct pawl_stream *stream)
+{
+    stream->source.engine->io.streams--;
+    pawl_slot_give_(&stream->source);
+    free(stream);
+}
+
+static void no_delay(const struct pawl_stream *stream)
+{
+    const int on = 1;
+
+    if ((stream->state & STREAM_UNIX) == 0 && (stream->config->flags & PAWL_STREAM_DELAY) == 0)
+        (void)setsockopt(stream->source.fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                         sizeof on); /* slower, if it fails */
+}
+
+/* Every call of ours says itself that it does not wait (MSG_DONTWAIT). io_uring would answer -EAGAIN instead of
+ * waiting, if the descriptor said so. */
+static void blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+/* opened(), and reading begins. */
+static void open_now(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+
+    stream->state |= STREAM_OPENED;
+    pawl_stream_time_start_(stream);
+    if (stream->config->opened != NULL)
+        stream->config->opened(stream);
+    if (pawl_stream_reads_(stream))
+        engine->class->receive(engine, stream);
+}
+
+void pawl_stream_connected_(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+    int error = 0, status;
+    socklen_t bytes = sizeof error;
+
+    if (getsockopt(stream->source.fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0)
+        error = errno;
+    if (error != 0) {
+        die(stream, -error);
+        return;
+    }
+    stream->state &= ~(uint32_t)STREAM_CONNECTING;
+    blocking(stream->source.fd);
+    no_delay(stream);
+    status = engine->class->attach(engine, stream);
+    if (status != 0)
+        die(stream, status);
+    else
+        open_now(stream);
+}
+
+int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_stream_config *config, int fd,
+                          bool unix_socket)
+{
+    int status;
+    struct pawl_stream *stream = pawl_stream_new_(engine, config, fd, unix_socket, &status);
+
+    if (stream == NULL) {
+        close(fd);
+        return status;
+    }
+    no_delay(stream);
+    status = engine->class->attach(engine, stream);
+    if (status != 0) {
+        forget(stream);
+        close(fd);
+        return status;
+    }
+    engine->io.accepted++;
+    pawl_stream_enter_(stream);
+    open_now(stream);
+    pawl_stream_leave_(stream);
+    return 0;
+}
+
+int pawl_stream_adopt(struct pawl_stream **out, const struct pawl_stream_config *config, int fd)
+{
+    struct pawl_worker *worker = pawl_worker_here_();
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof address;
+    struct pawl_stream *stream;
+    int status;
+
+    if (worker == NULL)
+        return -EPERM;
+    if (worker->engine->io.stopping)
+        return -EPIPE;
+    if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+        return -errno;
+    stream = pawl_stream_new_(worker->engine, config, fd, address.ss_family == AF_UNIX, &status);
+    if (stream == NULL)
+        return status;
+    blocking(fd);
+    no_delay(stream);
+    status = worker->engine->class->attach(worker->engine, stream);
+    if (status != 0) {
+        forget(stream);
+        return status;
+    }
+    pawl_stream_later_(stream);
+    *out = stream;
+    return 0;
+}
+
+int pawl_stream_connect(struct pawl_stream **out, const struct pawl_stream_config *config,
+                        const struct sockaddr *address, socklen_t address_bytes)
+{
+    struct pawl_worker *worker = pawl_worker_here_();
+    struct pawl_stream *stream;
+    int fd, status;
+
+    if (worker == NULL)
+        return -EPERM;
+    if (worker->engine->io.stopping)
+        return -EPIPE;
+    fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    stream = pawl_stream_new_(worker->engine, config, fd, address->sa_family == AF_UNIX, &status);
+    if (stream == NULL) {
+        close(fd);
+        return status;
+    }
+    status = connect(fd, address, address_bytes) == 0 ? 0 : -errno;
+    stream->state |= STREAM_CONNECTING;
+    if (status == 0 || status == -EINPROGRESS || status == -EINTR)
+        status = worker->engine->class->connecting(worker->engine, stream);
+    if (status != 0) {
+        forget(stream);
+        close(fd);
+        return status;
+    }
+    pawl_stream_time_start_(stream);
+    *out = stream;
+    return 0;
+}
+
+/* ---- continuations ---- */
+
+/* The queue was sent, or shut or closed was asked for. */
+static void settle(struct pawl_stream *stream)
+{
+    const uint32_t both_ends = STREAM_ENDED | STREAM_SHUT;
+    uint32_t low = stream->config->high == 0 ? PAWL_STREAM_LOW_ : stream->config->low;
+
+    if ((stream->state & STREAM_ABOVE) != 0 && stream->outs.bytes <= low) {
+        stream->state &= ~(uint32_t)(STREAM_ABOVE | STREAM_CHOKED);
+        if (stream->config->drained != NULL && (stream->state & STREAM_CLOSING) == 0)
+            stream->config->drained(stream);
+    }
+    if (stream->outs.bytes != 0 || (stream->state & STREAM_DEAD) != 0)
+        return;
+    if ((stream->state & (STREAM_CLOSING | STREAM_SHUTTING | STREAM_SHUT)) == STREAM_SHUTTING) {
+        stream->state |= STREAM_SHUT;
+        (void)shutdown(stream->source.fd, SHUT_WR); /* fails if the peer is gone: reading tells */
+    }
+    if ((stream->state & STREAM_CLOSING) != 0 || (stream->state & both_ends) == both_ends)
+        die(stream, 0);
+}
+
+/* Sends and settles, until nothing changes: drained() may write again. */
+static void push_out(struct pawl_stream *stream)
+{
+    uint64_t before;
+
+    do {
+        pawl_stream_flush_(stream);
+        before = stream->outs.bytes;
+        settle(stream);
+    } while (stream->outs.bytes > before && (stream->state & (STREAM_BLOCKED | STREAM_DEAD)) == 0);
+}
+
+void pawl_stream_leave_(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+    bool stopped = !pawl_stream_reads_(stream);
+
+    if (stream->depth == 1 && (stream->state & (STREAM_DEAD | STREAM_OPENED)) == STREAM_OPENED) {
+        if (stream->outs.bytes != 0 ||
+            (stream->state & (STREAM_ABOVE | STREAM_CLOSING | STREAM_SHUTTING | STREAM_SHUT)) != 0)
+            push_out(stream);
+        if ((stream->state & STREAM_CHOKED) != 0)
+            engine->class->receive_stop(engine, stream); /* the socket did not take it */
+        else if (stopped && pawl_stream_reads_(stream))
+            engine->class->receive(engine, stream); /* it was choked, and is no more */
+    }
+    stream->depth--;
+}
+
+void pawl_stream_received_(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    struct pawl_io *io = &stream->source.engine->io;
+
+    io->reads++;
+    io->received_bytes += slice->count;
+    stream->read_at = stream->source.engine->worker->now;
+    stream->config->received(stream, slice);
+}
+
+void pawl_stream_ended_(struct pawl_stream *stream)
+{
+    stream->state |= STREAM_ENDED;
+    if (stream->config->ended != NULL)
+        stream->config->ended(stream);
+    else
+        stream->state |= STREAM_CLOSING;
+}
+
+void pawl_stream_writable_(struct pawl_stream *stream)
+{
+    stream->state &= ~(uint32_t)STREAM_BLOCKED; /* leave sends */
+}
+
+void pawl_stream_sent_(struct pawl_stream *stream, uint64_t count)
+{
+    struct pawl_io *io = &stream->source.engine->io;
+
+    io->writes++;
+    io->sent_bytes += count;
+    stream->sent += count;
+    stream->write_at = stream->source.engine->worker->now;
+    pawl_outs_drop_(io, &stream->outs, count);
+    pawl_stream_flushed_(stream);
+}
+
+/* ---- readiness: epoll ---- */
+
+static void stream_ready(struct pawl_source *source, uint32_t events)
+{
+    struct pawl_stream *stream = pawl_stream_of_(source);
+    const uint32_t broken = EPOLLERR | EPOLLHUP;
+
+    if (PAWL_UNLIKELY((stream->state & STREAM_DEAD) != 0))
+        return; /* ended by an event of the same turn */
+    if ((events & (EPOLLIN | EPOLLRDHUP | broken)) != 0)
+        stream->state |= STREAM_READABLE;
+    if ((events & (EPOLLRDHUP | broken)) != 0)
+        stream->state |= STREAM_HANGUP;
+    if ((stream->state & STREAM_CONNECTING) != 0) {
+        if ((events & (EPOLLOUT | broken)) == 0)
+            return;
+        pawl_stream_enter_(stream);
+        pawl_stream_connected_(stream);
+        pawl_stream_leave_(stream);
+    }
+    if ((events & (EPOLLOUT | broken)) != 0 && (stream->state & STREAM_BLOCKED) != 0) {
+        pawl_stream_enter_(stream);
+        pawl_stream_writable_(stream);
+        pawl_stream_leave_(stream);
+    }
+    if ((stream->state & STREAM_READABLE) != 0 && pawl_stream_reads_(stream))
+        stream->source.engine->class->read_on(stream->source.engine, stream);
+}
+
+/* ---- the next turn ---- */
+
+void pawl_stream_later_(struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_LATER) != 0)
+        return;
+    stream->state |= STREAM_LATER;
+    pawl_worker_later_(stream->source.engine->worker, &stream->later);
+}
+
+void pawl_stream_run_later_(struct pawl_message *message, struct pawl_worker *worker)
+{
+    struct pawl_stream *stream = pawl_mpsc_of(message, struct pawl_stream, later);
+
+    (void)worker;
+    stream->state &= ~(uint32_t)STREAM_LATER;
+    if ((stream->state & STREAM_DEAD) != 0) {
+        if (!held(stream))
+            finalize(stream);
+        return;
+    }
+    if ((stream->state & STREAM_MOVING) != 0) {
+        pawl_stream_move_on_(stream);
+        return;
+    }
+    pawl_stream_enter_(stream);
+    if ((stream->state & (STREAM_OPENED | STREAM_CONNECTING)) == 0)
+        open_now(stream);
+    pawl_stream_leave_(stream);
+    if (pawl_stream_reads_(stream))
+        stream->source.engine->class->read_on(stream->source.engine, stream);
+}
+
+void pawl_stream_run_dirty_(struct pawl_stream *stream)
+{
+    stream->state &= ~(uint32_t)STREAM_DIRTY;
+    pawl_stream_enter_(stream);
+    pawl_stream_leave_(stream);
+    pawl_stream_landed_(stream); /* it may have waited for this alone */
+}
+
+/* ---- what programs call ---- */
+
+bool pawl_source_is_stream_(const struct pawl_source *source)
+{
+    return source->stop == stream_stop;
+}
+
+void *pawl_stream_context(struct pawl_stream *stream)
+{
+    return stream + 1;
+}
+
+const struct pawl_stream_config *pawl_stream_get_config(const struct pawl_stream *stream)
+{
+    return stream->config;
+}
+
+int pawl_stream_fd(const struct pawl_stream *stream)
+{
+    return stream->source.fd;
+}
+
+void pawl_stream_become(struct pawl_stream *stream, const struct pawl_stream_config *config)
+{
+    stream->config = config;
+    if ((stream->state & (STREAM_OPENED | STREAM_DEAD)) == STREAM_OPENED)
+        pawl_stream_time_start_(stream);
+}
+
+void pawl_stream_pause(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+    bool reads = pawl_stream_reads_(stream);
+
+    stream->state |= STREAM_PAUSED;
+    if (reads)
+        engine->class->receive_stop(engine, stream);
+}
+
+void pawl_stream_resume(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+
+    if ((stream->state & STREAM_PAUSED) == 0)
+        return;
+    stream->state &= ~(uint32_t)STREAM_PAUSED;
+    if (!pawl_stream_reads_(stream))
+        return;
+    stream->read_at = engine->worker->now;
+    if (stream->config->read_ms != 0)
+        pawl_stream_time_start_(stream);
+    engine->class->receive(engine, stream);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams: what is written, from the program to the kernel. */
+#include "socket_call.h"
+#include "stream.h"
+
+#include <errno.h>
+
+/* ---- into the queue ---- */
+
+static int writable(const struct pawl_stream *stream)
+{
+    return (stream->state & (STREAM_SHUTTING | STREAM_CLOSING | STREAM_DEAD)) == 0 ? 0 : -EPIPE;
+}
+
+static uint32_t high_mark(const struct pawl_stream *stream)
+{
+    return stream->config->high == 0 ? PAWL_STREAM_HIGH_ : stream->config->high;
+}
+
+/* Something is in the queue: it is sent when the continuation returns, or when the turn ends. */
+static void queued(struct pawl_stream *stream, uint64_t before)
+{
+    struct pawl_io *io = &stream->source.engine->io;
+
+    if (before == 0)
+        stream->write_at = stream->source.engine->worker->now;
+    if (stream->outs.bytes > high_mark(stream) && (stream->state & STREAM_ABOVE) == 0) {
+        stream->state |= STREAM_ABOVE;
+        if ((stream->config->flags & PAWL_STREAM_READ_ON) == 0)
+            stream->state |= STREAM_CHOKED; /* leave takes it back if the socket takes all */
+    }
+    if (stream->depth != 0 ||
+        (stream->state & (STREAM_DIRTY | STREAM_BLOCKED | STREAM_CONNECTING | STREAM_MOVING)) != 0)
+        return;
+    stream->state |= STREAM_DIRTY;
+    stream->next_dirty = io->dirty;
+    io->dirty = stream;
+}
+
+int pawl_stream_write(struct pawl_stream *stream, const void *bytes, size_t count)
+{
+    uint64_t before = stream->outs.bytes;
+    int status = writable(stream);
+
+    if (status == 0)
+        status = pawl_outs_copy_(&stream->source.engine->io, &stream->outs, bytes, count);
+    if (status == 0 && count != 0)
+        queued(stream, before);
+    return status;
+}
+
+int pawl_stream_send(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    uint64_t before = stream->outs.bytes;
+    int status = writable(stream);
+
+    if (status == 0)
+        status = pawl_outs_append_(&stream->source.engine->io, &stream->outs, slice);
+    if (status == 0 && slice->count != 0)
+        queued(stream, before);
+    return status;
+}
+
+size_t pawl_stream_queued(const struct pawl_stream *stream)
+{
+    return stream->outs.bytes;
+}
+
+bool pawl_stream_full(const struct pawl_stream *stream)
+{
+    return stream->outs.bytes > high_mark(stream);
+}
+
+int pawl_stream_shutdown(struct pawl_stream *stream)
+{
+    int status = writable(stream);
+
+    if (status != 0)
+        return status;
+    stream->state |= STREAM_SHUTTING;
+    if (stream->depth == 0)
+        pawl_stream_later_(stream);
+    return 0;
+}
+
+/* ---- out of the queue ---- */
+
+static ssize_t send_some(const struct pawl_stream *stream)
+{
+    struct iovec iovecs[PAWL_OUT_IOVECS_];
+    struct msghdr message = {.msg_iov = iovecs};
+    int n = pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_);
+
+    if (n == 1)
+        return pawl_send_now_(stream->source.fd, iovecs[0].iov_base, iovecs[0].iov_len);
+    message.msg_iovlen = (size_t)n;
+    return pawl_sendmsg_now_(stream->source.fd, &message);
+}
+
+void pawl_stream_flush_(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+    const uint32_t not_now = STREAM_BLOCKED | STREAM_CONNECTING | STREAM_DEAD | STREAM_MOVING;
+
+    while (stream->outs.bytes != 0 && (stream->state & not_now) == 0) {
+        ssize_t n = send_some(stream);
+
+        if (PAWL_LIKELY(n >= 0)) {
+            pawl_stream_sent_(stream, (uint64_t)n);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            stream->state |= STREAM_BLOCKED;
+            engine->class->send_rest(engine, stream);
+            if (stream->config->write_ms != 0)
+                pawl_stream_time_start_(stream);
+        } else if (errno != EINTR) {
+            pawl_stream_failed_(stream, -errno);
+        }
+    }
+}
+
+bool pawl_stream_flush_dirty_(struct pawl_engine *engine)
+{
+    struct pawl_stream *stream;
+
+    if (PAWL_LIKELY(engine->io.dirty == NULL))
+        return false;
+    while ((stream = engine->io.dirty) != NULL) {
+        engine->io.dirty = stream->next_dirty;
+        pawl_stream_run_dirty_(stream);
+    }
+    return true;
+}
+
+/* ---- operations that wait until all is sent ---- */
+
+/* An operation of these keeps what it waits for in `result`. */
+
+static void withdraw_flush(struct pawl_op *op)
+{
+    struct pawl_stream *stream = op->target;
+    struct pawl_op **place = &stream->flushes;
+
+    while (*place != op)
+        place = &(*place)->next;
+    *place = op->next;
+}
+
+int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op)
+{
+    struct pawl_op **place = &stream->flushes;
+    int status;
+
+    if ((stream->state & STREAM_DEAD) != 0)
+        return -EPIPE;
+    status = pawl_op_begin_(op, stream->source.engine, stream, withdraw_flush);
+    if (status != 0)
+        return status;
+    if (stream->outs.bytes == 0) {
+        pawl_op_complete_later_(op, 0);
+        return 0;
+    }
+    op->result = (int64_t)(stream->sent + stream->outs.bytes);
+    while (*place != NULL)
+        place = &(*place)->next;
+    *place = op;
+    return 0;
+}
+
+void pawl_stream_flushed_(struct pawl_stream *stream)
+{
+    struct pawl_op *op;
+
+    while ((op = stream->flushes) != NULL && (uint64_t)op->result <= stream->sent) {
+        stream->flushes = op->next;
+        pawl_op_complete_later_(op, 0);
+    }
+}
+
+void pawl_stream_fail_flushes_(struct pawl_stream *stream, int reason)
+{
+    struct pawl_op *op;
+
+    while ((op = stream->flushes) != NULL) {
+        stream->flushes = op->next;
+        pawl_op_complete_later_(op, reason);
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs all tests of streams and watches on one engine: test_io epoll|uring */
+#include "test_io.h"
+
+#include <signal.h>
+
+int main(int argc, char **argv)
+{
+    const struct pawl_rt_config config = {.workers = 1, .engine = argc > 1 ? argv[1] : "epoll"};
+    struct pawl_rt *rt;
+    int status = pawl_rt_open(&rt, &config), failed;
+
+    if (status == -ENOSYS || status == -EPERM) {
+        printf("%s: not on this machine (%s)\n", config.engine, strerror(-status));
+        return 77; /* meson: skipped */
+    }
+    if (status != 0) {
+        fprintf(stderr, "pawl_rt_open: %s\n", strerror(-status));
+        return 1;
+    }
+    (void)pawl_rt_close(rt);
+    io_engine = config.engine;
+    signal(SIGPIPE, SIG_DFL); /* a write of ours that raises it ends the program */
+    (void)io_seed();
+    failed = _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("more", more_tests, more_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("want", want_tests, want_test_count, NULL, NULL);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_RT_TEST_IO_H
+#define TESTS_RT_TEST_IO_H
+
+#include "io.h"
+
+extern const struct CMUnitTest stream_tests[], more_tests[], want_tests[];
+extern const size_t stream_test_count, more_test_count, want_test_count;
+
+#endif

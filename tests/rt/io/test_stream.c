@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams that are served: bytes, ends, pressure, time. Every test on both engines. */
+#include "io.h"
+#include "test_io.h"
+
+#include <fcntl.h>
+#include <pawl/park.h>
+#include <poll.h>
+#include <time.h>
+
+static const struct pawl_stream_config echo = {IO_ECHO};
+
+/* ---- bytes ---- */
+
+enum { ECHO_PEERS = 6, ECHO_PIECE = 20000 };
+
+struct echo_peer {
+    int fd;
+    uint64_t seed, random, sent, received, total;
+};
+
+static void send_some(struct echo_peer *peer)
+{
+    char bytes[ECHO_PIECE];
+    size_t most = (io_random(&peer->random) & 3) == 0 ? ECHO_PIECE : 100,
+           count = 1 + io_random(&peer->random) % most;
+    ssize_t n;
+
+    if (count > peer->total - peer->sent)
+        count = peer->total - peer->sent;
+    io_fill(bytes, count, peer->seed, peer->sent);
+    n = send(peer->fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0)
+        assert_int_equal(errno, EAGAIN);
+    else
+        peer->sent += (uint64_t)n;
+    if (peer->sent == peer->total)
+        assert_int_equal(shutdown(peer->fd, SHUT_WR), 0);
+}
+
+static void receive_some(struct echo_peer *peer)
+{
+    char bytes[ECHO_PIECE], expected[ECHO_PIECE];
+    ssize_t n = recv(peer->fd, bytes, 1 + io_random(&peer->random) % ECHO_PIECE, MSG_DONTWAIT);
+
+    if (n < 0) {
+        assert_int_equal(errno, EAGAIN);
+        return;
+    }
+    assert_true(n > 0);
+    io_fill(expected, (size_t)n, peer->seed, peer->received);
+    assert_memory_equal(bytes, expected, (size_t)n);
+    peer->received += (uint64_t)n;
+}
+
+/* Peers that send and receive pieces of random sizes at the same time; then half-close, and hear all to the end. */
+static void echo_with(struct pawl_rt *rt, enum io_kind kind, const struct pawl_stream_config *config)
+{
+    struct echo_peer peers[ECHO_PEERS];
+    struct pollfd polls[ECHO_PEERS];
+    struct io_server server;
+    unsigned left = ECHO_PEERS;
+
+    io_listen(&server, rt, kind, config);
+    for (unsigned i = 0; i < ECHO_PEERS; i++) {
+        peers[i] = (struct echo_peer){.fd = io_connect(&server),
+                                      .seed = io_seed() + i,
+                                      .random = io_seed() * 7 + i};
+        peers[i].total = (io_long() ? 64 << 20 : 200000) + io_random(&peers[i].random) % 100000;
+    }
+    while (left > 0) {
+        for (unsigned i = 0; i < ECHO_PEERS; i++) {
+            polls[i].fd = peers[i].received == peers[i].total ? -1 : peers[i].fd;
+            polls[i].events = (short)(POLLIN | (peers[i].sent < peers[i].total ? POLLOUT : 0));
+        }
+        assert_true(poll(polls, ECHO_PEERS, 60000) > 0);
+        left = 0;
+        for (unsigned i = 0; i < ECHO_PEERS; i++) {
+            if (polls[i].fd >= 0 && (polls[i].revents & POLLOUT) != 0)
+                send_some(&peers[i]);
+            if (polls[i].fd >= 0 && (polls[i].revents & (POLLIN | POLLHUP)) != 0)
+                receive_some(&peers[i]);
+            left += peers[i].received < peers[i].total;
+        }
+    }
+    for (unsigned i = 0; i < ECHO_PEERS; i++) {
+        io_read_end(peers[i].fd);
+        close(peers[i].fd);
+    }
+    io_streams(rt, 0);
+    io_unlisten(&server);
+}
+
+static void what_is_sent_comes_back_whole_and_in_order(void **state)
+{
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 2);
+    for (int kind = IO_TCP; kind <= IO_UNIX; kind++) {
+        echo_with(rt, (enum io_kind)kind, &echo);
+        assert_int_equal(io_get(&io_counts.closed), (uint64_t)(kind + 1) * ECHO_PEERS);
+    }
+    assert_int_equal(io_get(&io_counts.clean), 3 * ECHO_PEERS);
+    io_close(rt);
+}
+
+static void so_it_does_with_marks_of_a_few_bytes(void **state)
+{
+    static const struct pawl_stream_config narrow = {IO_ECHO, .high = 1000, .low = 10};
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 1);
+    echo_with(rt, IO_TCP, &narrow);
+    assert_true(io_get(&io_counts.drained) > 0);
+    io_close(rt);
+}
+
+/* A pipeline of small requests: answers in order, and far fewer system calls than requests. */
+static void a_pipeline_is_answered_with_few_calls(void **state)
+{
+    enum { REQUESTS = 1000, BYTES = 16 };
+    char out[REQUESTS * BYTES], in[REQUESTS * BYTES];
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &echo);
+    fd = io_connect(&server);
+    io_fill(out, sizeof out, io_seed(), 0);
+    io_write(fd, out, sizeof out);
+    io_read(fd, in, sizeof in);
+    assert_memory_equal(in, out, sizeof in);
+    assert_true(io_sum(rt, IO_WRITES) < REQUESTS / 4);
+    close(fd);
+    io_reach(&io_counts.closed, 1);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
+/* ---- slices that are kept ---- */
+
+enum { KEPT = 400 };
+
+static struct {
+    struct pawl_slice slices[KEPT * 4];
+    PAWL_ATOMIC(uint64_t) n;
+} kept;
+
+static void keep(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    io_received_count(stream, slice);
+    pawl_slice_hold(slice);
+    kept.slices[pawl_load_relaxed(&kept.n)] = *slice; /* relaxed: one worker writes */
+    io_add(&kept.n, 1);
+    (void)pawl_stream_write(stream, "k", 1);
+}
+
+static void what_was_kept_stays_as_it_was(void **state)
+{
+    static const struct pawl_stream_config keeping = {.opened = io_opened,
+                                                      .received = keep,
+                                                      .ended = io_ended_close,
+                                                      .closed = io_closed};
+    char bytes[3000], answer;
+    uint64_t position = 0, random = io_seed();
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &keeping);
+    fd = io_connect(&server);
+    pawl_store_relaxed(&kept.n, 0); /* relaxed: before there is a stream */
+    for (unsigned i = 0; i < KEPT; i++) {
+        size_t count = 1 + io_random(&random) % sizeof bytes;
+
+        io_fill(bytes, count, 1, position);
+        io_write(fd, bytes, count);
+        io_read(fd, &answer, 1);
+        position += count;
+        io_reach(&io_counts.bytes, position);
+    }
+    close(fd);
+    io_reach(&io_counts.closed, 1);
+    position = 0;
+    for (unsigned i = 0; i < io_get(&kept.n); i++) { /* by another thread, with the stream gone */
+        io_fill(bytes, kept.slices[i].count, 1, position);
+        assert_memory_equal(kept.slices[i].bytes, bytes, kept.slices[i].count);
+        position += kept.slices[i].count;
+        pawl_slice_release(&kept.slices[i]);
+    }
+    assert_int_equal(position, io_get(&io_counts.bytes));
+    io_unlisten(&server);
+    io_close(rt);
+}
+
+/* ---- pressure ---- */
+
+static void a_peer_that_does_not_read_costs_no_memory(void **state)
+{
+    static const struct pawl_stream_config config = {IO_ECHO, .high = 128 << 10, .low = 32 << 10};
+    static char bytes[65536], expected[65536];
+    uint64_t sent = 0, received = 0;
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd, quiet = 0;
+
+    (void)state;
+    for (int kind = IO_TCP; kind <= IO_UNIX; kind += IO_UNIX) {
+        io_open(&rt, 1);
+        io_listen(&server, rt, (enum io_kind)kind, &config);
+        fd = io_connect(&server);
+        /* until nothing more is taken for a while */
+        for (sent = received = 0, quiet = 0; quiet < 8;) {
+            ssize_t n;
+            struct pollfd writable = {.fd = fd, .events = POLLOUT};
+
+            io_fill(bytes, sizeof bytes, 2, sent);
+            n = send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (n > 0) {
+                sent += (uint64_t)n;
+                quiet = 0;
+            } else {
+                quiet += poll(&writable, 1, 10) == 0;
+            }
+        }
+        /* the mark, and what one turn reads above it; the rest is the kernel's */
+        assert_in_range(io_get(&io_counts.bytes), 1, sent);
+        assert_in_range(io_sum(rt, IO_UNSENT), 1, (128 << 10) + (256 << 10));
+        while (received < sent) {
+            size_t part = sent - received > sizeof bytes ? sizeof bytes : sent - received;
+
+            io_read(fd, bytes, part);
+            io_fill(expected, part, 2, received);
+            assert_memory_equal(bytes, expected, part);
+            received += part;
+        }
+        assert_true(io_get(&io_counts.drained) > 0);
+        close(fd);
+        io_reach(&io_counts.closed, 1);
+        io_unlisten(&server);
+        io_close(rt);
+    }
+}
+
+/* ---- ends ---- */
+
+static void server_ends(struct pawl_stream *stream)
+{
+    io_opened(stream);
+    assert_int_equal(pawl_stream_write(stream, "hello", 5), 0);
+    assert_int_equal(pawl_stream_shutdown(stream), 0);
+    assert_int_equal(pawl_stream_write(stream, "x", 1), -EPIPE);
+    assert_int_equal(pawl_stream_shutdown(stream), -EPIPE);
+}
+
+static void after_a_half_close_the_other_direction_goes_on(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = server_ends,
+                                                     .received = io_received_count,
+                                                     .closed = io_closed};
+    char bytes[5];
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd;
+
+    (void)state;
+    for (int kind = IO_TCP; kind <= IO_UNIX; kind += IO_UNIX) {
+        io_open(&rt, 1);
+        io_listen(&server, rt, (enum io_kind)kind, &config);
+        fd = io_connect(&server);
+        io_read(fd, bytes, sizeof bytes);
+        assert_memory_equal(bytes, "hello", sizeof bytes);
+        io_read_end(fd);
+        for (unsigned i = 1; i <= 3; i++) {
+            io_write(fd, "and yet", 7);
+            io_reach(&io_counts.bytes, (uint64_t)7 * i);
+        }
+        assert_int_equal(io_get(&io_counts.closed), 0);
+        close(fd); /* no `ended`: it closes itself */
+        io_reach(&io_counts.clean, 1);
+        io_unlisten(&server);
+        io_close(rt);
+    }
+}
+
+static void answer_the_end(struct pawl_stream *stream)
+{
+    io_add(&io_counts.ended, 1);
+    assert_int_equal(pawl_stream_write(stream, "bye", 3), 0);
+    assert_int_equal(pawl_stream_shutdown(stream), 0);
+}
+
+static void a_stream_that_has_ended_both_ways_closes_itself(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = io_opened,
+                                                     .received = io_received_count,
+                                                     .ended = answer_the_end,
+                                                     .closed = io_closed};
+    char bytes[3];
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd;
+
+    (void)state;
+    for (int kind = IO_TCP; kind <= IO_UNIX; kind += IO_UNIX) {
+        io_open(&rt, 1);
+        io_listen(&server, rt, (enum io_kind)kind, &config);
+        fd = io_connect(&server);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        io_read(fd, bytes, sizeof bytes);
+        io_read_end(fd);
+        io_reach(&io_counts.clean, 1);
+        close(fd);
+        io_unlisten(&server);
+        io_close(rt);
+    }
+}
+
+/* A peer that vanishes at once, after a request, with an answer unread, with the server's queue full, half-closed. */
+static void a_reset_ends_the_stream_in_every_state(void **state)
+{
+    static char bytes[1 << 20];
+    char byte;
+    struct pawl_rt *rt;
+    struct io_server server;
+
+    (void)state;
+    io_open(&rt, 2);
+    io_listen(&server, rt, IO_TCP, &echo);
+    for (uint64_t round = 0; round < (io_long() ? 2000 : 25); round++) {
+        int fd = io_connect(&server);
+
+        switch (round % 5) {
+        case 0:
+            break;
+        case 1:
+            io_write(fd, "abc", 3);
+            break;
+        case 2:
+            io_write(fd, "abcd", 4);
+            io_read(fd, &byte, 1);
+            break;
+        case 3:
+            while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+                ;
+            break;
+        default:
+            io_write(fd, "abcde", 5);
+            assert_int_equal(shutdown(fd, SHUT_WR), 0);
+            break;
+        }
+        io_reset(fd);
+    }
+    io_streams(rt, 0);
+    /* the kernel may forget connections that were reset before they were accepted */
+    assert_int_equal(io_get(&io_counts.closed), io_get(&io_counts.opened));
+    assert_true(io_get(&io_counts.reset) > 0);
+    assert_int_equal(io_get(&io_counts.other) + io_get(&io_counts.timed_out) + io_get(&io_counts.cancelled),
+                     0);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
+/* What the continuations below do when their moment comes. */
+static enum moment { IN_OPENED, IN_RECEIVED, IN_ENDED, IN_DRAINED, MOMENTS } close_in;
+static bool abort_it;
+
+static void end_it(struct pawl_stream *stream, enum moment now)
+{
+    if (close_in != now)
+        return;
+    if (abort_it)
+        pawl_stream_abort(stream, -EBADMSG);
+    pawl_stream_close(stream);
+    pawl_stream_close(stream); /* repeated: nothing */
+    pawl_stream_abort(stream, abort_it ? -EINVAL : 0);
+    assert_int_equal(pawl_stream_write(stream, "x", 1), -EPIPE);
+    pawl_stream_pause(stream);
+    pawl_stream_resume(stream);
+}
+
+static void ending_opened(struct pawl_stream *stream)
+{
+    io_opened(stream);
+    end_it(stream, IN_OPENED);
+}
+
+static void ending_received(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    static char much[100000];
+
+    io_received_count(stream, slice);
+    if (close_in == IN_DRAINED)
+        assert_int_equal(pawl_stream_write(stream, much, sizeof much), 0);
+    end_it(stream, IN_RECEIVED);
+    end_it(stream, IN_RECEIVED);
+}
+
+static void ending_ended(struct pawl_stream *stream)
+{
+    if (close_in != IN_ENDED)
+        pawl_stream_close(stream);
+    end_it(stream, IN_ENDED);
+}
+
+static void ending_drained(struct pawl_stream *stream)
+{
+    io_drained(stream);
+    end_it(stream, IN_DRAINED);
+}
+
+static void a_stream_may_be_closed_in_every_continuation(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = ending_opened,
+                                                     .received = ending_received,
+                                                     .ended = ending_ended,
+                                                     .drained = ending_drained,
+                                                     .closed = io_closed,
+                                                     .high = 1000,
+                                                     .low = 100};
+    struct pawl_rt *rt;
+    struct io_server server;
+
+    (void)state;
+    for (int kind = IO_TCP; kind <= IO_UNIX; kind += IO_UNIX)
+        for (int i = 0; i < 2 * MOMENTS; i++) {
+            int fd;
+
+            close_in = (enum moment)(i / 2);
+            abort_it = i % 2 == 1;
+            io_open(&rt, 1);
+            io_listen(&server, rt, (enum io_kind)kind, &config);
+            fd = io_connect(&server);
+            if (close_in != IN_OPENED)
+                io_write(fd, "some bytes", 10);
+            if (close_in == IN_ENDED)
+                assert_int_equal(shutdown(fd, SHUT_WR), 0);
+            io_peer_closed(fd, true);
+            io_reach(&io_counts.closed, 1);
+            assert_int_equal(io_get(abort_it ? &io_counts.other : &io_counts.clean), 1);
+            io_unlisten(&server);
+            io_close(rt);
+        }
+}
+
+/* ---- time ---- */
+
+static void hold_back(struct pawl_stream *stream)
+{
+    static char much[1 << 20];
+
+    io_opened(stream);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(pawl_stream_write(stream, much, sizeof much), 0);
+}
+
+static void timeouts_end_what_does_not_move(void **state)
+{
+    static const struct pawl_stream_config configs[] = {
+        {IO_ECHO, .idle_ms = 60},
+        {IO_ECHO, .read_ms = 60},
+        {.opened = hold_back, .received = io_received_count, .closed = io_closed, .write_ms = 60},
+    };
+    struct pawl_rt *rt;
+    struct io_server server;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        char byte;
+        int fd;
+
+        io_open(&rt, 1);
+        io_listen(&server, rt, IO_TCP, &configs[i]);
+        fd = io_connect(&server);
+        for (int n = 0; n < 5 && i < 2; n++) { /* it lives while something moves */
+            io_write(fd, "x", 1);
+            io_read(fd, &byte, 1);
+        }
+        io_reach(&io_counts.timed_out, 1);
+        io_peer_closed(fd, true);
+        io_unlisten(&server);
+        io_close(rt);
+    }
+}
+
+/* However long the worker slept before the bytes came: time is counted from when they came. */
+static void no_timeout_comes_early(void **state)
+{
+    static const struct pawl_stream_config config = {IO_ECHO, .idle_ms = 120};
+    const struct timespec most_of_it = {.tv_nsec = 80000000};
+    struct pawl_rt *rt;
+    struct io_server server;
+    uint64_t since;
+    char byte;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &config);
+    fd = io_connect(&server);
+    nanosleep(&most_of_it, NULL);
+    since = pawl_deadline(0);
+    if (send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
+        recv(fd, &byte, 1, 0) == 1) /* else this thread came too late */
+        while (recv(fd, &byte, 1, 0) > 0)
+            ;
+    io_reach(&io_counts.timed_out, 1);
+    assert_true(io_get(&io_counts.bytes) == 0 || pawl_deadline(0) - since >= 120000000u);
+    close(fd);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
+/* ---- closing the runtime ---- */
+
+static void the_runtime_closes_with_everything_open(void **state)
+{
+    enum { PEERS = 20 };
+    static char much[100000];
+    struct pawl_rt *rt;
+    struct io_server server[3];
+    int fds[PEERS];
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        io_open(&rt, 2);
+        for (int kind = IO_TCP; kind <= IO_UNIX; kind++)
+            io_listen(&server[kind], rt, (enum io_kind)kind, &echo);
+        for (int i = 0; i < PEERS; i++) {
+            fds[i] = io_connect(&server[i % 3]);
+            if (i % 4 != 0)
+                io_write(fds[i], much, (size_t)(i % 4) * 100);
+            if (i % 4 == 3)
+                (void)send(fds[i], much, sizeof much, MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+        if (round > 0)
+            io_reach(&io_counts.opened, PEERS);
+        assert_int_equal(pawl_rt_close(rt), 0);
+        assert_int_equal(io_get(&io_counts.closed), io_get(&io_counts.opened));
+        if (round > 0)
+            assert_int_equal(io_get(&io_counts.cancelled), PEERS);
+        for (int i = 0; i < PEERS; i++)
+            io_peer_closed(fds[i], true);
+        io_open(&rt, 1); /* nothing of it is left */
+        io_close(rt);
+    }
+}
+
+const struct CMUnitTest stream_tests[] = {
+    cmocka_unit_test(what_is_sent_comes_back_whole_and_in_order),
+    cmocka_unit_test(so_it_does_with_marks_of_a_few_bytes),
+    cmocka_unit_test(a_pipeline_is_answered_with_few_calls),
+    cmocka_unit_test(what_was_kept_stays_as_it_was),
+    cmocka_unit_test(a_peer_that_does_not_read_costs_no_memory),
+    cmocka_unit_test(after_a_half_close_the_other_direction_goes_on),
+    cmocka_unit_test(a_stream_that_has_ended_both_ways_closes_itself),
+    cmocka_unit_test(a_reset_ends_the_stream_in_every_state),
+    cmocka_unit_test(a_stream_may_be_closed_in_every_continuation),
+    cmocka_unit_test(timeouts_end_what_does_not_move),
+    cmocka_unit_test(no_timeout_comes_early),
+    cmocka_unit_test(the_runtime_closes_with_everything_open),
+};
+const size_t stream_test_count = sizeof stream_tests / sizeof stream_tests[0];

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# shellcheck source=tests/closures.sh
+. "$2/tests/closures.sh"
+
+task() { # SENTENCE DEFINES OPTIONS
+    explore "$1" tests/rt/sched/check_task.c "$2" '' "$3"
+}
+
+sleeping() { # SENTENCE DEFINES OPTIONS
+    explore "$1" tests/rt/sched/check_sleep.c "$2" '' "$3"
+}
+
+task 'a task and two wakers' '' ''
+task 'two workers and a waker' '-DWORKERS=2 -DWAKERS=1' ''
+task 'two workers and a waker that cancels' '-DWORKERS=2 -DWAKERS=1 -DCANCELS=1' ''
+task 'a task that lets others go first' '-DAGAIN=1' ''
+sleeping 'one worker, one piece of work' '-DWORKERS=1' ''
+sleeping 'one worker, one message' '-DWORKERS=1 -DMAIL=1' ''
+sleeping 'two workers, one piece of work' '' --max-time=2
+sleeping 'two workers that may both search' '-DMOST=2' --max-time=1
+sleeping 'one worker, two pieces of work' '-DWORKERS=1 -DITEMS=2' --max-time=1
+if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    task 'two workers and two wakers' '-DWORKERS=2' --max-time=100
+    sleeping 'two workers, one piece of work' '' --max-time=300
+    sleeping 'two workers, two publishers' '-DPUBLISHERS=2' --max-time=300
+    sleeping 'two workers, one message' '-DMAIL=1' --max-time=200
+fi
+end_closures

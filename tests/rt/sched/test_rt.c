@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a runtime, where its workers stand, and what it says of itself. */
+#include "place.h"
+#include "sched_test.h"
+
+#include <hwloc.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+struct counted {
+    struct pawl_task task;
+    PAWL_ATOMIC(int) runs;
+    struct pawl_rt *rt;
+};
+
+static struct counted *of(struct pawl_task *task)
+{
+    return pawl_task_of(task, struct counted, task);
+}
+
+static enum pawl_task_next once(struct pawl_task *task)
+{
+    pawl_fetch_add_release(&of(task)->runs, 1);
+    return PAWL_TASK_DONE;
+}
+
+static enum pawl_task_next wait_for_the_end(struct pawl_task *task)
+{
+    pawl_fetch_add_release(&of(task)->runs, 1);
+    return pawl_task_cancelled(task) != 0 ? PAWL_TASK_DONE : PAWL_TASK_WAIT;
+}
+
+static void spawn(struct pawl_rt *rt, struct counted *it, enum pawl_task_next (*run)(struct pawl_task *))
+{
+    *it = (struct counted){.rt = rt};
+    pawl_task_init(&it->task, run, 0);
+    assert_int_equal(pawl_task_spawn(rt, &it->task), 0);
+}
+
+/* ---- configuration ---- */
+
+static void a_bad_configuration_is_refused(void **state)
+{
+    const struct pawl_rt_config bad[] = {
+        {.flags = 64},
+        {.workers = PAWL_RT_WORKERS_MAX + 1},
+        {.engine = "kqueue"},
+    };
+    struct pawl_rt *rt = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(pawl_rt_open(&rt, &bad[i]), -EINVAL);
+    assert_null(rt);
+    assert_int_equal(pawl_rt_close(NULL), 0);
+}
+
+static void without_a_configuration_there_is_a_worker_for_each_cpu(void **state)
+{
+    uint32_t quota = pawl_place_quota_(""), cpus = pawl_cpu_allowed();
+    struct pawl_rt *rt;
+
+    (void)state;
+    assert_int_equal(pawl_rt_open(&rt, NULL), 0);
+    assert_int_equal(pawl_rt_workers(rt), cpus < quota ? cpus : quota);
+    assert_true(strcmp(pawl_rt_engine(rt), "epoll") == 0 || strcmp(pawl_rt_engine(rt), "uring") == 0);
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+static void the_engine_is_the_one_that_was_asked_for(void **state)
+{
+    struct pawl_rt_config config = {.workers = 1, .engine = "epoll"};
+    struct pawl_rt *rt;
+
+    (void)state;
+    assert_int_equal(pawl_rt_open(&rt, &config), 0);
+    assert_string_equal(pawl_rt_engine(rt), "epoll");
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+static void several_runtimes_stand_beside_each_other(void **state)
+{
+    struct pawl_rt *rt[3];
+    struct counted it[3];
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        rt[i] = open_rt(1 + i, i == 1 ? PAWL_RT_PIN : 0);
+    for (int i = 0; i < 3; i++)
+        spawn(rt[i], &it[i], once);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pawl_task_join(&it[i].task), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pawl_rt_close(rt[i]), 0);
+}
+
+/* ---- run, stop, close ---- */
+
+static pthread_t ran_on;
+
+static enum pawl_task_next stop_it(struct pawl_task *task)
+{
+    ran_on = pthread_self();
+    pawl_rt_stop(of(task)->rt);
+    return PAWL_TASK_DONE;
+}
+
+static void the_caller_is_a_worker_until_it_is_stopped(void **state)
+{
+    struct pawl_rt *rt = open_rt(1, PAWL_RT_CALLER); /* no other worker */
+    struct counted it;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        spawn(rt, &it, stop_it);
+        assert_null(pawl_rt_here());
+        assert_int_equal(pawl_rt_run(rt), 0);
+        assert_null(pawl_rt_here());
+        assert_int_equal(pawl_task_join(&it.task), 0);
+        assert_true(pthread_equal(ran_on, pthread_self()) != 0);
+    }
+    pawl_rt_stop(rt); /* before it runs */
+    assert_int_equal(pawl_rt_run(rt), 0);
+    spawn(rt, &it, wait_for_the_end);       /* not run by anybody yet */
+    assert_int_equal(pawl_rt_close(rt), 0); /* by this thread, as worker 0 */
+    assert_int_equal(pawl_load_relaxed(&it.runs), 1);
+}
+
+static void without_the_caller_run_sleeps_until_the_stop(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct counted it;
+
+    (void)state;
+    spawn(rt, &it, stop_it);
+    assert_int_equal(pawl_rt_run(rt), 0);
+    assert_int_equal(pawl_task_join(&it.task), 0);
+    assert_false(pthread_equal(ran_on, pthread_self()) != 0);
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+static struct pawl_rt *stopped_by_signal;
+
+static void on_signal(int number)
+{
+    (void)number;
+    pawl_rt_stop(stopped_by_signal);
+}
+
+static void a_signal_handler_stops_it(void **state)
+{
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    struct itimerval soon = {.it_value = {.tv_usec = 3000}};
+
+    (void)state;
+    sigaction(SIGALRM, &action, &before);
+    for (uint32_t flags = 0; flags <= PAWL_RT_CALLER; flags += PAWL_RT_CALLER) {
+        struct pawl_rt *rt = open_rt(2, flags);
+
+        stopped_by_signal = rt;
+        setitimer(ITIMER_REAL, &soon, NULL);
+        assert_int_equal(pawl_rt_run(rt), 0);
+        assert_int_equal(pawl_rt_close(rt), 0);
+    }
+    sigaction(SIGALRM, &before, NULL);
+    expect_end_within(100); /* the same timer */
+}
+
+static PAWL_ATOMIC(int) answered;
+
+static enum pawl_task_next close_it(struct pawl_task *task)
+{
+    must(pawl_rt_close(of(task)->rt) == -EDEADLK, "a worker cannot close its runtime");
+    must(pawl_rt_run(of(task)->rt) == -EDEADLK, "nor run it");
+    return PAWL_TASK_DONE;
+}
+
+static void *close_elsewhere(void *rt)
+{
+    must(pawl_rt_close(rt) == -EPERM && pawl_rt_run(rt) == -EPERM, "by the thread that opened it");
+    return NULL;
+}
+
+static void only_the_right_thread_closes(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, PAWL_RT_CALLER);
+    struct counted it;
+
+    (void)state;
+    spawn(rt, &it, close_it);
+    join(start(close_elsewhere, rt));
+    assert_int_equal(pawl_task_join(&it.task), 0); /* worker 1 runs it */
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+static enum pawl_task_next spawn_at_the_end(struct pawl_task *task)
+{
+    static struct counted child;
+
+    if (pawl_task_cancelled(task) == 0)
+        return PAWL_TASK_WAIT;
+    child = (struct counted){.rt = of(task)->rt};
+    pawl_task_init(&child.task, once, 0);
+    must(pawl_task_spawn(of(task)->rt, &child.task) == 0, "a task may spawn what it needs to end");
+    pawl_fetch_add_release(&answered, 1);
+    return PAWL_TASK_DONE;
+}
+
+static void closing_waits_for_what_tasks_do_at_their_end(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct counted it;
+
+    (void)state;
+    pawl_store_relaxed(&answered, 0);
+    spawn(rt, &it, spawn_at_the_end);
+    assert_int_equal(pawl_rt_close(rt), 0);
+    assert_int_equal(pawl_load_relaxed(&answered), 1);
+}
+
+/* ---- idle ---- */
+
+static uint64_t switches(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (uint64_t)usage.ru_nvcsw;
+}
+
+static void an_idle_runtime_does_nothing(void **state)
+{
+    struct pawl_rt *rt = open_rt(4, 0);
+    struct pawl_rt_counts before, after;
+    struct counted it;
+    uint64_t slept;
+
+    (void)state;
+    spawn(rt, &it, once);
+    assert_int_equal(pawl_task_join(&it.task), 0);
+    sleep_ms(50);
+    assert_int_equal(pawl_rt_stats(rt, PAWL_RT_TOTAL, &before), 0);
+    slept = switches();
+    sleep_ms(200);
+    assert_int_equal(pawl_rt_stats(rt, PAWL_RT_TOTAL, &after), 0);
+    assert_memory_equal(&before, &after, sizeof before); /* no turn, no sleep, no look at the engine */
+    if (!PAWL_INSTRUMENTED)                              /* ThreadSanitizer has a thread that wakes up */
+        assert_in_range(switches() - slept, 0, 10);      /* this thread has some */
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+/* ---- fork ---- */
+
+static int child_status;
+
+static enum pawl_task_next fork_and_return(struct pawl_task *task)
+{
+    pid_t child = fork();
+
+    (void)task;
+    must(child >= 0, "fork");
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka has a handler */
+        close(STDERR_FILENO);     /* what it says is no news */
+        return PAWL_TASK_DONE;    /* to the worker */
+    }
+    must(waitpid(child, &child_status, 0) == child, "waitpid");
+    return PAWL_TASK_DONE;
+}
+
+static void use_in_the_child(void *argument)
+{
+    struct pawl_rt *rt = argument;
+    struct counted it = {.rt = rt};
+    struct pawl_rt *own;
+
+    pawl_task_init(&it.task, once, 0);
+    must(pawl_task_spawn(rt, &it.task) == -ECHILD, "the parent's runtime runs nothing here");
+    must(pawl_rt_run(rt) == -ECHILD, "nor can it be run");
+    pawl_rt_stop(rt);
+    must(pawl_rt_close(rt) == 0, "its memory can be given back");
+    must(pawl_rt_open(&own, NULL) == 0, "a new one can be opened");
+    must(pawl_task_spawn(own, &it.task) == 0, "and works");
+    must(pawl_task_join(&it.task) == 0, "to the end");
+    must(pawl_rt_close(own) == 0, "and closes");
+}
+
+static void a_child_of_fork_has_no_use_for_it_but_to_free_it(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct counted it;
+
+    (void)state;
+    spawn(rt, &it, wait_for_the_end);
+    assert_true(reaches(&it.runs, 1));
+    if (!PAWL_INSTRUMENTED) /* ThreadSanitizer starts no threads in children of threads */
+        assert_int_equal(status_of_child(use_in_the_child, rt), 0);
+    assert_int_equal(pawl_rt_close(rt), 0); /* the parent's is as before */
+    assert_int_equal(pawl_load_relaxed(&it.runs), 2);
+}
+
+static void a_child_that_returns_to_the_worker_is_ended(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct counted it;
+
+    (void)state;
+    spawn(rt, &it, fork_and_return);
+    assert_int_equal(pawl_task_join(&it.task), 0);
+    assert_true(WIFSIGNALED(child_status) && WTERMSIG(child_status) == SIGABRT);
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+/* ---- what it says ---- */
+
+static void counters_and_dumps_say_what_there_is(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct pawl_rt_counts total, one;
+    struct counted waits, runs;
+    char text[16384], small[64];
+    uint64_t tasks = 0;
+    size_t length;
+    int pipes[2];
+    ssize_t got;
+
+    (void)state;
+    spawn(rt, &waits, wait_for_the_end);
+    spawn(rt, &runs, once);
+    assert_true(reaches(&waits.runs, 1));
+    assert_int_equal(pawl_task_join(&runs.task), 0);
+    sleep_ms(1);
+    assert_int_equal(pawl_rt_stats(rt, 2, &one), -EINVAL);
+    assert_int_equal(pawl_rt_stats(rt, PAWL_RT_TOTAL, &total), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(pawl_rt_stats(rt, i, &one), 0);
+        tasks += one.tasks;
+    }
+    assert_int_equal(tasks, 2);
+    assert_int_equal(total.tasks, 2);
+    assert_int_equal(total.spawned, 2);
+    assert_int_equal(total.finished, 1);
+
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(pawl_rt_dump(rt, pipes[1]), 0);
+    got = read(pipes[0], text, sizeof text - 1);
+    assert_true(got > 0);
+    text[got] = '\0';
+    assert_non_null(strstr(text, "2 workers, 1 tasks"));
+    assert_non_null(strstr(text, "waits"));
+    close(pipes[0]);
+    close(pipes[1]);
+    assert_int_equal(pawl_rt_dump(rt, pipes[1]), -EBADF);
+
+    length = pawl_rt_prometheus(rt, NULL, 0);
+    assert_in_range(length, 1000, sizeof text - 1);
+    assert_int_equal(pawl_rt_prometheus(rt, text, sizeof text), length);
+    assert_int_equal(strlen(text), length);
+    assert_non_null(strstr(text, "pawl_rt_spawned_total{runtime=\"pawl\",worker=\"1\"}"));
+    assert_non_null(strstr(text, "pawl_rt_alive{runtime=\"pawl\"} 1\n"));
+    assert_int_equal(pawl_rt_prometheus(rt, small, sizeof small), length);
+    assert_int_equal(strlen(small), sizeof small - 1);
+    assert_memory_equal(small, text, sizeof small - 1);
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+/* ---- places ---- */
+
+static struct pawl_place place_on(const char *machine, const char *allowed, uint32_t workers)
+{
+    struct pawl_cpuset *cpus = pawl_cpuset_open(1024);
+    hwloc_topology_t topology = NULL;
+    struct pawl_place place;
+
+    assert_int_equal(pawl_cpuset_parse(cpus, allowed), 0);
+    if (machine != NULL) {
+        assert_int_equal(hwloc_topology_init(&topology), 0);
+        assert_int_equal(hwloc_topology_set_synthetic(topology, machine), 0);
+        assert_int_equal(hwloc_topology_load(topology), 0);
+    }
+    assert_int_equal(pawl_place_init_(&place, workers, cpus, topology), 0);
+    if (topology != NULL)
+        hwloc_topology_destroy(topology);
+    pawl_cpuset_close(cpus);
+    return place;
+}
+
+/* Two nodes, each with an L3; in it two L2 of two cores of two threads each: 16 CPUs, threads next to each other. */
+#define MACHINE "numa:2 l3:1 l2:2 core:2 pu:2"
+
+static void workers_stand_on_cores_first(void **state)
+{
+    struct pawl_place place = place_on(MACHINE, "0-15", 0);
+
+    (void)state;
+    assert_int_equal(place.workers, 16);
+    assert_int_equal(place.nodes, 2);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(place.cpu[i], 2 * i);
+        assert_int_equal(place.cpu[8 + i], 2 * i + 1);
+        assert_int_equal(place.node[i], i / 4);
+    }
+    pawl_place_destroy_(&place);
+}
+
+static void victims_are_the_nearest_first(void **state)
+{
+    struct pawl_place place = place_on(MACHINE, "0-15", 0);
+    const uint32_t *victims = place.victims, *rings = place.rings;
+
+    (void)state;
+    /* of CPU 0: its other thread, CPU 1; L2: CPUs 2 and 3; L3: 4 to 7; then the other node */
+    assert_int_equal(rings[PAWL_SAME_CORE_], 1);
+    assert_int_equal(place.cpu[victims[0]], 1);
+    assert_int_equal(rings[PAWL_SAME_CACHE_], 3);
+    for (uint32_t i = 1; i < 3; i++)
+        assert_in_range(place.cpu[victims[i]], 2, 3);
+    assert_int_equal(rings[PAWL_SAME_LAST_CACHE_], 7);
+    for (uint32_t i = 3; i < 7; i++)
+        assert_in_range(place.cpu[victims[i]], 4, 7);
+    assert_int_equal(rings[PAWL_SAME_NODE_], 7);
+    assert_int_equal(rings[PAWL_REMOTE_], 15);
+    pawl_place_destroy_(&place);
+}
+
+static void only_allowed_cpus_are_used_and_more_workers_begin_again(void **state)
+{
+    struct pawl_place place = place_on(MACHINE, "3,8-9", 5);
+    const int cpus[] = {8, 3, 9, 8, 3};
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(place.cpu[i], cpus[i]);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(place.rings[i * PAWL_DISTANCES_ + PAWL_REMOTE_], 4); /* every other one, once */
+    pawl_place_destroy_(&place);
+}
+
+static void without_a_topology_all_are_as_near(void **state)
+{
+    struct pawl_place place = place_on(NULL, "0-3", 0);
+
+    (void)state;
+    assert_int_equal(place.workers, 4);
+    assert_int_equal(place.nodes, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(place.cpu[i], i);
+        assert_int_equal(place.rings[i * PAWL_DISTANCES_ + PAWL_SAME_CACHE_], 0);
+        assert_int_equal(place.rings[i * PAWL_DISTANCES_ + PAWL_SAME_NODE_], 3);
+    }
+    pawl_place_destroy_(&place);
+}
+
+static void one_worker_has_no_victims(void **state)
+{
+    struct pawl_place place = place_on(MACHINE, "5", 0);
+
+    (void)state;
+    assert_int_equal(place.workers, 1);
+    assert_int_equal(place.rings[PAWL_REMOTE_], 0);
+    pawl_place_destroy_(&place);
+}
+
+/* ---- quotas: roots that we write ourselves ---- */
+
+static char root[] = "/tmp/pawl-rt-XXXXXX";
+
+static void write_file(const char *path, const char *text)
+{
+    char full[512];
+    FILE *file;
+
+    snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        assert_true(mkdir(full, 0700) == 0 || errno == EEXIST);
+        *slash = '/';
+    }
+    file = fopen(full, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_quota_of_the_second_version_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(pawl_place_quota_(root), UINT32_MAX); /* there is nothing */
+    write_file("/proc/self/cgroup", "0::/a/b\n");
+    assert_int_equal(pawl_place_quota_(root), UINT32_MAX);
+    write_file("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    assert_int_equal(pawl_place_quota_(root), UINT32_MAX);
+    write_file("/sys/fs/cgroup/a/cpu.max", "250000 100000\n"); /* that of a group above */
+    assert_int_equal(pawl_place_quota_(root), 3);
+    write_file("/sys/fs/cgroup/a/b/cpu.max", "20000 100000\n");
+    assert_int_equal(pawl_place_quota_(root), 1);
+    write_file("/sys/fs/cgroup/a/b/cpu.max", "nonsense\n");
+    assert_int_equal(pawl_place_quota_(root), 3);
+    write_file("/proc/self/cgroup", "0::/\n"); /* a namespace of its own */
+    write_file("/sys/fs/cgroup/cpu.max", "400000 200000\n");
+    assert_int_equal(pawl_place_quota_(root), 2);
+}
+
+static void a_quota_of_the_first_version_counts(void **state)
+{
+    (void)state;
+    write_file("/proc/self/cgroup", "9:memory:/x\n4:cpuacct,cpu:/c\n3:cpuset:/c\nnonsense\n");
+    assert_int_equal(pawl_place_quota_(root), UINT32_MAX);
+    write_file("/sys/fs/cgroup/cpu/c/cpu.cfs_quota_us", "-1\n");
+    write_file("/sys/fs/cgroup/cpu/c/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(pawl_place_quota_(root), UINT32_MAX);
+    write_file("/sys/fs/cgroup/cpu/c/cpu.cfs_quota_us", "350000\n");
+    assert_int_equal(pawl_place_quota_(root), 4);
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    char command[64];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bad_configuration_is_refused),
+        cmocka_unit_test(without_a_configuration_there_is_a_worker_for_each_cpu),
+        cmocka_unit_test(the_engine_is_the_one_that_was_asked_for),
+        cmocka_unit_test(several_runtimes_stand_beside_each_other),
+        cmocka_unit_test(the_caller_is_a_worker_until_it_is_stopped),
+        cmocka_unit_test(without_the_caller_run_sleeps_until_the_stop),
+        cmocka_unit_test(a_signal_handler_stops_it),
+        cmocka_unit_test(only_the_right_thread_closes),
+        cmocka_unit_test(closing_waits_for_what_tasks_do_at_their_end),
+        cmocka_unit_test(an_idle_runtime_does_nothing),
+        cmocka_unit_test(a_child_of_fork_has_no_use_for_it_but_to_free_it),
+        cmocka_unit_test(a_child_that_returns_to_the_worker_is_ended),
+        cmocka_unit_test(counters_and_dumps_say_what_there_is),
+        cmocka_unit_test(workers_stand_on_cores_first),
+        cmocka_unit_test(victims_are_the_nearest_first),
+        cmocka_unit_test(only_allowed_cpus_are_used_and_more_workers_begin_again),
+        cmocka_unit_test(without_a_topology_all_are_as_near),
+        cmocka_unit_test(one_worker_has_no_victims),
+        cmocka_unit_test(a_quota_of_the_second_version_counts),
+        cmocka_unit_test(a_quota_of_the_first_version_counts),
+    };
+    int failed;
+
+    expect_end_within(100);
+    failed = cmocka_run_group_tests(tests, make_root, remove_root);
+    return test_tasks() + failed;
+}
