@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CLERKS = 100, MS = 1000000 };
+enum { CLERKS = 100 };
+#define MS UINT64_C(1000000) /* of nanoseconds */
 
 static int64_t read_a_slow_disk(void *number)
 {
     usleep(1000); /* in a thread of the pool: no worker waits for it */
-    return *(const int *)number * 10;
+    return INT64_C(10) * *(const int *)number;
 }
 
 struct order {
@@ -22,7 +23,7 @@ static void clerk(void *argument)
 {
     struct order *order = argument;
 
-    pawl_sleep(order->number % 5 * MS);
+    pawl_sleep((uint64_t)(order->number % 5) * MS);
     while (pawl_block_await(read_a_slow_disk, &order->number, &order->price) != 0)
         pawl_sleep(MS); /* the pool's queue is full */
 }

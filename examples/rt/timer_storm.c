@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONNECTIONS = 100000, ARRIVALS = 1000000, MS = 1000000 };
+enum { CONNECTIONS = 100000, ARRIVALS = 1000000 };
+#define MS UINT64_C(1000000) /* of nanoseconds */
 
 struct connection {
     struct pawl_timer idle; /* 48 bytes, nothing is allocated to start it */
