@@ -28,8 +28,11 @@ static int LOOP(open)(uint32_t live, void **shared)
     all->live = live;
     all->loop = LOOP_OPEN();
     all->timers = calloc(live + 1 + BENCH_AT_ONCE, sizeof all->timers[0]);
-    if (all->loop == NULL || all->timers == NULL)
+    if (all->loop == NULL || all->timers == NULL) {
+        free(all->timers);
+        free(all);
         return -ENOMEM;
+    }
     LOOP_ENTER(all->loop);
     for (uint32_t i = 0; i < live + 1 + BENCH_AT_ONCE; i++) {
         INIT(all->loop, &all->timers[i]);
