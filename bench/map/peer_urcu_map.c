@@ -7,6 +7,7 @@
 
 #include "map_peers.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,14 +18,20 @@ struct item {
     struct rcu_head head;
 };
 
+/* liburcu's macro casts a const away, which not every compiler of ours lets pass. */
+static inline struct item *item_of(struct cds_lfht_node *node)
+{
+    return (struct item *)(void *)((char *)node - offsetof(struct item, node));
+}
+
 static int match(struct cds_lfht_node *node, const void *key)
 {
-    return memcmp(&caa_container_of(node, struct item, node)->key, key, sizeof(struct bench_key)) == 0;
+    return memcmp(&item_of(node)->key, key, sizeof(struct bench_key)) == 0;
 }
 
 static void free_item(struct rcu_head *head)
 {
-    free(caa_container_of(head, struct item, head));
+    free((char *)head - offsetof(struct item, head));
 }
 
 static inline uint64_t get(struct cds_lfht *table, const struct bench_key *key)
@@ -37,7 +44,7 @@ static inline uint64_t get(struct cds_lfht *table, const struct bench_key *key)
     cds_lfht_lookup(table, bench_map_hash(key), match, key, &iterator);
     node = cds_lfht_iter_get_node(&iterator);
     if (node != NULL)
-        value = caa_container_of(node, struct item, node)->value;
+        value = item_of(node)->value;
     urcu_memb_read_unlock();
     return value;
 }
@@ -56,7 +63,7 @@ static inline void put(struct cds_lfht *table, const struct bench_key *key, uint
     old = cds_lfht_add_replace(table, bench_map_hash(key), match, key, &item->node);
     urcu_memb_read_unlock();
     if (old != NULL)
-        urcu_memb_call_rcu(&caa_container_of(old, struct item, node)->head, free_item);
+        urcu_memb_call_rcu(&item_of(old)->head, free_item);
 }
 
 static struct cds_lfht *open_table(void)
@@ -77,7 +84,7 @@ static void close_table(struct cds_lfht *table)
     urcu_memb_barrier();
     urcu_memb_read_lock();
     cds_lfht_for_each(table, &iterator, node) if (cds_lfht_del(table, node) == 0)
-        urcu_memb_call_rcu(&caa_container_of(node, struct item, node)->head, free_item);
+        urcu_memb_call_rcu(&item_of(node)->head, free_item);
     urcu_memb_read_unlock();
     urcu_memb_barrier();
     cds_lfht_destroy(table, NULL);
