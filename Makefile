@@ -10,6 +10,7 @@ TESTS  ?=
 BENCH  ?=
 VM     ?=
 NAME   ?=
+CACHE  ?=
 
 # make's built-in CC and CXX are a default, not a wish: only what was asked for reaches Meson.
 ifneq ($(filter-out default undefined,$(origin CC)),)
@@ -27,7 +28,7 @@ jobs = $(if $(JOBS),-j $(JOBS))
 help:
 	@echo 'Pawl. Everything is built in $(BUILD)/; what is missing is installed first (see tools/bootstrap.sh).'
 	@echo
-	@echo '  make run                  build, then show what this machine offers (pawl topo)'
+	@echo '  make run                  build, then start pawl-cache on 127.0.0.1:11211, until Ctrl-C (CACHE="arguments")'
 	@echo '  make test                 build, run every test; the last line is "N passed, N failed"'
 	@echo '  make check                the long form: long suites, and stress tests with PAWL_TEST_LONG=1'
 	@echo '  make check-vm             the tests inside virtual machines: aarch64, 64 CPUs on 4 nodes'
@@ -50,7 +51,8 @@ build: deps
 	@ninja -C '$(BUILD)' $(jobs)
 
 run: build
-	@'$(BUILD)/tools/pawl/pawl' topo
+	@echo 'pawl-cache on 127.0.0.1:11211; Ctrl-C ends it. Try: printf "set a 0 0 1\\r\\nx\\r\\nget a\\r\\nquit\\r\\n" | nc 127.0.0.1 11211'
+	@exec '$(BUILD)/apps/cache/pawl-cache' -l 127.0.0.1 $(CACHE)
 
 test: build
 	@tools/run-tests '$(BUILD)' $(TESTS)

@@ -44,7 +44,7 @@ PAWL_API PAWL_INLINE void pawl_frame_feed(struct pawl_frame *frame, const struct
 }
 
 /* The next piece, with the delimiter as its last byte. It stays as it is until the next call for this frame. Returns 0;
- * -EAGAIN: no delimiter has come yet; -EMSGSIZE: none within `most` bytes; -ENOMEM. `piece->block` is NULL: who wants to
+ * -EAGAIN: no delimiter has come yet; -EMSGSIZE: none within `most` bytes; -ENOMEM. `piece->chunk` is NULL: who wants to
  * keep it copies it. */
 PAWL_API int pawl_frame_until(struct pawl_frame *frame, char delimiter, struct pawl_slice *piece)
     PAWL_NONNULL;

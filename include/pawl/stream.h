@@ -62,38 +62,38 @@ struct pawl_listener;
 
 /* Memory that slices point into: the runtime's buffers, or the program's own (a cache's item, a page of a file) with
  * this embedded. Given back when nobody holds it. */
-struct pawl_block {
+struct pawl_chunk {
     PAWL_ATOMIC(uint32_t) holds;
     uint32_t used; /* the runtime's */
     void (*release)(
-        struct pawl_block *block); /* by the thread that let go last; NULL: it is never given back */
-    struct pawl_block *next;       /* the runtime's */
+        struct pawl_chunk *chunk); /* by the thread that let go last; NULL: it is never given back */
+    struct pawl_chunk *next;       /* the runtime's */
 };
 
 struct pawl_slice {
     const char *bytes;
     size_t count;
-    struct pawl_block *block; /* NULL: they stay where they are until the end of the program */
+    struct pawl_chunk *chunk; /* NULL: they stay where they are until the end of the program */
 };
 
 /* One more holder of what the slice points into. Any thread that holds it, or was lent it. */
 PAWL_API PAWL_INLINE void pawl_slice_hold(const struct pawl_slice *slice)
 {
-    if (slice->block != NULL)
-        (void)pawl_fetch_add_relaxed(&slice->block->holds,
+    if (slice->chunk != NULL)
+        (void)pawl_fetch_add_relaxed(&slice->chunk->holds,
                                      1); /* relaxed: who holds it keeps it alive meanwhile */
 }
 
 /* One holder less. Any thread. */
 PAWL_API void pawl_slice_release(const struct pawl_slice *slice) PAWL_NONNULL;
 
-/* A block of the program's, held once by the caller. */
-PAWL_API PAWL_INLINE void pawl_block_init(struct pawl_block *block, void (*release)(struct pawl_block *block))
+/* A chunk of the program's, held once by the caller. */
+PAWL_API PAWL_INLINE void pawl_chunk_init(struct pawl_chunk *chunk, void (*release)(struct pawl_chunk *chunk))
 {
-    pawl_store_relaxed(&block->holds, 1); /* relaxed: nobody has it yet */
-    block->used = 0;
-    block->release = release;
-    block->next = NULL;
+    pawl_store_relaxed(&chunk->holds, 1); /* relaxed: nobody has it yet */
+    chunk->used = 0;
+    chunk->release = release;
+    chunk->next = NULL;
 }
 
 /* ---- what a kind of stream does ---- */

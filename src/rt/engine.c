@@ -80,7 +80,7 @@ void pawl_io_init_(struct pawl_io *io)
 
 void pawl_io_fini_(struct pawl_io *io)
 {
-    pawl_blocks_fini_(io);
+    pawl_chunks_fini_(io);
     free(io->slots.slots);
 }
 

@@ -27,7 +27,7 @@ struct pawl_op;
 struct pawl_out;
 struct pawl_stream;
 struct pawl_listener_part;
-struct pawl_block;
+struct pawl_chunk;
 
 /* What a key's last bits say. epoll knows readiness alone. */
 enum pawl_verb {
@@ -69,9 +69,9 @@ struct pawl_slots {
 struct pawl_io {
     struct pawl_slots slots;
     struct pawl_stream *dirty;  /* with something to send that was written outside of their own callbacks */
-    struct pawl_block *reading; /* epoll: the block that the next read goes into */
-    struct pawl_block *writing; /* the block that the next small write is copied into */
-    struct pawl_block *spare;   /* blocks nobody uses */
+    struct pawl_chunk *reading; /* epoll: the chunk that the next read goes into */
+    struct pawl_chunk *writing; /* the chunk that the next small write is copied into */
+    struct pawl_chunk *spare;   /* chunks nobody uses */
     uint32_t spares;
     struct pawl_out *out_spare; /* pieces of out-queues nobody uses */
     uint32_t out_spares;

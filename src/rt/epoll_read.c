@@ -15,21 +15,21 @@ enum {
 /* One read. Returns whether there may be more. */
 static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *budget)
 {
-    struct pawl_block *block = pawl_read_room_(io);
+    struct pawl_chunk *chunk = pawl_read_room_(io);
     struct pawl_slice slice;
     size_t room;
     ssize_t n;
 
-    if (block == NULL) {
+    if (chunk == NULL) {
         stream->state |= STREAM_STARVED; /* tried again after a while */
         pawl_stream_time_start_(stream);
         return false;
     }
-    room = PAWL_BLOCK_ROOM_ - block->used;
-    slice.bytes = pawl_block_bytes_(block) + block->used;
-    slice.block = block;
+    room = PAWL_CHUNK_ROOM_ - chunk->used;
+    slice.bytes = pawl_chunk_bytes_(chunk) + chunk->used;
+    slice.chunk = chunk;
     do
-        n = pawl_recv_now_(stream->source.fd, pawl_block_bytes_(block) + block->used, room);
+        n = pawl_recv_now_(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, room);
     while (n < 0 && errno == EINTR);
     if (PAWL_LIKELY(n > 0)) {
         slice.count = (size_t)n;
@@ -39,7 +39,7 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
         if (slice.count < room && (stream->state & STREAM_HANGUP) == 0)
             stream->state &= ~(uint32_t)STREAM_READABLE;
         pawl_stream_received_(stream, &slice);
-        pawl_read_done_(block, slice.count);
+        pawl_read_done_(chunk, slice.count);
         return true;
     }
     stream->state &= ~(uint32_t)STREAM_READABLE;

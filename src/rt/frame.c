@@ -55,7 +55,7 @@ static int give(struct pawl_frame *frame, size_t count, struct pawl_slice *piece
 {
     int status;
 
-    piece->block = NULL;
+    piece->chunk = NULL;
     if (frame->kept_count == 0) {
         if (count > frame->most)
             return -EMSGSIZE;

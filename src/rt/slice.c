@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks, and the out-queue. */
+/* Chunks, and the out-queue. */
 #include "slice.h"
 
 #include "engine.h"
@@ -10,98 +10,98 @@
 #include <string.h>
 
 extern inline void pawl_slice_hold(const struct pawl_slice *slice);
-extern inline void pawl_block_init(struct pawl_block *block, void (*release)(struct pawl_block *block));
+extern inline void pawl_chunk_init(struct pawl_chunk *chunk, void (*release)(struct pawl_chunk *chunk));
 
-/* ---- blocks ---- */
+/* ---- chunks ---- */
 
-/* The last holder of one of the runtime's blocks lets go: it becomes a spare of the worker it is on. */
-static void release_block(struct pawl_block *block)
+/* The last holder of one of the runtime's chunks lets go: it becomes a spare of the worker it is on. */
+static void release_chunk(struct pawl_chunk *chunk)
 {
     struct pawl_worker *worker = pawl_worker_here_();
     struct pawl_io *io;
 
-    if (worker != NULL && worker->engine != NULL && worker->engine->io.spares < PAWL_BLOCK_SPARES_) {
+    if (worker != NULL && worker->engine != NULL && worker->engine->io.spares < PAWL_CHUNK_SPARES_) {
         io = &worker->engine->io;
-        block->next = io->spare;
-        io->spare = block;
+        chunk->next = io->spare;
+        io->spare = chunk;
         io->spares++;
         return;
     }
-    free(block);
+    free(chunk);
 }
 
-struct pawl_block *pawl_block_take_(struct pawl_io *io)
+struct pawl_chunk *pawl_chunk_take_(struct pawl_io *io)
 {
-    struct pawl_block *block = io->spare;
+    struct pawl_chunk *chunk = io->spare;
 
-    if (block != NULL) {
-        io->spare = block->next;
+    if (chunk != NULL) {
+        io->spare = chunk->next;
         io->spares--;
     } else {
-        block = malloc(PAWL_BLOCK_BYTES_);
-        if (block == NULL)
+        chunk = malloc(PAWL_CHUNK_BYTES_);
+        if (chunk == NULL)
             return NULL;
     }
-    pawl_block_init(block, release_block);
-    return block;
+    pawl_chunk_init(chunk, release_chunk);
+    return chunk;
 }
 
 void pawl_slice_release(const struct pawl_slice *slice)
 {
-    if (slice->block != NULL)
-        pawl_block_let_go_(slice->block);
+    if (slice->chunk != NULL)
+        pawl_chunk_let_go_(slice->chunk);
 }
 
-void pawl_blocks_fini_(struct pawl_io *io)
+void pawl_chunks_fini_(struct pawl_io *io)
 {
-    struct pawl_block *block;
+    struct pawl_chunk *chunk;
     struct pawl_out *out;
 
     if (io->reading != NULL)
-        pawl_block_let_go_(io->reading);
+        pawl_chunk_let_go_(io->reading);
     if (io->writing != NULL)
-        pawl_block_let_go_(io->writing);
+        pawl_chunk_let_go_(io->writing);
     io->reading = io->writing = NULL;
-    while ((block = io->spare) != NULL) {
-        io->spare = block->next;
-        free(block);
+    while ((chunk = io->spare) != NULL) {
+        io->spare = chunk->next;
+        free(chunk);
     }
-    io->spares = PAWL_BLOCK_SPARES_; /* what is given back from now on is freed */
+    io->spares = PAWL_CHUNK_SPARES_; /* what is given back from now on is freed */
     while ((out = io->out_spare) != NULL) {
         io->out_spare = out->next;
         free(out);
     }
 }
 
-/* A block of `*place` with so much room behind what is used. */
-static struct pawl_block *room(struct pawl_io *io, struct pawl_block **place, uint32_t least)
+/* A chunk of `*place` with so much room behind what is used. */
+static struct pawl_chunk *room(struct pawl_io *io, struct pawl_chunk **place, uint32_t least)
 {
-    struct pawl_block *block = *place;
+    struct pawl_chunk *chunk = *place;
 
-    if (PAWL_LIKELY(block != NULL)) {
-        if (block->used != 0 && pawl_block_alone_(block))
-            block->used = 0; /* all of it was let go */
-        if (PAWL_BLOCK_ROOM_ - block->used >= least)
-            return block;
+    if (PAWL_LIKELY(chunk != NULL)) {
+        if (chunk->used != 0 && pawl_chunk_alone_(chunk))
+            chunk->used = 0; /* all of it was let go */
+        if (PAWL_CHUNK_ROOM_ - chunk->used >= least)
+            return chunk;
     }
-    block = pawl_block_take_(io);
-    if (block == NULL)
+    chunk = pawl_chunk_take_(io);
+    if (chunk == NULL)
         return NULL;
     if (*place != NULL)
-        pawl_block_let_go_(*place);
-    *place = block;
-    return block;
+        pawl_chunk_let_go_(*place);
+    *place = chunk;
+    return chunk;
 }
 
-struct pawl_block *pawl_read_room_(struct pawl_io *io)
+struct pawl_chunk *pawl_read_room_(struct pawl_io *io)
 {
     return room(io, &io->reading, PAWL_READ_ROOM_);
 }
 
-void pawl_read_done_(struct pawl_block *block, size_t count)
+void pawl_read_done_(struct pawl_chunk *chunk, size_t count)
 {
-    if (!pawl_block_alone_(block))
-        block->used += (uint32_t)(count + 15) &
+    if (!pawl_chunk_alone_(chunk))
+        chunk->used += (uint32_t)(count + 15) &
                        ~UINT32_C(15); /* what programs put there may want alignment */
 }
 
@@ -149,17 +149,17 @@ int pawl_outs_append_(struct pawl_io *io, struct pawl_outs *outs, const struct p
     return 0;
 }
 
-/* Bytes that fit into what a block has left. */
-static int copy_piece(struct pawl_io *io, struct pawl_outs *outs, struct pawl_block *block, const char *bytes,
+/* Bytes that fit into what a chunk has left. */
+static int copy_piece(struct pawl_io *io, struct pawl_outs *outs, struct pawl_chunk *chunk, const char *bytes,
                       size_t count)
 {
-    char *to = pawl_block_bytes_(block) + block->used;
+    char *to = pawl_chunk_bytes_(chunk) + chunk->used;
     struct pawl_out *out = outs->last;
-    struct pawl_slice slice = {.bytes = to, .count = count, .block = block};
+    struct pawl_slice slice = {.bytes = to, .count = count, .chunk = chunk};
     struct pawl_slice *last = out != NULL ? &out->slices[out->end - 1] : NULL;
     int status;
 
-    if (last != NULL && last->block == block && last->bytes + last->count == to) {
+    if (last != NULL && last->chunk == chunk && last->bytes + last->count == to) {
         last->count += count; /* right behind the write before: one piece */
         outs->bytes += count;
     } else {
@@ -168,45 +168,45 @@ static int copy_piece(struct pawl_io *io, struct pawl_outs *outs, struct pawl_bl
             return status;
     }
     memcpy(to, bytes, count);
-    block->used += (uint32_t)count;
+    chunk->used += (uint32_t)count;
     return 0;
 }
 
-static void free_block(struct pawl_block *block)
+static void free_block(struct pawl_chunk *chunk)
 {
-    free(block);
+    free(chunk);
 }
 
-/* More than a block has: memory of its own. */
+/* More than a chunk has: memory of its own. */
 static int copy_large(struct pawl_io *io, struct pawl_outs *outs, const char *bytes, size_t count)
 {
-    struct pawl_block *block;
+    struct pawl_chunk *chunk;
     struct pawl_slice slice;
     int status;
 
-    if (count > SIZE_MAX - PAWL_BLOCK_HEAD_)
+    if (count > SIZE_MAX - PAWL_CHUNK_HEAD_)
         return -ENOMEM;
-    block = malloc(PAWL_BLOCK_HEAD_ + count);
-    if (block == NULL)
+    chunk = malloc(PAWL_CHUNK_HEAD_ + count);
+    if (chunk == NULL)
         return -ENOMEM;
-    pawl_block_init(block, free_block);
-    memcpy(pawl_block_bytes_(block), bytes, count);
-    slice = (struct pawl_slice){.bytes = pawl_block_bytes_(block), .count = count, .block = block};
+    pawl_chunk_init(chunk, free_block);
+    memcpy(pawl_chunk_bytes_(chunk), bytes, count);
+    slice = (struct pawl_slice){.bytes = pawl_chunk_bytes_(chunk), .count = count, .chunk = chunk};
     status = pawl_outs_append_(io, outs, &slice);
-    pawl_block_let_go_(block);
+    pawl_chunk_let_go_(chunk);
     return status;
 }
 
 int pawl_outs_copy_(struct pawl_io *io, struct pawl_outs *outs, const char *bytes, size_t count)
 {
-    struct pawl_block *block;
+    struct pawl_chunk *chunk;
 
     if (count == 0)
         return 0;
-    if (count > PAWL_BLOCK_ROOM_ / 2)
+    if (count > PAWL_CHUNK_ROOM_ / 2)
         return copy_large(io, outs, bytes, count);
-    block = room(io, &io->writing, (uint32_t)count);
-    return block == NULL ? -ENOMEM : copy_piece(io, outs, block, bytes, count);
+    chunk = room(io, &io->writing, (uint32_t)count);
+    return chunk == NULL ? -ENOMEM : copy_piece(io, outs, chunk, bytes, count);
 }
 
 int pawl_outs_iovecs_(const struct pawl_outs *outs, struct iovec *iovecs, int n)

@@ -14,7 +14,7 @@ enum {
     URING_ENTRIES = 256,
     URING_COMPLETIONS = 4096,
     URING_BUFFERS = 64, /* a power of two */
-    URING_BUFFER_BYTES = 8192 - PAWL_BLOCK_HEAD_,
+    URING_BUFFER_BYTES = 8192 - PAWL_CHUNK_HEAD_,
     URING_GROUP = 0,
     URING_BATCH = 256, /* completions of a turn */
     URING_IOVECS = 16, /* of a submitted send */
@@ -26,7 +26,7 @@ struct uring_engine {
     int wake_fd;
     bool ring_ready, waking; /* the eventfd is being polled */
     struct io_uring_buf_ring *buffers;
-    struct pawl_block *block[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
+    struct pawl_chunk *chunk[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
     uint32_t lacking;                        /* how many are NULL */
     uint32_t added;                          /* buffers given back, and not made known yet */
 };

@@ -13,34 +13,34 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-static void free_buffer(struct pawl_block *block)
+static void free_buffer(struct pawl_chunk *chunk)
 {
-    free(block);
+    free(chunk);
 }
 
-static struct pawl_block *new_buffer(void)
+static struct pawl_chunk *new_buffer(void)
 {
-    struct pawl_block *block = malloc(PAWL_BLOCK_HEAD_ + URING_BUFFER_BYTES);
+    struct pawl_chunk *chunk = malloc(PAWL_CHUNK_HEAD_ + URING_BUFFER_BYTES);
 
-    if (block != NULL)
-        pawl_block_init(block, free_buffer);
-    return block;
+    if (chunk != NULL)
+        pawl_chunk_init(chunk, free_buffer);
+    return chunk;
 }
 
 static void add(struct uring_engine *self, uint32_t id)
 {
-    io_uring_buf_ring_add(self->buffers, pawl_block_bytes_(self->block[id]), URING_BUFFER_BYTES,
+    io_uring_buf_ring_add(self->buffers, pawl_chunk_bytes_(self->chunk[id]), URING_BUFFER_BYTES,
                           (unsigned short)id, io_uring_buf_ring_mask(URING_BUFFERS), (int)self->added++);
 }
 
 void pawl_uring_buffer_back_(struct uring_engine *self, uint32_t id)
 {
-    struct pawl_block *block = self->block[id];
+    struct pawl_chunk *chunk = self->chunk[id];
 
-    if (!pawl_block_alone_(block)) {
-        self->block[id] = new_buffer();
-        pawl_block_let_go_(block);
-        if (self->block[id] == NULL) {
+    if (!pawl_chunk_alone_(chunk)) {
+        self->chunk[id] = new_buffer();
+        pawl_chunk_let_go_(chunk);
+        if (self->chunk[id] == NULL) {
             self->lacking++; /* looked for again in every turn */
             return;
         }
@@ -51,10 +51,10 @@ void pawl_uring_buffer_back_(struct uring_engine *self, uint32_t id)
 void pawl_uring_buffers_flush_(struct uring_engine *self)
 {
     for (uint32_t id = 0; PAWL_UNLIKELY(self->lacking != 0) && id < URING_BUFFERS; id++) {
-        if (self->block[id] != NULL)
+        if (self->chunk[id] != NULL)
             continue;
-        self->block[id] = new_buffer();
-        if (self->block[id] == NULL)
+        self->chunk[id] = new_buffer();
+        if (self->chunk[id] == NULL)
             break;
         self->lacking--;
         add(self, id);
@@ -82,8 +82,8 @@ int pawl_uring_buffers_open_(struct uring_engine *self)
         return status;
     io_uring_buf_ring_init(self->buffers);
     for (uint32_t id = 0; id < URING_BUFFERS; id++) {
-        self->block[id] = new_buffer();
-        if (self->block[id] == NULL)
+        self->chunk[id] = new_buffer();
+        if (self->chunk[id] == NULL)
             return -ENOMEM;
         add(self, id);
     }
@@ -94,8 +94,8 @@ int pawl_uring_buffers_open_(struct uring_engine *self)
 void pawl_uring_buffers_close_(struct uring_engine *self)
 {
     for (uint32_t id = 0; id < URING_BUFFERS; id++)
-        if (self->block[id] != NULL)
-            pawl_block_let_go_(self->block[id]);
+        if (self->chunk[id] != NULL)
+            pawl_chunk_let_go_(self->chunk[id]);
     if (self->buffers != NULL)
         munmap(self->buffers, URING_BUFFERS * sizeof(struct io_uring_buf));
 }

@@ -137,8 +137,8 @@ static void keep(struct pawl_stream *stream, const struct pawl_slice *slice)
 
 static void bytes_came(struct uring_engine *self, struct pawl_stream *stream, uint32_t id, size_t count)
 {
-    struct pawl_block *block = self->block[id];
-    struct pawl_slice slice = {.bytes = pawl_block_bytes_(block), .count = count, .block = block};
+    struct pawl_chunk *chunk = self->chunk[id];
+    struct pawl_slice slice = {.bytes = pawl_chunk_bytes_(chunk), .count = count, .chunk = chunk};
 
     if (PAWL_LIKELY(pawl_stream_reads_(stream) && !keeps_any(stream)))
         pawl_stream_received_(stream, &slice);

@@ -17,8 +17,8 @@ deque 'half of it, and the owner pops into the claim' '-DOWNER="+++---" -DMAX=3'
 deque 'slots are written again only when they were read' '-DOWNER="++++" -DMAX=2 -DCAPACITY=2 -DSTEALS=2' ''
 deque 'an array grows while a thief looks at it' '-DOWNER="++-" -DCAPACITY=1' ''
 deque 'the fence paid by the thief' '-DOWNER="++--" -DFLAGS=PAWL_DEQUE_RARELY_STOLEN' ''
-deque 'two thieves, one of which may take over the claim of the other' '-DOWNER="++-" -DTHIEVES=2' ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    deque 'two thieves, one of which may take over the claim of the other' '-DOWNER="++-" -DTHIEVES=2' ''
     deque 'two thieves, histories' '-DOWNER="++-" -DTHIEVES=2 -DLINEAR=1' ''
     deque 'two thieves, the owner takes both' '-DOWNER="++--" -DTHIEVES=2' --max-time=200
     deque 'two thieves and a growing array' '-DOWNER="++" -DTHIEVES=2 -DCAPACITY=1' --max-time=200

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Closure of the holders of a block for the model checker: the loop lends it, others keep it, read, and let go; the loop
+/* Closure of the holders of a chunk for the model checker: the loop lends it, others keep it, read, and let go; the loop
  * writes over it when it is alone, and lets go too.
  *
  *   -DHOLDERS=n   threads that keep it
@@ -18,10 +18,10 @@
 #define TWICE 0
 #endif
 
-static struct pawl_block block;
+static struct pawl_chunk chunk;
 static int bytes, given_back;
 
-static void give_back(struct pawl_block *self)
+static void give_back(struct pawl_chunk *self)
 {
     (void)self;
     bytes = -1;
@@ -30,33 +30,33 @@ static void give_back(struct pawl_block *self)
 
 static void *keep(void *argument)
 {
-    const struct pawl_slice slice = {.block = &block};
+    const struct pawl_slice slice = {.chunk = &chunk};
 
     (void)argument;
     assert(bytes == 1);
     if (TWICE) {
         pawl_slice_hold(&slice);
-        pawl_block_let_go_(&block);
+        pawl_chunk_let_go_(&chunk);
         assert(bytes == 1);
     }
-    pawl_block_let_go_(&block);
+    pawl_chunk_let_go_(&chunk);
     return NULL;
 }
 
 int main(void)
 {
-    const struct pawl_slice slice = {.block = &block};
+    const struct pawl_slice slice = {.chunk = &chunk};
     pthread_t threads[HOLDERS];
 
-    pawl_block_init(&block, give_back);
+    pawl_chunk_init(&chunk, give_back);
     bytes = 1;
     for (int i = 0; i < HOLDERS; i++)
         pawl_slice_hold(&slice); /* by the continuation, for each */
     for (int i = 0; i < HOLDERS; i++)
         pthread_create(&threads[i], NULL, keep, NULL);
-    if (pawl_block_alone_(&block))
+    if (pawl_chunk_alone_(&chunk))
         bytes = 2; /* the next read */
-    pawl_block_let_go_(&block);
+    pawl_chunk_let_go_(&chunk);
     for (int i = 0; i < HOLDERS; i++)
         pthread_join(threads[i], NULL);
     assert(given_back == 1);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* Classic commands that do not concern a key: statistics, settings, the connection and the server. */
+#include "detail.h"
+#include "turn.h"
+
+#include <pawl/config.h>
+
+static const char bad_format[] = "CLIENT_ERROR bad command line format\r\n";
+
+static void says_noreply(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    turn->silent = cache_word_is(words[count - 1], "noreply");
+}
+
+/* ---- stats ---- */
+
+void cache_stat_line(void *arg, const char *name, const char *value)
+{
+    struct cache_reply *reply = ((struct cache_stat_answer *)arg)->turn->reply;
+
+    cache_reply_append(reply, "STAT ", 5);
+    cache_reply_append(reply, name, strlen(name));
+    cache_reply_append(reply, " ", 1);
+    cache_reply_append(reply, value, strlen(value));
+    cache_reply_append(reply, "\r\n", 2);
+}
+
+static void stats_detail(struct cache_turn *turn, struct cache_word what)
+{
+    struct cache_detail *detail = turn->service->detail;
+    const bool on = cache_word_is(what, "on");
+
+    if (on || cache_word_is(what, "off")) {
+        if (detail != NULL)
+            cache_detail_turn(detail, on);
+        cache_answer(turn, "OK\r\n");
+    } else if (cache_word_is(what, "dump")) {
+        if (detail != NULL)
+            cache_detail_dump(detail, turn->reply);
+        cache_answer(turn, "END\r\n");
+    } else {
+        cache_answer(turn, "CLIENT_ERROR usage: stats detail on|off|dump\r\n");
+    }
+}
+
+static void stats(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    enum { NAME_MAX_BYTES = 32 };
+    struct cache_stat_answer answer = {.turn = turn};
+    char what[NAME_MAX_BYTES] = "";
+
+    if (count > 1 && cache_word_is(words[1], "reset")) {
+        cache_stats_reset(turn->service);
+        cache_answer(turn, "RESET\r\n");
+        return;
+    }
+    if (count > 1 && cache_word_is(words[1], "detail")) {
+        stats_detail(turn, count > 2 ? words[2] : (struct cache_word){"", 0});
+        return;
+    }
+    if (count > 1 && cache_word_is(words[1], "cachedump")) {
+        cache_answer(turn, "CLIENT_ERROR stats cachedump not allowed\r\n");
+        return;
+    }
+    if (count > 1 && words[1].count < sizeof what) {
+        memcpy(what, words[1].at, words[1].count);
+        what[words[1].count] = '\0';
+    }
+    if ((count > 1 && what[0] == '\0') ||
+        !cache_stats_say(turn->service, cache_session_store(turn->session), what, cache_stat_line, &answer)) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    cache_answer(turn, "END\r\n");
+}
+
+/* ---- settings ---- */
+
+/* flush_all [delay] [noreply] */
+static void flush_all(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    struct cache_store *store = cache_session_store(turn->session);
+    int32_t exptime = 0;
+
+    if (count > 3) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    says_noreply(turn, words, count);
+    cache_tally(turn->stats, CACHE_CMD_FLUSH);
+    if (turn->service->no_flush) {
+        cache_answer(turn, "CLIENT_ERROR flush_all not allowed\r\n");
+        return;
+    }
+    if (count != (turn->silent ? 2 : 1) && !cache_read_i32(words[1], &exptime)) {
+        cache_answer(turn, "CLIENT_ERROR invalid exptime argument\r\n");
+        return;
+    }
+    cache_flush(store, exptime > 0 ? cache_expiry(store, exptime) : cache_now(store));
+    cache_answer(turn, "OK\r\n");
+}
+
+static void verbosity(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    enum { VERBOSITY_MAX = 2 };
+    uint32_t level;
+
+    if (count != 2 && count != 3) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    says_noreply(turn, words, count);
+    if (!cache_read_u32(words[1], &level)) {
+        cache_answer(turn, bad_format);
+        return;
+    }
+    /* relaxed: a setting; who logs may be late */
+    pawl_store_relaxed(&turn->service->verbosity, level > VERBOSITY_MAX ? VERBOSITY_MAX : level);
+    cache_answer(turn, "OK\r\n");
+}
+
+static void memlimit(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    enum { LEAST = 8, MOST = 1000000000 };
+    struct cache_service *service = turn->service;
+    uint32_t megabytes;
+
+    if (count != 2 && count != 3) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    says_noreply(turn, words, count);
+    if (!cache_read_u32(words[1], &megabytes))
+        cache_answer(turn, "ERROR\r\n");
+    else if (megabytes < LEAST)
+        cache_answer(turn, "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n");
+    else if (megabytes > MOST)
+        cache_answer(turn, "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n");
+    else if (service->set_limit != NULL && service->set_limit(service, (size_t)megabytes << 20))
+        cache_answer(turn, "OK\r\n");
+    else
+        cache_answer(turn, "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n");
+}
+
+/* ---- commands about what only memcached has: they are understood, and have nothing to do ---- */
+
+static void slabs(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    int32_t from, to;
+    uint32_t level;
+
+    if (count == 4 && cache_word_is(words[1], "reassign")) {
+        if (!cache_read_i32(words[2], &from) || !cache_read_i32(words[3], &to))
+            cache_answer(turn, bad_format);
+        else if (from == to)
+            cache_answer(turn, "SAME src and dst class are identical\r\n");
+        else
+            cache_answer(turn, "BADCLASS invalid src or dst class id\r\n");
+        return;
+    }
+    if (count < 3 || !cache_word_is(words[1], "automove")) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    says_noreply(turn, words, count);
+    if (cache_word_is(words[2], "ratio"))
+        cache_answer(turn, count > 3 ? "OK\r\n" : "ERROR\r\n");
+    else if (!cache_read_u32(words[2], &level))
+        cache_answer(turn, bad_format);
+    else
+        cache_answer(turn, level <= 2 ? "OK\r\n" : "ERROR\r\n");
+}
+
+static void lru_crawler(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    enum { SECOND = 1000000 };
+    uint32_t number;
+
+    if (count == 2 && (cache_word_is(words[1], "enable") || cache_word_is(words[1], "disable"))) {
+        cache_answer(turn, "OK\r\n");
+    } else if (count == 3 && cache_word_is(words[1], "crawl")) {
+        cache_answer(turn, "OK\r\n");
+    } else if (count == 3 && cache_word_is(words[1], "metadump")) {
+        cache_answer(turn, "ERROR metadump not allowed\r\n");
+    } else if (count == 3 && (cache_word_is(words[1], "tocrawl") || cache_word_is(words[1], "sleep"))) {
+        if (!cache_read_u32(words[2], &number))
+            cache_answer(turn, bad_format);
+        else if (words[1].at[0] == 's' && number > SECOND)
+            cache_answer(turn, "CLIENT_ERROR sleep must be one second or less\r\n");
+        else
+            cache_answer(turn, "OK\r\n");
+    } else {
+        cache_answer(turn, "ERROR\r\n");
+    }
+}
+
+static void lru(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    int32_t ttl;
+
+    says_noreply(turn, words, count);
+    if (count >= 3 && cache_word_is(words[1], "mode"))
+        cache_answer(turn, cache_word_is(words[2], "flat") || cache_word_is(words[2], "segmented")
+                               ? "OK\r\n"
+                               : "ERROR\r\n");
+    else if (count >= 3 && cache_word_is(words[1], "temp_ttl"))
+        cache_answer(turn, cache_read_i32(words[2], &ttl) ? "OK\r\n" : "ERROR\r\n");
+    else if (count >= 5 && cache_word_is(words[1], "tune"))
+        cache_answer(turn, "OK\r\n");
+    else
+        cache_answer(turn, "ERROR\r\n");
+}
+
+/* ---- the server ---- */
+
+static int shut_down(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    struct cache_service *service = turn->service;
+    const bool graceful = count == 2 && cache_word_is(words[1], "graceful");
+
+    if (!service->may_shutdown) {
+        cache_answer(turn, "ERROR: shutdown not enabled\r\n");
+        return 0;
+    }
+    if (count != 1 && !graceful) {
+        cache_answer(turn, "CLIENT_ERROR invalid shutdown mode\r\n");
+        return 0;
+    }
+    if (service->shutdown != NULL)
+        service->shutdown(service, graceful);
+    return PROTOCOL_CLOSE;
+}
+
+static void refresh_certs(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    struct cache_service *service = turn->service;
+    const char *wrong;
+
+    if (service->refresh_certs == NULL) {
+        cache_answer(turn, "ERROR\r\n");
+        return;
+    }
+    says_noreply(turn, words, count);
+    wrong = service->refresh_certs(service);
+    if (wrong == NULL) {
+        cache_answer(turn, "OK\r\n");
+    } else {
+        cache_reply_append(turn->reply, wrong, strlen(wrong));
+        cache_reply_append(turn->reply, "\r\n", 2);
+    }
+}
+
+static void version(struct cache_turn *turn)
+{
+    cache_reply_append(turn->reply, "VERSION ", 8);
+    cache_reply_append(turn->reply, turn->service->version, strlen(turn->service->version));
+    cache_reply_append(turn->reply, "\r\n", 2);
+}
+
+/* A browser, or one who makes it send to us what a page says: not another byte of it. */
+static bool is_http(const struct cache_word *words, uint32_t count)
+{
+    const struct cache_word last = words[count - 1];
+
+    /* Of names with these letters memcached knows that they are no command before it looks at the rest. */
+    return strchr("gsacidt", words[0].at[0]) == NULL && last.count >= 5 && memcmp(last.at, "HTTP/", 5) == 0;
+}
+
+int cache_admin_line(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    const struct cache_word name = words[0];
+
+    if (cache_word_is(name, "stats"))
+        stats(turn, words, count);
+    else if (cache_word_is(name, "version"))
+        version(turn);
+    else if (cache_word_is(name, "quit"))
+        return PROTOCOL_CLOSE;
+    else if (cache_word_is(name, "flush_all"))
+        flush_all(turn, words, count);
+    else if (cache_word_is(name, "verbosity"))
+        verbosity(turn, words, count);
+    else if (cache_word_is(name, "cache_memlimit"))
+        memlimit(turn, words, count);
+    else if (cache_word_is(name, "shutdown"))
+        return shut_down(turn, words, count);
+    else if (cache_word_is(name, "refresh_certs"))
+        refresh_certs(turn, words, count);
+    else if (cache_word_is(name, "slabs"))
+        slabs(turn, words, count);
+    else if (cache_word_is(name, "lru_crawler"))
+        lru_crawler(turn, words, count);
+    else if (cache_word_is(name, "lru"))
+        lru(turn, words, count);
+    else if (cache_word_is(name, "watch"))
+        cache_answer(turn, "CLIENT_ERROR watch commands not allowed\r\n");
+    else if (is_http(words, count))
+        return PROTOCOL_CLOSE;
+    else
+        cache_answer(turn, "ERROR\r\n");
+    return 0;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* Room for what comes: the oldest segments are emptied, a few items at a time; what has expired or was flushed goes.
+ *
+ *   an item of the segment      dead, or no longer in the map      nothing to do
+ *                               expired, flushed                   out of the map
+ *                               small queue, hit more than once    copied into the main queue
+ *                               main queue, hit since              copied behind it, with one hit less
+ *                               others                             out of the map: evicted (small: a ghost stays) */
+#include "store_inner.h"
+
+#include <errno.h>
+#include <pawl/rcu.h>
+#include <string.h>
+
+enum {
+    HITS_TO_STAY = 2, /* of the small queue, as S3-FIFO has it */
+    ROUNDS_MAX = 64,  /* segments emptied at once before those that are hit go too */
+    ITEMS_A_STEP = 64,
+    BUCKETS_A_STEP = 64,
+    WAITS_MAX = 3,
+    COMPACT_PART = 4, /* a segment of which less than this part is left is emptied out of turn */
+};
+
+static uint64_t hash_of(const struct cache_store *store, const struct cache_item *item)
+{
+    return cache_hash_of(item, &store->map.seed);
+}
+
+static size_t bytes_of(const struct cache_item *item)
+{
+    return cache_item_size(item->key_bytes, cache_item_value_bytes(item));
+}
+
+/* ---- one item ---- */
+
+static bool take_out(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)
+{
+    if (pawl_map_del_object(&store->map, hash_of(store, item), item) != 0)
+        return false;
+    cache_item_died(store, counts, item);
+    return true;
+}
+
+static void drop_expired(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)
+{
+    const bool fetched = cache_item_fetched(item);
+
+    if (!take_out(store, counts, item))
+        return;
+    cache_count(&counts->expired);
+    if (!fetched)
+        cache_count(&counts->expired_unfetched);
+}
+
+static void evict(struct cache_session *session, struct cache_item *item, enum cache_queue queue)
+{
+    const bool fetched = cache_item_fetched(item);
+    const uint64_t hash = hash_of(session->store, item);
+
+    if (!take_out(session->store, &session->counts, item))
+        return;
+    cache_count(&session->counts.evictions);
+    if (!fetched)
+        cache_count(&session->counts.evicted_unfetched);
+    if (queue == CACHE_SMALL)
+        cache_ghost_add(&session->store->ghosts, hash);
+}
+
+/* A copy of the item in the main queue, in its place in the map. False: there is no room for it. */
+static bool spare(struct cache_session *session, struct cache_item *item, uint8_t heat)
+{
+    const uint64_t hash = hash_of(session->store, item);
+    const struct cache_key key = {item->bytes, item->key_bytes, hash};
+    const uint32_t bytes = cache_item_value_bytes(item);
+    struct cache_segment *own;
+    struct cache_item *copy;
+
+    session->sparing = true;
+    copy = cache_item_make(session, CACHE_MAIN, &key, bytes, false, &own);
+    session->sparing = false;
+    if (copy == NULL)
+        return false;
+    memcpy(copy->bytes + key.count, cache_item_value(item), bytes);
+    copy->cas = item->cas;
+    copy->flags = item->flags;
+    /* relaxed, all: the map's release publishes them; see item.h */
+    pawl_store_relaxed(&copy->size, pawl_load_relaxed(&item->size));
+    pawl_store_relaxed(&copy->expires, pawl_load_relaxed(&item->expires));
+    pawl_store_relaxed(&copy->heat, heat);
+    pawl_store_relaxed(&copy->seen, pawl_load_relaxed(&item->seen));
+    if (pawl_map_replace_object(&session->store->map, hash, item, copy) != 0) {
+        cache_item_unmake(session, copy, own);
+        return true; /* it has gone meanwhile */
+    }
+    /* seq_cst: the map's change above before the look below; pairs with the fence in cache_touch() */
+    pawl_fence_seq_cst();
+    pawl_store_relaxed(&copy->expires, pawl_load_relaxed(&item->expires)); /* relaxed: see item.h */
+    if (cache_item_won(item))
+        (void)cache_win(copy);
+    cache_item_died(session->store, &session->counts, item);
+    session->sparing = true;
+    cache_item_stored(session, copy, own);
+    session->sparing = false;
+    cache_count(&session->counts.spared);
+    return true;
+}
+
+/* Hits that are left to an item that stays; -1: it goes. */
+static int hits_left(const struct cache_item *item, enum cache_queue queue)
+{
+    const int hits = pawl_load_relaxed(&item->heat) & CACHE_HEAT; /* relaxed: see item.h */
+
+    if (queue == CACHE_SMALL)
+        return hits >= HITS_TO_STAY ? 0 : -1;
+    return hits - 1;
+}
+
+/* Empties a segment of one item. Whoever calls is in a section. */
+static void settle(struct cache_session *session, struct cache_item *item, enum cache_queue queue,
+                   bool spare_hit)
+{
+    const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
+    const int hits = hits_left(item, queue);
+
+    if ((heat & CACHE_DEAD) != 0)
+        return;
+    if (!cache_valid(session->store, item)) {
+        drop_expired(session->store, &session->counts, item);
+        return;
+    }
+    if (spare_hit && hits >= 0 && spare(session, item, (uint8_t)((heat & ~CACHE_HEAT) | hits)))
+        return;
+    evict(session, item, queue);
+}
+
+/* ---- a segment ---- */
+
+/* An item that has a segment for itself is not copied: the segment goes to the back of the queue. */
+static bool spare_whole(struct cache_session *session, struct cache_segment *segment)
+{
+    struct cache_item *item = cache_segment_next(segment, NULL);
+    int hits;
+
+    if (segment->size == session->store->pool.segment_bytes || item == NULL ||
+        !cache_valid(session->store, item) ||
+        (pawl_load_relaxed(&item->heat) & CACHE_DEAD) != 0) /* relaxed: see item.h */
+        return false;
+    hits = hits_left(item, segment->queue);
+    if (hits < 0)
+        return false;
+    pawl_store_relaxed(&item->heat,
+                       (uint8_t)((pawl_load_relaxed(&item->heat) & ~CACHE_HEAT) | hits)); /* relaxed */
+    segment->queue = CACHE_MAIN;
+    cache_segment_seal(segment);
+    cache_count(&session->counts.spared);
+    return true;
+}
+
+/* Goes on with the session's segment, or begins another, for up to `items` and `bytes`. False: there is none, or no room
+ * for what would be spared. */
+static bool empty_some(struct cache_session *session, unsigned items, size_t bytes, bool spare_hit)
+{
+    struct cache_segment *segment = session->emptying;
+    struct cache_item *item = NULL;
+    size_t done = 0;
+
+    if (segment == NULL) {
+        /* What is spared needs room before this segment gives some. */
+        if (session->ready == NULL && spare_hit) {
+            session->ready = cache_segment_take(&session->store->pool, 1);
+            if (session->ready == NULL)
+                return false;
+        }
+        segment = cache_segment_oldest(&session->store->pool);
+        if (segment == NULL)
+            return false;
+        if (spare_hit && spare_whole(session, segment))
+            return true;
+        session->emptying = segment;
+        session->emptied = NULL;
+    }
+    pawl_rcu_read_lock();
+    while (items-- > 0 && done < bytes && (item = cache_segment_next(segment, session->emptied)) != NULL) {
+        session->emptied = item;
+        done += bytes_of(item);
+        settle(session, item, segment->queue, spare_hit);
+    }
+    pawl_rcu_read_unlock();
+    if (cache_segment_next(segment, session->emptied) == NULL) {
+        session->emptying = NULL;
+        cache_segment_retire(segment);
+    }
+    return true;
+}
+
+void cache_prepare(struct cache_session *session)
+{
+    struct cache_pool *pool = &session->store->pool;
+
+    /* relaxed: if it has just changed, the next one sees it */
+    if (pawl_load_relaxed(&pool->waiting_count) != 0 && !pawl_rcu_read_held())
+        cache_pool_reap(pool);
+}
+
+void cache_make_room(struct cache_session *session, size_t bytes)
+{
+    if (!session->store->no_eviction)
+        (void)empty_some(session, ITEMS_A_STEP, bytes, true);
+}
+
+/* Empties segments until so much is free or waits to be. */
+static void empty_until(struct cache_session *session, size_t bytes, bool spare_hit)
+{
+    struct cache_pool *pool = &session->store->pool;
+    bool found = true;
+
+    for (unsigned round = 0; found && cache_pool_room(pool, true) < bytes; round++)
+        found = empty_some(session, UINT32_MAX, SIZE_MAX, spare_hit && round < ROUNDS_MAX);
+    cache_pool_reap(pool);
+}
+
+void cache_make_room_now(struct cache_session *session, size_t bytes)
+{
+    empty_until(session, bytes, true);
+}
+
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes)
+{
+    struct cache_pool *pool = &session->store->pool;
+    const size_t bytes = cache_segment_size(pool, item_bytes);
+
+    if (session->store->no_eviction || pawl_rcu_read_held())
+        return false;
+    for (int wait = 0; wait < WAITS_MAX; wait++) {
+        empty_until(session, bytes, wait == 0);
+        pawl_rcu_synchronize();
+        cache_pool_reap(pool);
+        if (cache_pool_room(pool, false) >= bytes)
+            return true;
+    }
+    return false;
+}
+
+bool cache_short(struct cache_store *store)
+{
+    const uint64_t reserve = pawl_load_relaxed(&store->reserve); /* relaxed: see store_inner.h */
+
+    return cache_pool_room(&store->pool, true) < reserve * store->pool.segment_bytes;
+}
+
+/* ---- what has expired ---- */
+
+/* Removes what has expired from a segment that stays where it is. */
+static void expire_in(struct cache_session *session, struct cache_segment *segment)
+{
+    const struct cache_store *store = session->store;
+    struct cache_item *item = NULL;
+
+    pawl_store_relaxed(&segment->soonest, 0u); /* relaxed: those that are touched meanwhile note themselves */
+    pawl_rcu_read_lock();
+    while ((item = cache_segment_next(segment, item)) != NULL) {
+        if ((pawl_load_relaxed(&item->heat) & CACHE_DEAD) != 0) /* relaxed: see item.h */
+            continue;
+        if (cache_valid(store, item))
+            cache_note_expiry(segment, pawl_load_relaxed(&item->expires));
+        else
+            drop_expired(session->store, &session->counts, item);
+    }
+    pawl_rcu_read_unlock();
+}
+
+/* Copies what is left of a segment, hit or not, and retires it. */
+static void compact(struct cache_session *session, struct cache_segment *segment)
+{
+    struct cache_item *item = NULL;
+
+    pawl_rcu_read_lock();
+    while ((item = cache_segment_next(segment, item)) != NULL) {
+        const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
+
+        if ((heat & CACHE_DEAD) == 0 && !spare(session, item, heat))
+            evict(session, item, CACHE_MAIN);
+    }
+    pawl_rcu_read_unlock();
+    cache_segment_retire(segment);
+}
+
+/* Returns whether there are more segments to look at. */
+static bool expire_some(struct cache_session *session)
+{
+    const uint32_t now = cache_now(session->store);
+    bool more;
+
+    /* What this session fills, nobody else may look through. */
+    for (int queue = 0; queue < CACHE_QUEUES; queue++) {
+        struct cache_segment *own = session->filling[queue];
+
+        if (own != NULL && cache_segment_due(own, now))
+            expire_in(session, own);
+    }
+    struct cache_segment *segment = cache_segment_expired(&session->store->pool, cache_now(session->store),
+                                                          &more);
+    bool take;
+
+    if (segment == NULL)
+        return more;
+    expire_in(session, segment);
+    /* relaxed: a hint */
+    take = segment->stored - pawl_load_relaxed(&segment->dead) < segment->stored / COMPACT_PART &&
+           segment->size == session->store->pool.segment_bytes;
+    cache_segment_leave(segment, take);
+    if (take)
+        compact(session, segment);
+    return true;
+}
+
+/* ---- what was flushed ---- */
+
+/* With the store's lock, whose counts are those of nobody's session. */
+static void purge_item(void *object, void *argument)
+{
+    struct cache_store *store = argument;
+    struct cache_item *item = object;
+
+    if (!cache_valid(store, item))
+        drop_expired(store, &store->closed, item);
+}
+
+/* With the store's lock. */
+static void purge_some(struct cache_store *store)
+{
+    if (!store->purging)
+        return;
+    pawl_rcu_read_lock();
+    store->purging = pawl_map_walk(&store->map, &store->purge, BUCKETS_A_STEP, purge_item, store);
+    pawl_rcu_read_unlock();
+    if (!store->purging)
+        store->purged_epoch = pawl_load_relaxed(&store->epoch); /* relaxed: changed under this lock */
+}
+
+void cache_flush(struct cache_store *store, uint32_t when)
+{
+    if (when > cache_now(store)) {
+        /* release F: pairs with the acquire in cache_tick */
+        pawl_store_release(&store->flush_at, when);
+        return;
+    }
+    pawl_mutex_lock(&store->lock);
+    /* An item carries 4 bits of its epoch: before they come round again all older items must have gone. */
+    while (pawl_load_relaxed(&store->epoch) - store->purged_epoch >=
+           256 / CACHE_EPOCH - 1) /* relaxed: our lock */
+        purge_some(store);
+    pawl_fetch_add_relaxed(&store->epoch,
+                           1u); /* relaxed: cache_valid compares a number that is as old as the read */
+    store->purge = (struct pawl_map_cursor){0};
+    store->purging = true;
+    pawl_mutex_unlock(&store->lock);
+}
+
+/* ---- all of it ---- */
+
+/* The map's memory is a part of the limit: what it takes, the segments may not. */
+static void share_memory(struct cache_store *store)
+{
+    struct pawl_map_counts map;
+    const size_t limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
+    size_t taken;
+
+    pawl_map_stats(&store->map, &map);
+    taken = map.bytes + cache_ghosts_bytes(&store->ghosts);
+    cache_pool_limit(&store->pool, limit > taken ? limit - taken : 0);
+}
+
+bool cache_maintain(struct cache_session *session)
+{
+    struct cache_store *store = session->store;
+    bool more;
+
+    pawl_mutex_lock(&store->lock);
+    purge_some(store);
+    more = store->purging;
+    pawl_mutex_unlock(&store->lock);
+    more |= expire_some(session);
+    more |= pawl_map_help(&store->map, BUCKETS_A_STEP);
+    share_memory(store);
+    if (!store->no_eviction && cache_short(store))
+        more |= empty_some(session, ITEMS_A_STEP, SIZE_MAX, true);
+    cache_pool_reap(&store->pool);
+    return more;
+}

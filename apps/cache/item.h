@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* An item: key, value and what the protocol says about them, as it stands in a segment (segment.h).
+ *
+ *   byte 0     8         12     16      20     21     22     24
+ *        | cas | expires | size | flags | key  | heat | seen | key bytes | value bytes | \r\n |
+ *
+ * Once it is in the map nothing changes but `expires` (touch), `heat`, `seen` and the bit WON of `size`, each a relaxed
+ * atomic of its own. To change a value is to put another item in its place. 24 bytes; items stand at multiples of 8. */
+#ifndef CACHE_ITEM_H
+#define CACHE_ITEM_H
+
+#include <pawl/atomic.h>
+#include <pawl/config.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CACHE_KEY_MAX = 250, /* memcached's */
+    CACHE_VALUE_MAX = (1 << 30) - 1,
+    CACHE_ITEM_ALIGN = 8,
+    CACHE_LINE_END = 2, /* the \r\n behind a value, so that both are sent at once */
+};
+
+/* In `size`, above the length of the value. */
+#define CACHE_STALE_ (UINT32_C(1) << 30) /* meta: invalidated, may still be served (X); never changes */
+#define CACHE_WON_ (UINT32_C(1) << 31)   /* meta: somebody was told to make it anew (W, then Z) */
+
+/* The bits of heat. Written by readers, who may undo each other's: nothing that counts. */
+enum {
+    CACHE_HEAT = 3,    /* hits since it came or was last spared, up to 3 */
+    CACHE_FETCHED = 4, /* it was hit at all (meta flag h) */
+    CACHE_DEAD = 8,    /* it is out of the map: who finds it in its segment need not ask */
+    CACHE_EPOCH = 16,  /* times 0 to 15: how many flushes there had been when it came; never changes */
+};
+
+struct cache_item {
+    uint64_t cas;
+    PAWL_ATOMIC(uint32_t)
+    expires;                    /* second of the cache's clock; 0: never. Relaxed: an older one is as good */
+    PAWL_ATOMIC(uint32_t) size; /* of the value, and two bits; relaxed */
+    uint32_t flags;             /* the client's */
+    uint8_t key_bytes;
+    PAWL_ATOMIC(uint8_t) heat;  /* relaxed: a lost hit changes what is evicted first, nothing else */
+    PAWL_ATOMIC(uint16_t) seen; /* second of the last hit or set, in steps of 4 s; relaxed */
+    char bytes[];
+};
+
+PAWL_STATIC_ASSERT(offsetof(struct cache_item, bytes) == 24, "a header of 24 bytes");
+
+static inline const char *cache_item_key(const struct cache_item *item)
+{
+    return item->bytes;
+}
+
+/* Followed by \r\n. */
+static inline const char *cache_item_value(const struct cache_item *item)
+{
+    return item->bytes + item->key_bytes;
+}
+
+static inline uint32_t cache_item_value_bytes(const struct cache_item *item)
+{
+    return pawl_load_relaxed(&item->size) & (uint32_t)CACHE_VALUE_MAX; /* relaxed: this part never changes */
+}
+
+static inline bool cache_item_stale(const struct cache_item *item)
+{
+    return (pawl_load_relaxed(&item->size) & CACHE_STALE_) != 0; /* relaxed: nor does this */
+}
+
+/* Was the right to make it anew given away already? */
+static inline bool cache_item_won(const struct cache_item *item)
+{
+    return (pawl_load_relaxed(&item->size) & CACHE_WON_) != 0; /* relaxed: cache_win() decides */
+}
+
+static inline bool cache_item_fetched(const struct cache_item *item)
+{
+    return (pawl_load_relaxed(&item->heat) & CACHE_FETCHED) != 0; /* relaxed: it tells of the past */
+}
+
+/* What an item takes in a segment. */
+static inline size_t cache_item_size(size_t key_bytes, size_t value_bytes)
+{
+    const size_t size = offsetof(struct cache_item, bytes) + key_bytes + value_bytes + CACHE_LINE_END;
+
+    return (size + CACHE_ITEM_ALIGN - 1) & ~(size_t)(CACHE_ITEM_ALIGN - 1);
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { NAME_MAX_BYTES = 256 };
+
+static int complain(const char *what, const char *why, int error)
+{
+    fprintf(stderr, "pawl-cache: cannot listen on %s: %s\n", what, why);
+    return error;
+}
+
+static int add(struct cache_listeners *listeners, struct pawl_rt *rt, const struct pawl_stream_config *stream,
+               const struct cache_options *options, const struct sockaddr *address, socklen_t bytes)
+{
+    const struct pawl_listener_config config = {
+        .address = address,
+        .address_bytes = bytes,
+        .backlog = options->backlog,
+        .stream = stream,
+    };
+    int error;
+
+    if (listeners->count == CACHE_LISTENERS_MAX)
+        return -E2BIG;
+    error = pawl_listener_open(&listeners->listener[listeners->count], rt, &config);
+    if (error == 0)
+        listeners->count++;
+    return error;
+}
+
+/* ---- TCP ---- */
+
+/* "host", "host:port", "v6", "[v6]:port", into name and service. False: too long. */
+static bool split(const char *text, uint16_t port, char *name, char *service)
+{
+    const char *colon = strrchr(text, ':');
+    const bool bracket = text[0] == '[';
+    const char *end = bracket ? strchr(text, ']') : colon;
+
+    snprintf(service, NAME_MAX_BYTES, "%u", port);
+    if (bracket && end != NULL) {
+        colon = end[1] == ':' ? end + 1 : NULL;
+        text++;
+    } else if (colon == NULL || strchr(text, ':') != colon) {
+        colon = NULL; /* no port: a name, or a bare v6 address */
+        end = text + strlen(text);
+    }
+    if ((size_t)(end - text) >= NAME_MAX_BYTES || (colon != NULL && strlen(colon + 1) >= NAME_MAX_BYTES))
+        return false;
+    memcpy(name, text, (size_t)(end - text));
+    name[end - text] = '\0';
+    if (colon != NULL)
+        strcpy(service, colon + 1);
+    return true;
+}
+
+/* On all addresses that the name has. NULL: all of this machine. */
+static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
+                     const struct pawl_stream_config *stream, const struct cache_options *options,
+                     const char *text)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    char name[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
+    struct addrinfo *found;
+    int error = -EADDRNOTAVAIL, code;
+    const unsigned before = listeners->count;
+
+    snprintf(service, sizeof(service), "%u", options->port);
+    if (text != NULL && !split(text, options->port, name, service))
+        return complain(text, "the name is too long", -ENAMETOOLONG);
+    code = getaddrinfo(text != NULL ? name : NULL, service, &hints, &found);
+    if (code != 0)
+        return complain(text != NULL ? text : "all interfaces", gai_strerror(code), -EADDRNOTAVAIL);
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+        const int result = add(listeners, rt, stream, options, at->ai_addr, at->ai_addrlen);
+
+        /* A machine without IPv6 offers its wildcard all the same; and the one may include the other. */
+        if (result != 0 && !(text == NULL && listeners->count > before))
+            error = result;
+        if (result == 0 || (text == NULL && listeners->count > before))
+            error = 0;
+    }
+    freeaddrinfo(found);
+    return error == 0 ? 0 : complain(text != NULL ? text : service, strerror(-error), error);
+}
+
+/* ---- UNIX ---- */
+
+static int listen_on_path(struct cache_listeners *listeners, struct pawl_rt *rt,
+                          const struct pawl_stream_config *stream, const struct cache_options *options)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = options->unix_path;
+    struct stat there;
+    mode_t mask;
+    int error;
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return complain(path, "the path is too long", -ENAMETOOLONG);
+    strcpy(address.sun_path, path);
+    /* One that an earlier server left; never a file. */
+    if (lstat(path, &there) == 0 && S_ISSOCK(there.st_mode))
+        unlink(path);
+    mask = umask(~(mode_t)options->unix_mask & 0777);
+    error = add(listeners, rt, stream, options, (const struct sockaddr *)&address, sizeof(address));
+    umask(mask);
+    if (error != 0)
+        return complain(path, strerror(-error), error);
+    listeners->unix_path = path;
+    return 0;
+}
+
+int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
+                         const struct pawl_stream_config *stream, const struct cache_options *options)
+{
+    int error = 0;
+
+    if (options->unix_path != NULL)
+        return listen_on_path(listeners, rt, stream, options);
+    if (options->port == 0)
+        return complain("nothing", "-p 0, and no -s", -EINVAL);
+    if (options->address_count == 0)
+        return listen_on(listeners, rt, stream, options, NULL);
+    for (unsigned i = 0; error == 0 && i < options->address_count; i++)
+        error = listen_on(listeners, rt, stream, options, options->addresses[i]);
+    return error;
+}
+
+void cache_listeners_close(struct cache_listeners *listeners)
+{
+    while (listeners->count > 0)
+        pawl_listener_close(listeners->listener[--listeners->count]);
+    if (listeners->unix_path != NULL)
+        unlink(listeners->unix_path);
+    listeners->unix_path = NULL;
+}

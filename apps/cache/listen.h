@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the server listens. */
+#ifndef CACHE_LISTEN_H
+#define CACHE_LISTEN_H
+
+#include "options.h"
+
+#include <pawl/stream.h>
+
+enum { CACHE_LISTENERS_MAX = 64 };
+
+struct cache_listeners {
+    struct pawl_listener *listener[CACHE_LISTENERS_MAX];
+    unsigned count;
+    const char *unix_path; /* to be removed at the end; NULL: none */
+};
+
+/* Returns 0 or a negative errno; what is wrong was said on stderr. */
+int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
+                         const struct pawl_stream_config *stream, const struct cache_options *options);
+void cache_listeners_close(struct cache_listeners *listeners);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* pawl-cache: a cache server that memcached's clients talk to. */
+#include "server.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { EXIT_ENDED = 0, EXIT_FAILED = 1 };
+
+static struct cache_server *server;
+
+static void stop(int number)
+{
+    (void)number;
+    cache_server_stop(server);
+}
+
+/* When the server is there that they end. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static int fail(const char *what)
+{
+    fprintf(stderr, "pawl-cache: %s: %s\n", what, strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* -u. Started by root it wants to be told as whom to run, as memcached does. */
+static int become(const char *name)
+{
+    const struct passwd *user;
+
+    if (getuid() != 0 && geteuid() != 0)
+        return -1;
+    if (name == NULL) {
+        fprintf(stderr, "pawl-cache: runs as root; -u NAME is safer\n");
+        return -1;
+    }
+    user = getpwnam(name);
+    if (user == NULL) {
+        fprintf(stderr, "pawl-cache: there is no user '%s'\n", name);
+        return EXIT_FAILED;
+    }
+    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
+        return fail("cannot become that user");
+    return -1;
+}
+
+static int write_pid(const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL)
+        return fail(path);
+    fprintf(file, "%ld\n", (long)getpid());
+    return fclose(file) == 0 ? -1 : fail(path);
+}
+
+int main(int argc, char **argv)
+{
+    struct cache_options options;
+    int status = cache_options_read(&options, argc, argv);
+
+    if (status >= 0)
+        return status;
+    if (options.daemon && daemon(0, options.verbosity > 0) != 0)
+        return fail("cannot go into the background");
+    status = become(options.user);
+    if (status < 0 && options.pid_file != NULL)
+        status = write_pid(options.pid_file);
+    if (status < 0 && options.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        status = fail("cannot lock the memory (-k)");
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN); // NOLINT(bugprone-signal-handler): nothing is called
+    server = cache_server_open(&options);
+    if (server == NULL)
+        return EXIT_FAILED;
+    catch_signals();
+    cache_server_run(server);
+    cache_server_close(server);
+    if (options.pid_file != NULL)
+        unlink(options.pid_file);
+    return EXIT_ENDED;
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection: which protocol it speaks, and what of its bytes is not complete yet. */
+#include "turn.h"
+
+#include <errno.h>
+#include <pawl/rcu.h>
+#include <stdlib.h>
+
+enum {
+    COMMANDS_A_SECTION = 64,
+    LARGE_VALUE = 64 * 1024, /* from here on it is received into the item it will be */
+    FIRST_ROOM = 512,
+    TOKEN_MAX = 4096, /* bytes of a user, a blank and a password */
+};
+
+/* A command whose value has not come whole. */
+struct cache_pending {
+    struct cache_receiving receiving;
+    struct cache_item *large;    /* the value goes there, or ... */
+    char *value;                 /* ... here, */
+    uint64_t have, value_room;   /* of it and its ending */
+    char ending[CACHE_LINE_END]; /* of a large one */
+    char key[CACHE_KEY_MAX];
+    char opaque[CACHE_OPAQUE_MAX];
+};
+
+void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *service)
+{
+    *protocol = (struct cache_protocol){.service = service, .state = CACHE_BEGINS};
+}
+
+static void pending_free(struct cache_protocol *protocol, struct cache_session *session)
+{
+    struct cache_pending *pending = protocol->pending;
+
+    if (pending == NULL)
+        return;
+    if (pending->large != NULL)
+        cache_large_drop(session, pending->large);
+    free(pending->value);
+    free(pending);
+    protocol->pending = NULL;
+}
+
+void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session)
+{
+    pending_free(protocol, session);
+    free(protocol->kept);
+    protocol->kept = NULL;
+    protocol->kept_count = protocol->kept_room = 0;
+}
+
+/* ---- what is incomplete ---- */
+
+bool cache_keep(struct cache_protocol *protocol, const char *bytes, size_t count)
+{
+    const size_t need = protocol->kept_count + count;
+
+    if (need > protocol->kept_room) {
+        size_t room = protocol->kept_room == 0 ? FIRST_ROOM : protocol->kept_room;
+        char *kept;
+
+        while (room < need)
+            room *= 2;
+        kept = room <= UINT32_MAX ? realloc(protocol->kept, room) : NULL;
+        if (kept == NULL)
+            return false;
+        protocol->kept = kept;
+        protocol->kept_room = (uint32_t)room;
+    }
+    memcpy(protocol->kept + protocol->kept_count, bytes, count);
+    protocol->kept_count = (uint32_t)need;
+    return true;
+}
+
+void cache_swallow(struct cache_turn *turn, uint64_t count)
+{
+    if (count == 0)
+        return;
+    turn->protocol->swallow = count;
+    turn->protocol->state = CACHE_SWALLOW;
+}
+
+static uint8_t between(const struct cache_protocol *protocol)
+{
+    return protocol->binary ? CACHE_PACKETS : CACHE_LINES;
+}
+
+static void feed_swallow(struct cache_protocol *protocol, const char **at, const char *end)
+{
+    const uint64_t count = (uint64_t)(end - *at) < protocol->swallow ? (uint64_t)(end - *at)
+                                                                     : protocol->swallow;
+
+    *at += count;
+    protocol->swallow -= count;
+    if (protocol->swallow == 0)
+        protocol->state = between(protocol);
+}
+
+/* ---- values ---- */
+
+bool cache_too_large(struct cache_turn *turn, uint32_t key_bytes, uint32_t flags, uint32_t value_bytes)
+{
+    /* An item of memcached: 48 bytes and a cas, the key with its zero, flags if there are any, the value with \r\n. */
+    enum { HEADER = 48 + 8 + 1, FLAGS = 4 };
+    const uint64_t size = (uint64_t)HEADER + key_bytes + (flags != 0 ? FLAGS : 0) + value_bytes +
+                          CACHE_LINE_END;
+
+    if (PAWL_LIKELY(size <= turn->service->item_max))
+        return false;
+    cache_tally(turn->stats, CACHE_STORE_TOO_LARGE);
+    return true;
+}
+
+void cache_forget(struct cache_turn *turn, const char *key, uint32_t key_bytes)
+{
+    struct cache_key made;
+
+    cache_write(turn);
+    cache_key_make(turn->store, &made, key, key_bytes);
+    (void)cache_delete(turn->session, &made, 0);
+}
+
+static void count_stored(struct cache_turn *turn, const struct cache_receiving *receiving,
+                         enum cache_result result)
+{
+    if (result == CACHE_TOO_LARGE)
+        cache_tally(turn->stats, CACHE_STORE_TOO_LARGE);
+    if (result == CACHE_NO_MEMORY)
+        cache_tally(turn->stats, CACHE_STORE_NO_MEMORY);
+    if (!receiving->compare)
+        return;
+    if (result == CACHE_STORED)
+        cache_tally(turn->stats, CACHE_CAS_HITS);
+    else if (result == CACHE_EXISTS)
+        cache_tally(turn->stats, CACHE_CAS_BADVAL);
+    else if (result == CACHE_NOT_FOUND)
+        cache_tally(turn->stats, CACHE_CAS_MISSES);
+}
+
+static enum cache_result store(struct cache_turn *turn, struct cache_receiving *receiving, const char *value,
+                               struct cache_item *large)
+{
+    struct cache_key key;
+    enum cache_result result;
+
+    cache_key_make(turn->store, &key, receiving->key, receiving->key_bytes);
+    if (PAWL_UNLIKELY(receiving->compare && receiving->change.cas == 0)) {
+        /* No item has that one. */
+        cache_read(turn);
+        result = cache_find(turn->session, &key) != NULL ? CACHE_EXISTS : CACHE_NOT_FOUND;
+        if (large != NULL)
+            cache_large_drop(turn->session, large);
+    } else if (large != NULL) {
+        cache_write(turn);
+        result = cache_large_store(turn->session, &key, large, &receiving->change);
+    } else {
+        cache_write(turn);
+        receiving->change.value = value;
+        result = cache_store_item(turn->session, &key, &receiving->change);
+        if (result == CACHE_NOT_FOUND && receiving->change.mode >= CACHE_APPEND)
+            result = CACHE_NOT_STORED; /* with a cas as without */
+    }
+    cache_write(turn);
+    if ((result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && receiving->change.mode == CACHE_SET)
+        (void)cache_delete(turn->session, &key, 0);
+    return result;
+}
+
+static void answer_stored(struct cache_turn *turn, const struct cache_receiving *receiving,
+                          enum cache_result result, bool ends_well)
+{
+    turn->silent = receiving->silent;
+    if (receiving->kind == CACHE_CLASSIC)
+        cache_ascii_stored(turn, receiving, result, ends_well);
+    else if (receiving->kind == CACHE_META)
+        cache_meta_stored(turn, receiving, result, ends_well);
+    else
+        cache_binary_stored(turn, receiving, result);
+}
+
+void cache_receive(struct cache_turn *turn, struct cache_receiving *receiving, const char *value,
+                   struct cache_item *large, bool ends_well)
+{
+    enum cache_result result = CACHE_NOT_STORED;
+
+    turn->protocol->state = between(turn->protocol);
+    if (receiving->kind == CACHE_SASL) {
+        cache_binary_sasl(turn, receiving, value);
+        return;
+    }
+    cache_tally(turn->stats, CACHE_CMD_SET);
+    if (PAWL_LIKELY(ends_well)) {
+        result = store(turn, receiving, value, large);
+        count_stored(turn, receiving, result);
+    } else if (large != NULL) {
+        cache_large_drop(turn->session, large);
+    }
+    answer_stored(turn, receiving, result, ends_well);
+}
+
+static bool ends_well(const struct cache_receiving *receiving, const char *ending)
+{
+    return receiving->ending == 0 || (ending[0] == '\r' && ending[1] == '\n');
+}
+
+/* There is no room for a large value: the answer that it would have got in the end; its bytes are thrown away. */
+static PAWL_COLD int refuse_large(struct cache_turn *turn, const struct cache_receiving *receiving, int error)
+{
+    const enum cache_result result = error == E2BIG ? CACHE_TOO_LARGE : CACHE_NO_MEMORY;
+
+    count_stored(turn, receiving, result);
+    if (receiving->change.mode == CACHE_SET)
+        cache_forget(turn, receiving->key, receiving->key_bytes);
+    answer_stored(turn, receiving, result, true);
+    cache_swallow(turn, (uint64_t)receiving->change.value_bytes + receiving->ending);
+    return 0;
+}
+
+/* What has come of the value is less than all: the command is kept, with copies of what stands in the slice. */
+static int begin_pending(struct cache_turn *turn)
+{
+    struct cache_protocol *protocol = turn->protocol;
+    struct cache_receiving *receiving = &turn->next;
+    struct cache_pending *pending = malloc(sizeof *pending);
+    const bool whole = receiving->kind != CACHE_SASL && receiving->change.mode <= CACHE_REPLACE;
+
+    if (pending == NULL)
+        return PROTOCOL_CLOSE;
+    pending->receiving = *receiving;
+    pending->large = NULL;
+    pending->value = NULL;
+    pending->have = pending->value_room = 0;
+    if (whole && receiving->change.value_bytes > LARGE_VALUE) {
+        struct cache_key key;
+
+        cache_key_make(turn->store, &key, receiving->key, receiving->key_bytes);
+        cache_write(turn);
+        pending->large = cache_large_open(turn->session, &key, receiving->change.value_bytes);
+        if (pending->large == NULL) {
+            const int error = errno;
+
+            free(pending);
+            return refuse_large(turn, receiving, error);
+        }
+    }
+    if (receiving->key_bytes != 0)
+        memcpy(pending->key, receiving->key, receiving->key_bytes);
+    pending->receiving.key = pending->key;
+    if (receiving->opaque_bytes != 0)
+        memcpy(pending->opaque, receiving->opaque, receiving->opaque_bytes);
+    pending->receiving.opaque = pending->opaque;
+    protocol->pending = pending;
+    protocol->state = CACHE_PENDING;
+    return 0;
+}
+
+static int feed_value(struct cache_turn *turn, const char **at, const char *end)
+{
+    struct cache_receiving *receiving = &turn->next;
+    const uint64_t need = (uint64_t)receiving->change.value_bytes + receiving->ending;
+    const char *value = *at;
+
+    if (PAWL_UNLIKELY((uint64_t)(end - *at) < need))
+        return begin_pending(turn);
+    *at += need;
+    cache_receive(turn, receiving, value, NULL, ends_well(receiving, value + receiving->change.value_bytes));
+    return 0;
+}
+
+/* Room for so many bytes more of a value. It grows as it comes: who announces much and sends nothing costs nothing. */
+static bool make_room(struct cache_pending *pending, uint64_t need, uint64_t count)
+{
+    uint64_t room = pending->value_room == 0 ? FIRST_ROOM : pending->value_room;
+    char *value;
+
+    if (pending->value != NULL && pending->have + count <= pending->value_room)
+        return true;
+    while (room < pending->have + count)
+        room *= 2;
+    if (room > need)
+        room = need;
+    value = realloc(pending->value, room);
+    if (value == NULL)
+        return false;
+    pending->value = value;
+    pending->value_room = room;
+    return true;
+}
+
+static int feed_pending(struct cache_turn *turn, const char **at, const char *end)
+{
+    struct cache_pending *pending = turn->protocol->pending;
+    struct cache_receiving *receiving = &pending->receiving;
+    const uint64_t value_bytes = receiving->change.value_bytes, need = value_bytes + receiving->ending;
+    uint64_t count = (uint64_t)(end - *at);
+
+    if (count > need - pending->have)
+        count = need - pending->have;
+    if (pending->large != NULL) {
+        char *value = cache_large_value(pending->large);
+
+        if (pending->have < value_bytes && count > value_bytes - pending->have)
+            count = value_bytes - pending->have; /* the ending is for the next round */
+        if (pending->have < value_bytes)
+            memcpy(value + pending->have, *at, count);
+        else
+            memcpy(pending->ending + (pending->have - value_bytes), *at, count);
+    } else {
+        if (!make_room(pending, need, count))
+            return PROTOCOL_CLOSE;
+        memcpy(pending->value + pending->have, *at, count);
+    }
+    *at += count;
+    pending->have += count;
+    if (pending->have == need) {
+        const char *ending = pending->large != NULL ? pending->ending : pending->value + value_bytes;
+        struct cache_item *large = pending->large;
+
+        pending->large = NULL; /* cache_receive() stores or drops it */
+        cache_receive(turn, receiving, pending->value, large, ends_well(receiving, ending));
+        pending_free(turn->protocol, turn->session);
+    }
+    return 0;
+}
+
+/* ---- lines ---- */
+
+/* May a line be so long without an end? Only a `get` with its many keys. */
+static bool may_grow(const char *line, size_t count)
+{
+    const char *at = line, *end = line + count;
+
+    if (count <= CACHE_LINE_MAX)
+        return true;
+    while (at != end && *at == ' ')
+        at++;
+    return at - line <= 100 && count <= CACHE_GET_LINE_MAX && end - at >= 5 &&
+           (memcmp(at, "get ", 4) == 0 || memcmp(at, "gets ", 5) == 0);
+}
+
+static int keep_line(struct cache_turn *turn, const char **at, const char *end)
+{
+    if (!cache_keep(turn->protocol, *at, (size_t)(end - *at)))
+        return PROTOCOL_CLOSE;
+    *at = end;
+    return may_grow(turn->protocol->kept, turn->protocol->kept_count) ? 0 : PROTOCOL_CLOSE;
+}
+
+/* The next line, from what was kept or from the slice. False: it has no end yet. */
+static bool next_line(struct cache_turn *turn, const char **at, const char *end, struct cache_word *line,
+                      int *result)
+{
+    struct cache_protocol *protocol = turn->protocol;
+    const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+
+    *result = 0;
+    if (newline == NULL) {
+        *result = keep_line(turn, at, end);
+        return false;
+    }
+    if (PAWL_UNLIKELY(protocol->kept_count != 0)) {
+        if (!cache_keep(protocol, *at, (size_t)(newline - *at))) {
+            *result = PROTOCOL_CLOSE;
+            return false;
+        }
+        *line = (struct cache_word){protocol->kept, protocol->kept_count};
+        protocol->kept_count = 0; /* its memory stays until the end of the turn */
+    } else {
+        *line = (struct cache_word){*at, (uint32_t)(newline - *at)};
+    }
+    *at = newline + 1;
+    return true;
+}
+
+static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
+{
+    struct cache_word line;
+    int result;
+
+    if (turn->protocol->kept_count == 0 && end - *at > 4 && memcmp(*at, "get ", 4) == 0) {
+        const char *stopped = cache_ascii_gets(turn, *at, end);
+
+        if (stopped != *at) {
+            *at = stopped;
+            return 0;
+        }
+    }
+    if (!next_line(turn, at, end, &line, &result))
+        return result;
+    if (line.count > 1 && line.at[line.count - 1] == '\r')
+        line.count--;
+    turn->silent = false;
+    return cache_ascii_line(turn, line.at, line.at + line.count);
+}
+
+/* ---- authentication by a token: "set any 0 0 N\r\nuser password\r\n" ---- */
+
+static int feed_token_line(struct cache_turn *turn, const char **at, const char *end)
+{
+    struct cache_word line, words[5] = {{NULL, 0}};
+    const char *next, *line_end;
+    uint32_t count = 0, bytes = 0;
+    int result;
+
+    if (!next_line(turn, at, end, &line, &result))
+        return result;
+    next = line.at;
+    line_end = line.at + line.count;
+    while (count < 5 && cache_next_word(&next, &line_end, &words[count]))
+        count++;
+    if (count < 5 || !cache_word_is(words[0], "set") || !cache_read_u32(words[4], &bytes)) {
+        cache_answer_error(turn, "CLIENT_ERROR unauthenticated\r\n");
+        return 0;
+    }
+    if (bytes > TOKEN_MAX)
+        return PROTOCOL_CLOSE;
+    turn->protocol->swallow = bytes + CACHE_LINE_END; /* what the token takes */
+    turn->protocol->state = CACHE_TOKEN;
+    return 0;
+}
+
+static void check_token(struct cache_turn *turn, const char *token, size_t count)
+{
+    struct cache_service *service = turn->service;
+    struct cache_word user, password;
+    const char *at = token, *end = token + count - CACHE_LINE_END;
+
+    turn->protocol->state = CACHE_TOKEN_LINE;
+    if (memcmp(end, "\r\n", 2) != 0) {
+        cache_answer_error(turn, "CLIENT_ERROR bad command line termination\r\n");
+        return;
+    }
+    if (!cache_next_word(&at, &end, &user) || !cache_next_word(&at, &end, &password)) {
+        cache_answer_error(turn, "CLIENT_ERROR bad authentication token format\r\n");
+        return;
+    }
+    cache_tally(turn->stats, CACHE_AUTH_CMDS);
+    if (service->authenticate != NULL &&
+        service->authenticate(service, user.at, user.count, password.at, password.count)) {
+        turn->protocol->authenticated = true;
+        turn->protocol->state = CACHE_LINES;
+        cache_answer_error(turn, "STORED\r\n");
+    } else {
+        cache_tally(turn->stats, CACHE_AUTH_ERRORS);
+        cache_answer_error(turn, "CLIENT_ERROR authentication failure\r\n");
+    }
+}
+
+static int feed_token(struct cache_turn *turn, const char **at, const char *end)
+{
+    struct cache_protocol *protocol = turn->protocol;
+    size_t count = (size_t)(end - *at);
+
+    if (count > protocol->swallow - protocol->kept_count)
+        count = (size_t)protocol->swallow - protocol->kept_count;
+    if (!cache_keep(protocol, *at, count))
+        return PROTOCOL_CLOSE;
+    *at += count;
+    if (protocol->kept_count == protocol->swallow) {
+        protocol->swallow = 0;
+        count = protocol->kept_count;
+        protocol->kept_count = 0;
+        check_token(turn, protocol->kept, count);
+    }
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+enum { BINARY_MAGIC = 0x80 };
+
+static void begin(struct cache_protocol *protocol, const char *at)
+{
+    const struct cache_service *service = protocol->service;
+
+    if (service->tokens) {
+        protocol->state = CACHE_TOKEN_LINE;
+        return;
+    }
+    protocol->binary = service->dialect == CACHE_DIALECT_BINARY || service->sasl ||
+                       (service->dialect == CACHE_DIALECT_AUTO && (unsigned char)*at == BINARY_MAGIC);
+    protocol->state = between(protocol);
+}
+
+static int feed_one(struct cache_turn *turn, const char **at, const char *end)
+{
+    switch ((enum cache_state)turn->protocol->state) {
+    case CACHE_BEGINS:
+        begin(turn->protocol, *at);
+        return 0;
+    case CACHE_LINES:
+        return feed_lines(turn, at, end);
+    case CACHE_PACKETS:
+        return cache_binary_feed(turn, at, end);
+    case CACHE_VALUE:
+        return feed_value(turn, at, end);
+    case CACHE_PENDING:
+        return feed_pending(turn, at, end);
+    case CACHE_SWALLOW:
+        feed_swallow(turn->protocol, at, end);
+        return 0;
+    case CACHE_TOKEN_LINE:
+        return feed_token_line(turn, at, end);
+    case CACHE_TOKEN:
+        return feed_token(turn, at, end);
+    }
+    return PROTOCOL_CLOSE;
+}
+
+int cache_feed(struct cache_protocol *protocol, struct cache_session *session, const char *bytes,
+               size_t count, struct cache_reply *reply)
+{
+    struct cache_turn turn = {
+        .protocol = protocol,
+        .service = protocol->service,
+        .session = session,
+        .store = cache_session_store(session),
+        .reply = reply,
+        .stats = reply->stats,
+    };
+    const char *at = bytes, *end = bytes + count;
+    uint32_t commands = 0;
+    int result = 0;
+
+    cache_tally_many(turn.stats, CACHE_BYTES_READ, count);
+    /* A value of no bytes without an ending (binary) is complete before a byte of it comes; so is a pending command of
+     * which nothing is here but its line. */
+    while ((at != end || protocol->state == CACHE_VALUE) && result == 0) {
+        result = feed_one(&turn, &at, end);
+        if (PAWL_UNLIKELY(++commands == COMMANDS_A_SECTION)) {
+            cache_write(&turn);
+            commands = 0;
+        }
+    }
+    cache_write(&turn);
+    if (PAWL_UNLIKELY(protocol->kept != NULL) && protocol->kept_count == 0) {
+        free(protocol->kept);
+        protocol->kept = NULL;
+        protocol->kept_room = 0;
+    }
+    return reply->failed ? PROTOCOL_CLOSE : result;
+}

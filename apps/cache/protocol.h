@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocols: bytes of a connection in, answers out. It knows nothing of sockets.
+ *
+ * Purpose    memcached's three protocols on one connection's bytes: the classic commands (ascii.c), the meta commands
+ *            (meta.c), the binary protocol (binary.c), which is told by its first byte. Answers are memcached 1.6.18's,
+ *            byte for byte; where they are not, docs/cache.md says so.
+ * Model      cache_feed() takes a slice as it was received, cut anywhere, and works on all that is in it. What is
+ *            incomplete stays: a line in a small buffer, a value in one that grows as it comes, and a large value
+ *            in the very item it will be. An idle connection has no buffer.
+ * Sections   Items are read in one section of reclamation (<pawl/rcu.h>) for some 64 commands. Values that are sent
+ *            without copying are held by the reply.
+ * Several    Keys of a `get`, and of `get`s that stand one behind the other, are hashed and prefetched together, 16
+ *            at a time.
+ * Threads    A connection is fed by one thread at a time, with a session and a reply of that thread. */
+#ifndef CACHE_PROTOCOL_H
+#define CACHE_PROTOCOL_H
+
+#include "command_stats.h"
+#include "reply.h"
+#include "store.h"
+
+#include <pawl/atomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PROTOCOL_CLOSE = 1 }; /* send the reply, then close */
+
+enum cache_dialect {
+    CACHE_DIALECT_AUTO, /* by the first byte */
+    CACHE_DIALECT_ASCII,
+    CACHE_DIALECT_BINARY,
+};
+
+struct cache_detail;
+
+/* What all connections share. Zeroed memory with version, item_max, workers is a good one; hooks may be NULL. */
+struct cache_service {
+    const char *version; /* of `version` and `stats` */
+    size_t
+        item_max; /* -I: as memcached counts an item's bytes (its header of 56 and the key's end are in it) */
+    uint32_t dialect;  /* enum cache_dialect: -B. Authentication by tokens is ASCII, SASL is binary */
+    bool sasl;         /* -S: the binary protocol asks for authentication */
+    bool tokens;       /* -Y: the ASCII protocol does */
+    bool no_flush;     /* -F: flush_all is an error */
+    bool may_shutdown; /* -A */
+    PAWL_ATOMIC(uint32_t) verbosity; /* of the command of that name; relaxed: a setting */
+
+    struct cache_command_stats *workers; /* one for each, that its reply counts in */
+    uint32_t worker_count;
+    PAWL_ATOMIC(uint64_t) reset[CACHE_COUNTERS]; /* the sums at the last `stats reset` */
+    struct cache_detail *detail;                 /* `stats detail`; NULL: that is an error */
+
+    void *arg; /* the hooks' */
+    /* Is this the password of this user? For -Y and SASL PLAIN. */
+    bool (*authenticate)(struct cache_service *service, const char *user, size_t user_bytes,
+                         const char *password, size_t password_bytes);
+    void (*shutdown)(struct cache_service *service, bool graceful);
+    bool (*set_limit)(struct cache_service *service, size_t bytes); /* cache_memlimit; false: it could not */
+    const char *(*refresh_certs)(struct cache_service *service);    /* NULL: done; else what is wrong */
+    /* More lines of `stats`, `stats settings`, and those of `stats conns`. */
+    void (*say_general)(struct cache_service *service, cache_stat_fn *say, void *arg);
+    void (*say_settings)(struct cache_service *service, cache_stat_fn *say, void *arg);
+    void (*say_conns)(struct cache_service *service, cache_stat_fn *say, void *arg);
+};
+
+struct cache_pending;
+
+/* One connection. */
+struct cache_protocol {
+    struct cache_service *service;
+    struct cache_pending *pending; /* a command whose value is still coming */
+    char *kept;                    /* the beginning of a line or of a packet */
+    uint32_t kept_count, kept_room;
+    uint64_t swallow; /* bytes to be thrown away */
+    uint8_t state;    /* enum cache_state */
+    bool authenticated;
+    bool binary;
+};
+
+void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *service);
+
+/* Gives back what is kept, with the session of the thread that calls. */
+void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session);
+
+/* Works on all bytes of a slice; answers are appended to the reply. Returns 0 or PROTOCOL_CLOSE. */
+int cache_feed(struct cache_protocol *protocol, struct cache_session *session, const char *bytes,
+               size_t count, struct cache_reply *reply);
+
+#endif

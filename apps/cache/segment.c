@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+#include "segment.h"
+
+#include <errno.h>
+#include <pawl/rcu.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    SEGMENT_MIN = 1 << 16,
+    SEGMENT_MAX = 1 << 20,
+    PART_OF_LIMIT = 64, /* a segment is at most this part of the memory */
+    SEARCH = 64,        /* segments looked at in one go */
+    SMALL_PART = 10,    /* of the memory is for what was never hit */
+    LOOK_AHEAD =
+        8, /* segments at the front of a queue that may be taken out of turn because they are empty */
+    PAGE = 4096,
+};
+
+void cache_pool_open(struct cache_pool *pool, size_t limit)
+{
+    memset(pool, 0, sizeof(*pool));
+    pawl_mutex_init(&pool->lock, 0);
+    pool->limit = limit;
+    pool->segment_bytes = SEGMENT_MAX;
+    while (pool->segment_bytes > SEGMENT_MIN && pool->segment_bytes > limit / PART_OF_LIMIT)
+        pool->segment_bytes /= 2;
+}
+
+/* ---- lists ---- */
+
+static void append(struct cache_list *list, struct cache_segment *segment)
+{
+    segment->next = NULL;
+    segment->before = list->last;
+    if (list->last != NULL)
+        list->last->next = segment;
+    else
+        list->first = segment;
+    list->last = segment;
+    list->bytes += segment->size;
+}
+
+static void unlink_segment(struct cache_list *list, struct cache_segment *segment)
+{
+    if (segment->before != NULL)
+        segment->before->next = segment->next;
+    else
+        list->first = segment->next;
+    if (segment->next != NULL)
+        segment->next->before = segment->before;
+    else
+        list->last = segment->before;
+    list->bytes -= segment->size;
+}
+
+/* ---- memory ---- */
+
+/* Aligned to a segment's size, whatever its own. */
+static void *map_aligned(size_t size, size_t alignment)
+{
+    char *area = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t before;
+
+    if (area == MAP_FAILED)
+        return NULL;
+    before = (alignment - (uintptr_t)area % alignment) % alignment;
+    if (before != 0)
+        munmap(area, before);
+    munmap(area + before + size, alignment - before);
+    return area + before;
+}
+
+/* Under the lock. Returns false when memory is out. */
+static bool enlist(struct cache_pool *pool, struct cache_segment *segment)
+{
+    if (pool->count == pool->room) {
+        const size_t room = pool->room == 0 ? SEARCH : 2 * pool->room;
+        struct cache_segment **all = reallocarray(pool->all, room,
+                                                  sizeof(*all)); // NOLINT(bugprone-sizeof-expression)
+
+        if (all == NULL)
+            return false;
+        pool->all = all;
+        pool->room = room;
+    }
+    segment->place = pool->count;
+    pool->all[pool->count++] = segment;
+    return true;
+}
+
+/* Under the lock: it is about to be unmapped. */
+static void delist(struct cache_pool *pool, struct cache_segment *segment)
+{
+    struct cache_segment *last = pool->all[--pool->count];
+
+    last->place = segment->place;
+    pool->all[last->place] = last;
+    pool->memory -= segment->size;
+}
+
+/* The last hold is gone: nobody reads it, nothing is being sent from it. */
+static void released(struct pawl_chunk *chunk)
+{
+    struct cache_segment *segment = (struct cache_segment *)(void *)chunk;
+    struct cache_pool *pool = segment->pool;
+    bool surplus;
+
+    pawl_mutex_lock(&pool->lock);
+    surplus = segment->size != pool->segment_bytes || pool->memory > pool->limit;
+    if (surplus) {
+        delist(pool, segment);
+    } else {
+        segment->next = pool->free;
+        pool->free = segment;
+        pool->free_count++;
+    }
+    pawl_mutex_unlock(&pool->lock);
+    if (surplus)
+        munmap(segment, segment->size);
+}
+
+/* Its memory is booked already. NULL: the system has no more. */
+static struct cache_segment *map_segment(struct cache_pool *pool, size_t size)
+{
+    struct cache_segment *segment = map_aligned(size, pool->segment_bytes);
+    bool listed = false;
+
+    pawl_mutex_lock(&pool->lock);
+    if (segment != NULL) {
+        segment->pool = pool;
+        segment->size = size;
+        listed = enlist(pool, segment);
+    }
+    if (!listed)
+        pool->memory -= size;
+    pawl_mutex_unlock(&pool->lock);
+    if (segment != NULL && !listed) {
+        munmap(segment, size);
+        return NULL;
+    }
+    return segment;
+}
+
+/* The oldest of which nothing is left: what was overwritten or deleted gives room before anything is evicted. */
+static struct cache_segment *take_dead(struct cache_pool *pool)
+{
+    for (int queue = 0; queue < CACHE_QUEUES; queue++) {
+        struct cache_segment *segment = pool->queue[queue].first;
+
+        for (int i = 0; i < LOOK_AHEAD && segment != NULL; i++, segment = segment->next) {
+            /* relaxed: whoever empties it asks the map about each item that it is not sure of */
+            if (!segment->busy && pawl_load_relaxed(&segment->dead) >= segment->stored) {
+                unlink_segment(&pool->queue[queue], segment);
+                segment->sealed = false;
+                return segment;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Under the lock: free segments are given up until another `size` bytes keep to the limit. */
+static struct cache_segment *take_surplus(struct cache_pool *pool, size_t size)
+{
+    struct cache_segment *surplus = NULL;
+
+    while (pool->memory + size > pool->limit && pool->free != NULL) {
+        struct cache_segment *segment = pool->free;
+
+        pool->free = segment->next;
+        pool->free_count--;
+        delist(pool, segment);
+        segment->next = surplus;
+        surplus = segment;
+    }
+    return surplus;
+}
+
+static void unmap_all(struct cache_segment *segment)
+{
+    while (segment != NULL) {
+        struct cache_segment *next = segment->next;
+
+        munmap(segment, segment->size);
+        segment = next;
+    }
+}
+
+static struct cache_segment *take_free(struct cache_pool *pool, size_t size)
+{
+    struct cache_segment *segment = NULL, *surplus = NULL;
+    bool booked = false;
+
+    pawl_mutex_lock(&pool->lock);
+    if (size == pool->segment_bytes && pool->free != NULL) {
+        segment = pool->free;
+        pool->free = segment->next;
+        pool->free_count--;
+    } else {
+        surplus = take_surplus(pool, size);
+        booked = pool->memory + size <= pool->limit;
+        pool->memory += booked ? size : 0;
+    }
+    pawl_mutex_unlock(&pool->lock);
+    unmap_all(surplus);
+    if (booked)
+        segment = map_segment(pool, size);
+    if (segment == NULL)
+        errno = ENOMEM;
+    return segment;
+}
+
+size_t cache_segment_size(const struct cache_pool *pool, size_t bytes)
+{
+    const size_t whole = bytes + offsetof(struct cache_segment, items);
+
+    return whole <= pool->segment_bytes ? pool->segment_bytes : (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
+{
+    const size_t whole = bytes + offsetof(struct cache_segment, items);
+    const size_t size = whole <= pool->segment_bytes ? pool->segment_bytes
+                                                     : (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
+    struct cache_segment *segment;
+
+    if (size > pool->limit / 2) {
+        errno = E2BIG;
+        return NULL;
+    }
+    cache_pool_reap(pool);
+    segment = take_free(pool, size);
+    if (segment == NULL)
+        return NULL;
+    pawl_chunk_init(&segment->chunk, released);
+    segment->used = 0;
+    segment->stored = 0;
+    pawl_store_relaxed(&segment->soonest, 0u); /* relaxed, both: it is this thread's */
+    pawl_store_relaxed(&segment->dead, UINT64_C(0));
+    return segment;
+}
+
+void cache_pool_close(struct cache_pool *pool)
+{
+    struct cache_segment *segment;
+
+    while ((segment = cache_segment_oldest(pool)) != NULL)
+        cache_segment_retire(segment);
+    while (pool->waiting.first != NULL) {
+        pawl_rcu_synchronize();
+        cache_pool_reap(pool);
+    }
+    cache_pool_limit(pool, 0);
+    free((void *)pool->all);
+}
+
+void cache_pool_limit(struct cache_pool *pool, size_t limit)
+{
+    struct cache_segment *surplus;
+
+    pawl_mutex_lock(&pool->lock);
+    pool->limit = limit;
+    surplus = take_surplus(pool, 0);
+    pawl_mutex_unlock(&pool->lock);
+    unmap_all(surplus);
+}
+
+/* ---- queues ---- */
+
+void cache_segment_seal(struct cache_segment *segment)
+{
+    struct cache_pool *pool = segment->pool;
+
+    pawl_mutex_lock(&pool->lock);
+    segment->sealed = true;
+    segment->busy = false;
+    append(&pool->queue[segment->queue], segment);
+    pawl_mutex_unlock(&pool->lock);
+}
+
+static struct cache_segment *first_idle(struct cache_pool *pool, enum cache_queue queue)
+{
+    struct cache_segment *segment = pool->queue[queue].first;
+
+    while (segment != NULL && segment->busy)
+        segment = segment->next;
+    if (segment != NULL) {
+        unlink_segment(&pool->queue[queue], segment);
+        segment->sealed = false;
+    }
+    return segment;
+}
+
+struct cache_segment *cache_segment_oldest(struct cache_pool *pool)
+{
+    struct cache_segment *segment;
+
+    pawl_mutex_lock(&pool->lock);
+    segment = take_dead(pool);
+    if (segment == NULL) {
+        const size_t small = pool->queue[CACHE_SMALL].bytes;
+        const size_t main = pool->queue[CACHE_MAIN].bytes;
+        const enum cache_queue queue = small >= (small + main) / SMALL_PART ? CACHE_SMALL : CACHE_MAIN;
+
+        segment = first_idle(pool, queue);
+        if (segment == NULL)
+            segment = first_idle(pool, CACHE_QUEUES - 1 - queue);
+    }
+    pawl_mutex_unlock(&pool->lock);
+    return segment;
+}
+
+/* ---- expiry ---- */
+
+struct cache_segment *cache_segment_expired(struct cache_pool *pool, uint32_t now, bool *more)
+{
+    struct cache_segment *found = NULL;
+
+    pawl_mutex_lock(&pool->lock);
+    for (int i = 0; i < SEARCH && found == NULL && pool->looked_at < pool->count; i++) {
+        struct cache_segment *segment = pool->all[pool->looked_at++];
+
+        if (segment->sealed && !segment->busy && cache_segment_due(segment, now))
+            found = segment;
+    }
+    if (found != NULL)
+        found->busy = true;
+    *more = pool->looked_at < pool->count;
+    if (!*more)
+        pool->looked_at = 0;
+    pawl_mutex_unlock(&pool->lock);
+    return found;
+}
+
+void cache_segment_leave(struct cache_segment *segment, bool take)
+{
+    struct cache_pool *pool = segment->pool;
+
+    pawl_mutex_lock(&pool->lock);
+    segment->busy = false;
+    if (take) {
+        unlink_segment(&pool->queue[segment->queue], segment);
+        segment->sealed = false;
+    }
+    pawl_mutex_unlock(&pool->lock);
+}
+
+/* ---- from a queue to the free ones ---- */
+
+void cache_segment_retire(struct cache_segment *segment)
+{
+    struct cache_pool *pool = segment->pool;
+
+    segment->grace = pawl_rcu_start_poll();
+    pawl_mutex_lock(&pool->lock);
+    append(&pool->waiting, segment);
+    pawl_store_relaxed(&pool->waiting_count,
+                       pawl_load_relaxed(&pool->waiting_count) + 1); /* relaxed: the lock's */
+    pawl_mutex_unlock(&pool->lock);
+}
+
+static struct cache_segment *take_waited(struct cache_pool *pool)
+{
+    struct cache_segment *segment;
+
+    pawl_mutex_lock(&pool->lock);
+    segment = pool->waiting.first;
+    if (segment != NULL && pawl_rcu_poll(segment->grace)) {
+        unlink_segment(&pool->waiting, segment);
+        pawl_store_relaxed(&pool->waiting_count,
+                           pawl_load_relaxed(&pool->waiting_count) - 1); /* relaxed: the lock's */
+    } else {
+        segment = NULL;
+    }
+    pawl_mutex_unlock(&pool->lock);
+    return segment;
+}
+
+void cache_pool_reap(struct cache_pool *pool)
+{
+    struct cache_segment *segment;
+
+    while ((segment = take_waited(pool)) != NULL) {
+        const struct pawl_slice slice = {.chunk = &segment->chunk};
+
+        pawl_slice_release(&slice);
+    }
+}
+
+size_t cache_pool_room(struct cache_pool *pool, bool waiting)
+{
+    size_t room;
+
+    pawl_mutex_lock(&pool->lock);
+    room = pool->free_count * pool->segment_bytes + (waiting ? pool->waiting.bytes : 0);
+    room = pool->limit + room > pool->memory ? pool->limit + room - pool->memory : 0;
+    pawl_mutex_unlock(&pool->lock);
+    return room;
+}
+
+/* ---- items ---- */
+
+struct cache_item *cache_segment_next(const struct cache_segment *segment, const struct cache_item *item)
+{
+    const char *at = segment->items;
+
+    if (item != NULL)
+        at = (const char *)item + cache_item_size(item->key_bytes, cache_item_value_bytes(item));
+    return at < segment->items + segment->used ? (struct cache_item *)(uintptr_t)at : NULL;
+}

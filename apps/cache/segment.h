@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Segments: the memory of items, in pieces that are filled from the front, emptied as a whole, and used again.
+ *
+ *        +--------+------+------+-----------+- - - - - -+
+ *        | header | item | item |   item    |   free    |      64 KiB to 1 MiB, aligned to as much
+ *        +--------+------+------+-----------+- - - - - -+
+ *                                          used
+ *
+ * free -> filling (one session's) -> sealed, in one of two queues -> emptying (one session's) -> waiting for the readers
+ * that may still look into it -> free. The pool's lock guards lists and queues; it is taken a few times a segment. An
+ * item too large for a segment has one of its own, which is mapped for it and given back to the system.
+ *
+ * A reply that is sent from an item's memory holds the segment (<pawl/stream.h>): it is free when nobody does. */
+#ifndef CACHE_SEGMENT_H
+#define CACHE_SEGMENT_H
+
+#include "item.h"
+
+#include <pawl/mutex.h>
+#include <pawl/stream.h>
+
+enum cache_queue { CACHE_SMALL, CACHE_MAIN, CACHE_QUEUES };
+
+struct cache_segment {
+    struct pawl_chunk chunk;      /* first: release() is given it */
+    struct cache_segment *next;   /* in the list that it is in */
+    struct cache_segment *before; /* in a queue */
+    struct cache_pool *pool;
+    uint64_t grace;                /* of pawl_rcu_start_poll(), while it waits */
+    size_t size;                   /* in bytes, this header included */
+    size_t place;                  /* in the pool's `all` */
+    uint32_t used;                 /* bytes of items. By who fills it; others read it when it is sealed */
+    uint32_t stored;               /* bytes of items that were put into the map. The same */
+    PAWL_ATOMIC(uint32_t) soonest; /* no item expires before; 0: none ever. Relaxed: see cache_touch */
+    uint8_t queue;                 /* enum cache_queue */
+    bool sealed, busy;             /* in a queue; and looked through by somebody. Under the lock */
+    PAWL_ATOMIC(uint64_t) dead PAWL_LINE_PAIR_ALIGNED; /* bytes of items that left the map. Relaxed: a hint */
+    char items[] PAWL_LINE_PAIR_ALIGNED;
+};
+
+struct cache_list {
+    struct cache_segment *first, *last;
+    size_t bytes; /* of segments */
+};
+
+struct cache_pool {
+    size_t segment_bytes; /* a power of two */
+    size_t limit;         /* of all segments; under the lock */
+    struct pawl_mutex lock;
+    size_t memory; /* of all segments, wherever they are */
+    size_t free_count;
+    PAWL_ATOMIC(uint32_t)
+    waiting_count;              /* changed under the lock; relaxed for who asks whether there are any */
+    size_t count;               /* in `all` */
+    struct cache_segment **all; /* mapped, in any order */
+    size_t room;                /* in `all` */
+    size_t looked_at;           /* place in `all` where the search for expired items goes on */
+    struct cache_segment *free;
+    struct cache_list waiting;             /* the oldest first */
+    struct cache_list queue[CACHE_QUEUES]; /* sealed, the oldest first */
+};
+
+/* Segments for a pool of `limit` bytes. */
+void cache_pool_open(struct cache_pool *pool, size_t limit);
+
+/* Gives all back: nobody reads, nothing is being sent. */
+void cache_pool_close(struct cache_pool *pool);
+
+/* An empty segment with room for `bytes` of items. NULL with errno ENOMEM (the limit is reached, or the system has no
+ * more), E2BIG (it would take more than half of the limit). Any thread. */
+struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes);
+
+/* From now on so many bytes. Gives back what is free above it. */
+void cache_pool_limit(struct cache_pool *pool, size_t limit);
+
+/* Filled: to the back of its queue. */
+void cache_segment_seal(struct cache_segment *segment);
+
+/* The one to be emptied next, taken out of its queue; NULL: there is none. A tenth of the memory is the small queue's. */
+struct cache_segment *cache_segment_oldest(struct cache_pool *pool);
+
+/* Has something in it expired? */
+static inline bool cache_segment_due(const struct cache_segment *segment, uint32_t now)
+{
+    const uint32_t soonest = pawl_load_relaxed(
+        &segment->soonest); /* relaxed: next time, if it has just changed */
+
+    return soonest != 0 && soonest <= now;
+}
+
+/* The next sealed one in which something has expired at `now`, of the next 64 that are looked at; it stays where it is,
+ * and is nobody else's until cache_segment_leave(). *more: there are others to look at in this round. */
+struct cache_segment *cache_segment_expired(struct cache_pool *pool, uint32_t now, bool *more);
+
+/* Back to the others; or, when `take`, out of its queue and the caller's to empty. */
+void cache_segment_leave(struct cache_segment *segment, bool take);
+
+/* Emptied: no item of it is in the map. It is free when its readers have left. */
+void cache_segment_retire(struct cache_segment *segment);
+
+/* Frees what waited long enough. Not inside a section if it is to succeed for sure. */
+void cache_pool_reap(struct cache_pool *pool);
+
+/* Bytes that can be taken, now or, with `waiting`, when the readers have left what was emptied. */
+size_t cache_pool_room(struct cache_pool *pool, bool waiting);
+
+/* What a segment for an item of so many bytes takes. */
+size_t cache_segment_size(const struct cache_pool *pool, size_t bytes);
+
+static inline struct cache_segment *cache_segment_of(const struct cache_pool *pool,
+                                                     const struct cache_item *item)
+{
+    /* An item of its own segment stands at its front, so this is right for large ones too. */
+    return (struct cache_segment *)((uintptr_t)item & ~(uintptr_t)(pool->segment_bytes - 1));
+}
+
+static inline size_t cache_segment_room(const struct cache_segment *segment)
+{
+    return segment->size - offsetof(struct cache_segment, items) - segment->used;
+}
+
+/* The item behind `item`, or the first for NULL; NULL: there is no more. For who has the segment for itself. */
+struct cache_item *cache_segment_next(const struct cache_segment *segment, const struct cache_item *item);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening, sessions, time, reading, figures. */
+#include "store_inner.h"
+
+#include <errno.h>
+#include <pawl/park.h>
+#include <pawl/rcu.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    LIMIT_MIN = 1 << 20,
+    BYTES_A_GHOST = 256,       /* of memory for each hash that is remembered */
+    RESERVE = 2,               /* free segments, and as many for each session */
+    CLOCK_START = 2,           /* 0 is never, 1 long ago */
+    MONTH = 60 * 60 * 24 * 30, /* exptimes above are dates */
+    LONG_AGO = 1,
+    SEEN_STEP = 4, /* seconds */
+};
+
+#define SECOND UINT64_C(1000000000)
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what the map asks ---- */
+
+static bool equal(const void *object, const void *key)
+{
+    const struct cache_item *item = object;
+    const struct cache_key *wanted = key;
+
+    return item->key_bytes == wanted->count && memcmp(item->bytes, wanted->bytes, wanted->count) == 0;
+}
+
+uint64_t cache_hash_of(const void *object, const struct pawl_hash_seed *seed)
+{
+    const struct cache_item *item = object;
+
+    return pawl_hash_bytes(item->bytes, item->key_bytes, seed);
+}
+
+/* ---- opening ---- */
+
+int cache_store_open(struct cache_store **out, const struct cache_store_config *config)
+{
+    const struct pawl_map_options options = {.equal = equal,
+                                             .hash_of = cache_hash_of,
+                                             .entries = config->entries};
+    struct cache_store *store;
+    int error;
+
+    if (config->limit < LIMIT_MIN || config->item_max == 0 || config->item_max > CACHE_VALUE_MAX)
+        return -EINVAL;
+    store = aligned_alloc(_Alignof(struct cache_store), sizeof(*store));
+    if (store == NULL)
+        return -ENOMEM;
+    memset(store, 0, sizeof(*store));
+    pawl_store_relaxed(&store->limit, config->limit); /* relaxed: nobody else knows the store */
+    store->item_max = config->item_max;
+    store->no_eviction = config->no_eviction;
+    store->opened_ns = clock_ns();
+    store->opened_unix = (int64_t)time(NULL);
+    pawl_store_relaxed(&store->now,
+                       (uint32_t)CLOCK_START); /* relaxed, all here: nobody else knows the store */
+    pawl_store_relaxed(&store->reserve, (uint64_t)RESERVE);
+    pawl_store_relaxed(&store->next_cas, UINT64_C(1));
+    pawl_mutex_init(&store->lock, 0);
+    error = cache_ghosts_open(&store->ghosts, config->limit / BYTES_A_GHOST);
+    if (error == 0) {
+        error = pawl_map_init(&store->map, &options);
+        if (error != 0)
+            cache_ghosts_close(&store->ghosts);
+    }
+    if (error != 0) {
+        free(store);
+        return error;
+    }
+    cache_pool_open(&store->pool, config->limit - cache_ghosts_bytes(&store->ghosts));
+    *out = store;
+    return 0;
+}
+
+void cache_store_close(struct cache_store *store)
+{
+    if (store == NULL)
+        return;
+    pawl_map_destroy(&store->map);
+    cache_pool_close(&store->pool);
+    cache_ghosts_close(&store->ghosts);
+    free(store);
+}
+
+int cache_store_limit(struct cache_store *store, size_t bytes)
+{
+    struct pawl_map_counts map;
+
+    pawl_map_stats(&store->map, &map);
+    if (bytes < LIMIT_MIN || bytes < map.bytes + cache_ghosts_bytes(&store->ghosts) + 2 * store->item_max)
+        return -EINVAL;
+    pawl_store_relaxed(&store->limit, bytes); /* relaxed: the next upkeep shares it out */
+    return 0;
+}
+
+static void change_reserve(struct cache_store *store, int64_t segments)
+{
+    pawl_fetch_add_relaxed(&store->reserve, (uint64_t)segments); /* relaxed: see store_inner.h */
+}
+
+struct cache_session *cache_session_open(struct cache_store *store)
+{
+    struct cache_session *session = aligned_alloc(_Alignof(struct cache_session), sizeof(*session));
+
+    if (session == NULL)
+        return NULL;
+    memset(session, 0, sizeof(*session));
+    session->store = store;
+    change_reserve(store, RESERVE);
+    pawl_mutex_lock(&store->lock);
+    session->next = store->sessions;
+    store->sessions = session;
+    pawl_mutex_unlock(&store->lock);
+    return session;
+}
+
+/* Sums of the words of two counts. */
+static void add_counts(struct cache_counts *to, const struct cache_counts *from)
+{
+#define ADD(field) \
+    pawl_store_relaxed(&to->field, pawl_load_relaxed(&to->field) + pawl_load_relaxed(&from->field))
+    /* relaxed: figures; `to` is under the lock or the caller's own */
+    ADD(stored);
+    ADD(evictions);
+    ADD(evicted_unfetched);
+    ADD(expired);
+    ADD(expired_unfetched);
+    ADD(spared);
+    ADD(ghosts);
+    ADD(bytes);
+#undef ADD
+}
+
+void cache_session_close(struct cache_session *session)
+{
+    struct cache_store *store = session->store;
+    struct cache_session **link = &store->sessions;
+
+    for (int queue = 0; queue < CACHE_QUEUES; queue++) {
+        if (session->filling[queue] != NULL)
+            cache_segment_seal(session->filling[queue]);
+    }
+    if (session->ready != NULL)
+        cache_segment_retire(session->ready);
+    if (session->emptying != NULL)
+        cache_segment_seal(session->emptying); /* to be looked through again */
+    change_reserve(store, -RESERVE);
+    pawl_mutex_lock(&store->lock);
+    while (*link != session)
+        link = &(*link)->next;
+    *link = session->next;
+    add_counts(&store->closed, &session->counts);
+    pawl_mutex_unlock(&store->lock);
+    free(session);
+}
+
+struct cache_store *cache_session_store(const struct cache_session *session)
+{
+    return session->store;
+}
+
+/* ---- keys ---- */
+
+void cache_key_make(const struct cache_store *store, struct cache_key *key, const char *bytes, size_t count)
+{
+    key->bytes = bytes;
+    key->count = (uint32_t)count;
+    key->hash = pawl_hash_bytes(bytes, count, &store->map.seed);
+}
+
+void cache_prefetch(const struct cache_store *store, const struct cache_key *key)
+{
+    pawl_map_prefetch(&store->map, key->hash);
+}
+
+/* ---- time ---- */
+
+void cache_tick(struct cache_store *store)
+{
+    const uint32_t skipped = pawl_load_relaxed(&store->skipped); /* relaxed: the next tick is as good */
+    const uint32_t now = CLOCK_START + skipped + (uint32_t)((clock_ns() - store->opened_ns) / SECOND);
+    /* acquire F: pairs with the release in cache_flush */
+    uint32_t flush_at = pawl_load_acquire(&store->flush_at);
+
+    if (now != pawl_load_relaxed(&store->now))
+        pawl_store_relaxed(&store->now, now); /* relaxed: see store_inner.h */
+    /* relaxed: whoever takes it carries it out */
+    if (flush_at != 0 && flush_at <= now && pawl_cas_relaxed(&store->flush_at, &flush_at, 0u))
+        cache_flush(store, 0);
+}
+
+uint32_t cache_now(const struct cache_store *store)
+{
+    return pawl_load_relaxed(&store->now); /* relaxed: it is as good as its tick */
+}
+
+void cache_skip(struct cache_store *store, uint32_t seconds)
+{
+    pawl_fetch_add_relaxed(&store->skipped, seconds); /* relaxed: the tick that follows is this thread's */
+    cache_tick(store);
+}
+
+uint32_t cache_expiry(const struct cache_store *store, int64_t exptime)
+{
+    const int64_t now = cache_now(store);
+
+    if (exptime == 0)
+        return 0;
+    if (exptime < 0)
+        return LONG_AGO;
+    if (exptime > MONTH) {
+        /* A date: as far from now as it is from the Unix clock, which may have been set since. */
+        exptime = exptime - (int64_t)time(NULL) - pawl_load_relaxed(&store->skipped); /* relaxed: for tests */
+        if (exptime <= 0)
+            return LONG_AGO;
+    }
+    return now + exptime < (int64_t)UINT32_MAX ? (uint32_t)(now + exptime) : UINT32_MAX;
+}
+
+int64_t cache_ttl(const struct cache_store *store, const struct cache_item *item)
+{
+    const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed: see item.h */
+    const uint32_t now = cache_now(store);
+
+    return expires == 0 ? -1 : expires > now ? (int64_t)(expires - now) : 0;
+}
+
+static uint16_t seen_now(const struct cache_store *store)
+{
+    return (uint16_t)(cache_now(store) / SEEN_STEP);
+}
+
+uint32_t cache_age(const struct cache_store *store, const struct cache_item *item)
+{
+    /* relaxed: see item.h. A difference of 16 bits: right up to 72 hours */
+    return (uint32_t)(uint16_t)(seen_now(store) - pawl_load_relaxed(&item->seen)) * SEEN_STEP;
+}
+
+/* ---- reading ---- */
+
+struct cache_item *cache_find(struct cache_session *session, const struct cache_key *key)
+{
+    const struct cache_store *store = session->store;
+    struct cache_item *item = pawl_map_get_by(&store->map, key->hash, key, equal);
+
+    return item != NULL && cache_valid(store, item) ? item : NULL;
+}
+
+void cache_hit(struct cache_session *session, struct cache_item *item)
+{
+    const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed, all here: see item.h */
+    const uint16_t seen = seen_now(session->store);
+
+    if ((heat & CACHE_HEAT) != CACHE_HEAT)
+        pawl_store_relaxed(&item->heat, (uint8_t)((heat + 1) | CACHE_FETCHED));
+    if (pawl_load_relaxed(&item->seen) != seen)
+        pawl_store_relaxed(&item->seen, seen);
+}
+
+struct pawl_chunk *cache_chunk(const struct cache_session *session, const struct cache_item *item)
+{
+    return &cache_segment_of(&session->store->pool, item)->chunk;
+}
+
+/* ---- figures ---- */
+
+void cache_figures(const struct cache_store *const_store, struct cache_figures *figures)
+{
+    struct cache_store *store = (struct cache_store *)(uintptr_t)const_store; /* to lock */
+    struct pawl_map_counts map;
+    struct cache_counts sum;
+
+    memset(&sum, 0, sizeof(sum));
+    memset(figures, 0, sizeof(*figures));
+    pawl_map_stats(&store->map, &map);
+    pawl_mutex_lock(&store->lock);
+    add_counts(&sum, &store->closed);
+    for (const struct cache_session *session = store->sessions; session != NULL; session = session->next)
+        add_counts(&sum, &session->counts);
+    pawl_mutex_unlock(&store->lock);
+
+    figures->items = map.entries;
+    figures->total_items = pawl_load_relaxed(&sum.stored); /* relaxed, all: this thread's own */
+    figures->bytes = (uint64_t)pawl_load_relaxed(&sum.bytes);
+    figures->evictions = pawl_load_relaxed(&sum.evictions);
+    figures->evicted_unfetched = pawl_load_relaxed(&sum.evicted_unfetched);
+    figures->expired = pawl_load_relaxed(&sum.expired);
+    figures->expired_unfetched = pawl_load_relaxed(&sum.expired_unfetched);
+    figures->spared = pawl_load_relaxed(&sum.spared);
+    figures->ghosts = pawl_load_relaxed(&sum.ghosts);
+    figures->limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
+    figures->map_bytes = map.bytes;
+    figures->map_resizing = map.resizing;
+    pawl_mutex_lock(&store->pool.lock);
+    figures->segments = store->pool.count;
+    figures->segments_free = store->pool.free_count;
+    figures->segment_bytes = store->pool.segment_bytes;
+    figures->memory = store->pool.memory + map.bytes + cache_ghosts_bytes(&store->ghosts);
+    pawl_mutex_unlock(&store->pool.lock);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the store share. */
+#ifndef CACHE_STORE_INNER_H
+#define CACHE_STORE_INNER_H
+
+#include "ghost.h"
+#include "segment.h"
+#include "store.h"
+
+/* What a session counts: its own words, which others read. */
+struct cache_counts {
+    PAWL_ATOMIC(uint64_t) stored, evictions, evicted_unfetched, expired, expired_unfetched, spared, ghosts;
+    PAWL_ATOMIC(int64_t) bytes; /* of items put into the map, less those that it took out */
+};
+
+struct cache_session {
+    struct cache_store *store;
+    struct cache_session *next; /* of the store's */
+    struct cache_segment *filling[CACHE_QUEUES];
+    struct cache_segment *ready; /* empty: for what is spared when the main queue's is full */
+    struct cache_segment *emptying;
+    struct cache_item *emptied; /* the last item of it that was looked at; NULL: none yet */
+    uint64_t cas, cas_end;      /* numbers that are this session's to give */
+    bool sparing;               /* an item is being copied: nothing is emptied for its sake */
+    struct cache_counts counts;
+} PAWL_LINE_PAIR_ALIGNED;
+
+struct cache_store {
+    /* read by all, written now and then */
+    struct pawl_map map;
+    struct cache_pool pool;
+    struct cache_ghosts ghosts;
+    PAWL_ATOMIC(size_t) limit; /* relaxed: a setting */
+    size_t item_max;
+    bool no_eviction;
+    PAWL_ATOMIC(uint32_t) now;      /* the clock. Relaxed: it is as good as its tick */
+    PAWL_ATOMIC(uint32_t) epoch;    /* F: flushes so far */
+    PAWL_ATOMIC(uint32_t) flush_at; /* F: a flush is due then; 0: none */
+    PAWL_ATOMIC(uint32_t) skipped;  /* seconds */
+    PAWL_ATOMIC(uint64_t)
+    reserve; /* segments that should be free. Relaxed: changed when sessions come and go */
+    uint64_t opened_ns;
+    int64_t opened_unix;
+    PAWL_ATOMIC(uint64_t) next_cas PAWL_LINE_PAIR_ALIGNED; /* relaxed: only to be different */
+    /* under the lock */
+    struct pawl_mutex lock PAWL_LINE_PAIR_ALIGNED;
+    struct cache_session *sessions;
+    struct cache_counts closed;   /* what closed sessions had counted */
+    struct pawl_map_cursor purge; /* how far the walk is that removes what was flushed */
+    uint32_t purged_epoch;        /* all of earlier epochs is gone */
+    bool purging;
+};
+
+/* The only writer of a count is its session. */
+static inline void cache_count(PAWL_ATOMIC(uint64_t) * count)
+{
+    pawl_store_relaxed(count, pawl_load_relaxed(count) + 1); /* relaxed: figures */
+}
+
+static inline uint32_t cache_epoch_of(const struct cache_item *item)
+{
+    return pawl_load_relaxed(&item->heat) / CACHE_EPOCH; /* relaxed: these bits never change */
+}
+
+/* Neither flushed nor expired. */
+static inline bool cache_valid(const struct cache_store *store, const struct cache_item *item)
+{
+    const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed: see item.h */
+
+    return (expires == 0 || expires > pawl_load_relaxed(&store->now)) &&
+           cache_epoch_of(item) == pawl_load_relaxed(&store->epoch) % (256 / CACHE_EPOCH);
+}
+
+/* An item that is not in the map yet, all but the value filled in. *own: it has a segment of its own, because it is
+ * large or shall stand `alone`; to be sealed when it is stored. NULL with errno E2BIG, ENOMEM. */
+struct cache_item *cache_item_make(struct cache_session *session, enum cache_queue queue,
+                                   const struct cache_key *key, uint32_t value_bytes, bool alone,
+                                   struct cache_segment **own);
+
+/* It was not stored after all: the last one that was made. */
+void cache_item_unmake(struct cache_session *session, struct cache_item *item, struct cache_segment *own);
+
+/* It is in the map. */
+void cache_item_stored(struct cache_session *session, struct cache_item *item, struct cache_segment *own);
+
+/* It was taken out of the map by who counts in `counts`. */
+void cache_item_died(struct cache_store *store, struct cache_counts *counts, struct cache_item *item);
+
+/* The expiry of an item of this segment. */
+void cache_note_expiry(struct cache_segment *segment, uint32_t expires);
+
+uint64_t cache_next_cas(struct cache_session *session, uint64_t above);
+
+/* ---- evict.c ---- */
+
+/* Empties the oldest segments, for about so many bytes. */
+void cache_make_room(struct cache_session *session, size_t bytes);
+
+/* The same until so much is free or waits to be, as far as there is room for what is spared. */
+void cache_make_room_now(struct cache_session *session, size_t bytes);
+
+/* Room for an item of so many bytes, for which there was none: waits for readers. False: there cannot be any, or it
+ * cannot wait here, in a section. */
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes);
+
+/* Will there soon be no room? */
+bool cache_short(struct cache_store *store);
+
+/* Before a change, outside of its section: what was emptied is freed if its readers have left. */
+void cache_prepare(struct cache_session *session);
+
+/* For pawl_map_hash_of. */
+uint64_t cache_hash_of(const void *object, const struct pawl_hash_seed *seed);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the protocol share: a slice that is being worked on, words and numbers of a line, and a command
+ * whose value comes behind it. */
+#ifndef CACHE_TURN_H
+#define CACHE_TURN_H
+
+#include "detail.h"
+#include "number.h"
+#include "protocol.h"
+
+#include <pawl/config.h>
+#include <pawl/rcu.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum cache_state {
+    CACHE_BEGINS, /* nothing came yet */
+    CACHE_LINES,
+    CACHE_PACKETS,
+    CACHE_VALUE,   /* turn->next was parsed: its value comes */
+    CACHE_PENDING, /* the same, and it is in protocol->pending */
+    CACHE_SWALLOW,
+    CACHE_TOKEN_LINE, /* -Y: the line of a set, whose value ... */
+    CACHE_TOKEN,      /* ... is a user and a password */
+};
+
+enum {
+    CACHE_WORDS = 23,             /* a line is cut into so many; only `get` may have more */
+    CACHE_LINE_MAX = 2048,        /* of an incomplete line that is no `get` */
+    CACHE_GET_LINE_MAX = 1 << 22, /* of a `get` */
+    CACHE_OPAQUE_MAX = 32,
+    CACHE_LINE_PREFETCH = 40, /* into an item: its value mostly stands in the line behind that of its head */
+    CACHE_RETURNS_MAX = 4,
+    CACHE_BYTES_MAX = INT32_MAX - 2 /* that a line may announce */,
+};
+
+enum cache_command_kind { CACHE_CLASSIC, CACHE_META, CACHE_BINARY, CACHE_SASL };
+
+/* A command that stores, when its line or its header was read. */
+struct cache_receiving {
+    struct cache_change change;
+    const char *key;    /* in the line, or in the pending command */
+    const char *opaque; /* meta: with its O */
+    uint32_t key_bytes;
+    uint32_t ending;                 /* bytes behind the value: 2 or none */
+    uint8_t kind;                    /* enum cache_command_kind */
+    bool compare;                    /* cas: it must be there, with this cas and no other */
+    bool silent;                     /* noreply, q, quiet */
+    bool base64;                     /* meta: the key was */
+    uint8_t opaque_bytes;            /* meta */
+    uint8_t opcode;                  /* binary */
+    uint32_t packet_opaque;          /* binary, as it came */
+    char returns[CACHE_RETURNS_MAX]; /* meta: the flags to be answered, in their order */
+};
+
+struct cache_turn {
+    struct cache_protocol *protocol;
+    struct cache_service *service;
+    struct cache_session *session;
+    const struct cache_store *store;
+    struct cache_reply *reply;
+    struct cache_command_stats *stats;
+    bool silent;  /* the command that is worked on asked for no answer */
+    bool reading; /* in a section of reclamation */
+    struct cache_receiving next;
+    char key[CACHE_KEY_MAX + 6]; /* of base64: where next.key points to */
+};
+
+/* Before items are looked at: a section begins, or goes on. */
+static inline void cache_read(struct cache_turn *turn)
+{
+    if (!turn->reading)
+        pawl_rcu_read_lock();
+    turn->reading = true;
+}
+
+/* Before something is stored, which may have to wait for those who read: it ends. Items found in it are gone. */
+static inline void cache_write(struct cache_turn *turn)
+{
+    if (turn->reading)
+        pawl_rcu_read_unlock();
+    turn->reading = false;
+}
+
+/* ---- words of a line ---- */
+
+struct cache_word {
+    const char *at;
+    uint32_t count;
+};
+
+/* The next word at or after `*at`; false: there is none. Words are parted by blanks only; a zero ends the line. */
+static inline bool cache_next_word(const char **at, const char **end, struct cache_word *word)
+{
+    const char *p = *at, *start;
+
+    while (p != *end && *p == ' ')
+        p++;
+    start = p;
+    while (p != *end && *p != ' ') {
+        if (PAWL_UNLIKELY(*p == '\0')) {
+            *end = p;
+            break;
+        }
+        p++;
+    }
+    *at = p;
+    *word = (struct cache_word){start, (uint32_t)(p - start)};
+    return p != start;
+}
+
+static inline bool cache_word_is(struct cache_word word, const char *text)
+{
+    return word.count == strlen(text) && memcmp(word.at, text, word.count) == 0;
+}
+
+/* number.h, of a word. */
+static inline bool cache_read_u64(struct cache_word word, uint64_t *number)
+{
+    return cache_number_read(word.at, word.count, number);
+}
+
+static inline bool cache_read_u32(struct cache_word word, uint32_t *number)
+{
+    return cache_number_read_u32(word.at, word.count, number);
+}
+
+static inline bool cache_read_i32(struct cache_word word, int32_t *number)
+{
+    return cache_number_read_i32(word.at, word.count, number);
+}
+
+/* ---- answers ---- */
+
+/* A line, unless the command wants no answer. */
+static inline void cache_answer(struct cache_turn *turn, const char *text)
+{
+    if (!turn->silent)
+        cache_reply_text(turn->reply, text);
+}
+
+/* A line in any case. */
+static inline void cache_answer_error(struct cache_turn *turn, const char *text)
+{
+    cache_reply_text(turn->reply, text);
+}
+
+/* The value of an item, with the \r\n behind it or without. */
+void cache_answer_value(struct cache_turn *turn, const struct cache_item *item, bool line_end);
+
+/* One statistic, as a line or as a packet. `arg` is a struct cache_stat_answer. */
+struct cache_stat_answer {
+    struct cache_turn *turn;
+    uint32_t packet_opaque;
+};
+cache_stat_fn cache_stat_line;
+cache_stat_fn cache_stat_packet;
+
+/* ---- commands ---- */
+
+/* A line without its end. Returns 0 or PROTOCOL_CLOSE. May have parsed turn->next: then the state is CACHE_VALUE. */
+int cache_ascii_line(struct cache_turn *turn, const char *line, const char *end);
+int cache_meta_line(struct cache_turn *turn, const struct cache_word *words, uint32_t count);
+int cache_admin_line(struct cache_turn *turn, const struct cache_word *words, uint32_t count);
+
+/* Works on `get` lines as long as they are complete and stand behind each other. `at` is at the first; returns where it
+ * stopped: at it if that one is not complete. */
+const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char *end);
+
+/* A packet, or the part of it that is there. *at is moved. */
+int cache_binary_feed(struct cache_turn *turn, const char **at, const char *end);
+
+/* The value of turn->next is there, with its ending: stored and answered, by one of the three below. */
+void cache_receive(struct cache_turn *turn, struct cache_receiving *receiving, const char *value,
+                   struct cache_item *large, bool ends_well);
+void cache_ascii_stored(struct cache_turn *turn, const struct cache_receiving *receiving,
+                        enum cache_result result, bool ends_well);
+void cache_meta_stored(struct cache_turn *turn, const struct cache_receiving *receiving,
+                       enum cache_result result, bool ends_well);
+void cache_binary_stored(struct cache_turn *turn, const struct cache_receiving *receiving,
+                         enum cache_result result);
+void cache_binary_sasl(struct cache_turn *turn, const struct cache_receiving *receiving, const char *value);
+
+/* Would memcached refuse it? Then it is counted. */
+bool cache_too_large(struct cache_turn *turn, uint32_t key_bytes, uint32_t flags, uint32_t value_bytes);
+
+/* The beginning of a line or a packet is kept until the rest comes. False: memory is out. */
+bool cache_keep(struct cache_protocol *protocol, const char *bytes, size_t count);
+
+/* Throws away what follows, then goes on. */
+void cache_swallow(struct cache_turn *turn, uint64_t count);
+
+/* Deletes without an answer: an old value must not outlive a set that failed. */
+void cache_forget(struct cache_turn *turn, const char *key, uint32_t key_bytes);
+
+/* ---- `stats detail` ---- */
+
+enum cache_detail_what { CACHE_DETAIL_MISS, CACHE_DETAIL_HIT, CACHE_DETAIL_SET, CACHE_DETAIL_DELETE };
+
+void cache_detail_count_(struct cache_detail *detail, const char *key, size_t key_bytes,
+                         enum cache_detail_what what);
+
+static inline void cache_detail_count(struct cache_turn *turn, const char *key, size_t key_bytes,
+                                      enum cache_detail_what what)
+{
+    struct cache_detail *detail = turn->service->detail;
+
+    if (PAWL_UNLIKELY(detail != NULL && cache_detail_is_on(detail)))
+        cache_detail_count_(detail, key, key_bytes, what);
+}
+
+#endif

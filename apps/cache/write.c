@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes by key. All are the same loop: look at what is there, decide, make the new item, and put it in the place of
+ * exactly what was looked at; if that has changed meanwhile, once more. */
+#include "number.h"
+#include "store_inner.h"
+
+#include <errno.h>
+#include <pawl/rcu.h>
+#include <string.h>
+
+/* What is in the map under the key, valid or not, and whether it counts. */
+struct present {
+    struct cache_item *item;
+    bool valid;
+};
+
+static struct present look(struct cache_session *session, const struct cache_key *key)
+{
+    struct cache_item *item = pawl_map_get(&session->store->map, key->hash, key);
+
+    return (struct present){item, item != NULL && cache_valid(session->store, item)};
+}
+
+static enum cache_result result_of(int error)
+{
+    return error == E2BIG ? CACHE_TOO_LARGE : CACHE_NO_MEMORY;
+}
+
+/* In a section, with `present` from it. Returns 0; -EAGAIN: it has changed; -ENOMEM. */
+static int put_in_place(struct cache_session *session, const struct cache_key *key, struct cache_item *item,
+                        struct cache_item *present)
+{
+    struct pawl_map *map = &session->store->map;
+    const int error = present != NULL ? pawl_map_replace_object(map, key->hash, present, item)
+                                      : pawl_map_insert(map, key->hash, key, item, NULL);
+
+    return error == 0 || error == -ENOMEM ? error : -EAGAIN;
+}
+
+static void took_place(struct cache_session *session, struct cache_item *item, struct cache_item *present,
+                       struct cache_segment *own)
+{
+    cache_count(&session->counts.stored);
+    if (present != NULL)
+        cache_item_died(session->store, &session->counts, present);
+    cache_item_stored(session, item, own);
+}
+
+/* Out of the map, if it is that item. Returns whether it was this call that did it. */
+static bool take_out(struct cache_session *session, const struct cache_key *key, struct cache_item *item)
+{
+    if (pawl_map_del_object(&session->store->map, key->hash, item) != 0)
+        return false;
+    cache_item_died(session->store, &session->counts, item);
+    return true;
+}
+
+/* Of the item that is there and so many bytes more. */
+static size_t room_for(struct cache_session *session, const struct cache_key *key, uint32_t more)
+{
+    const struct cache_item *item;
+    size_t bytes = cache_item_size(key->count, more);
+
+    pawl_rcu_read_lock();
+    item = look(session, key).item;
+    if (item != NULL)
+        bytes += cache_item_value_bytes(item);
+    pawl_rcu_read_unlock();
+    return bytes;
+}
+
+/* ---- set and its kin ---- */
+
+struct decision {
+    enum cache_result result; /* CACHE_STORED: go on */
+    bool joins;               /* the old value is a part of the new one */
+    bool stale;
+};
+
+static struct decision decide(const struct cache_change *change, struct present present)
+{
+    const bool joining = change->mode == CACHE_APPEND || change->mode == CACHE_PREPEND;
+
+    if (!present.valid) {
+        if (change->cas != 0)
+            return (struct decision){.result = CACHE_NOT_FOUND};
+        if (change->mode == CACHE_REPLACE || (joining && !change->vivify))
+            return (struct decision){.result = CACHE_NOT_STORED};
+        return (struct decision){.result = CACHE_STORED};
+    }
+    if (change->mode == CACHE_ADD)
+        return (struct decision){.result = CACHE_NOT_STORED};
+    if (change->cas != 0 && change->cas != present.item->cas) {
+        const bool stale = change->if_stale && change->cas < present.item->cas;
+
+        return (
+            struct decision){.result = stale ? CACHE_STORED : CACHE_EXISTS, .joins = joining, .stale = stale};
+    }
+    return (struct decision){.result = CACHE_STORED, .joins = joining};
+}
+
+/* The value, and what the change says. The flags and the expiry of what is joined stay. */
+static void fill(struct cache_session *session, struct cache_item *item, const struct cache_change *change,
+                 struct decision decision, const struct cache_item *old)
+{
+    const uint32_t before = decision.joins ? cache_item_value_bytes(old) : 0;
+    char *value = item->bytes + item->key_bytes;
+
+    if (decision.joins) {
+        memcpy(change->mode == CACHE_APPEND ? value : value + change->value_bytes, cache_item_value(old),
+               before);
+        value += change->mode == CACHE_APPEND ? before : 0;
+    }
+    if (change->value_bytes > 0)
+        memcpy(value, change->value, change->value_bytes);
+    item->flags = decision.joins ? old->flags : change->flags;
+    /* relaxed, both: the map's release publishes them */
+    pawl_store_relaxed(&item->expires, decision.joins ? pawl_load_relaxed(&old->expires) : change->expires);
+    if (decision.stale)
+        pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+    item->cas = change->new_cas != 0 ? change->new_cas : cache_next_cas(session, old != NULL ? old->cas : 0);
+}
+
+static enum cache_queue queue_for(struct cache_session *session, const struct cache_key *key)
+{
+    if (!cache_ghost_take(&session->store->ghosts, key->hash))
+        return CACHE_SMALL;
+    cache_count(&session->counts.ghosts);
+    return CACHE_MAIN;
+}
+
+/* One try. -EAGAIN: what was there has changed. */
+static int try_store(struct cache_session *session, const struct cache_key *key, struct cache_change *change,
+                     enum cache_queue queue, enum cache_result *result)
+{
+    const struct present present = look(session, key);
+    const struct decision decision = decide(change, present);
+    struct cache_segment *own;
+    struct cache_item *item;
+    uint32_t bytes = change->value_bytes;
+    int error;
+
+    *result = decision.result;
+    if (decision.result != CACHE_STORED)
+        return 0;
+    bytes += decision.joins ? cache_item_value_bytes(present.item) : 0;
+    item = cache_item_make(session, queue, key, bytes, false, &own);
+    if (item == NULL) {
+        *result = result_of(errno);
+        return 0;
+    }
+    fill(session, item, change, decision, present.valid ? present.item : NULL);
+    error = put_in_place(session, key, item, present.item);
+    if (error == 0) {
+        change->stored_cas = item->cas;
+        took_place(session, item, present.item, own);
+        return 0;
+    }
+    cache_item_unmake(session, item, own);
+    *result = CACHE_NO_MEMORY;
+    return error == -EAGAIN ? -EAGAIN : 0;
+}
+
+/* Better nothing than what the client wanted to replace. */
+static void forget(struct cache_session *session, const struct cache_key *key)
+{
+    struct cache_item *item = look(session, key).item;
+
+    if (item != NULL)
+        (void)take_out(session, key, item);
+}
+
+enum cache_result cache_store_item(struct cache_session *session, const struct cache_key *key,
+                                   struct cache_change *change)
+{
+    const enum cache_queue queue = queue_for(session, key);
+    enum cache_result result;
+
+    do {
+        cache_prepare(session);
+        pawl_rcu_read_lock();
+        while (try_store(session, key, change, queue, &result) == -EAGAIN)
+            ;
+        pawl_rcu_read_unlock();
+    } while (result == CACHE_NO_MEMORY &&
+             cache_wait_for_room(session, room_for(session, key, change->value_bytes)));
+    pawl_rcu_read_lock();
+    if ((result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && change->mode == CACHE_SET &&
+        change->cas == 0)
+        forget(session, key);
+    pawl_rcu_read_unlock();
+    return result;
+}
+
+/* ---- large values ---- */
+
+struct cache_item *cache_large_open(struct cache_session *session, const struct cache_key *key,
+                                    uint32_t value_bytes)
+{
+    struct cache_segment *own;
+    struct cache_item *item;
+
+    do
+        item = cache_item_make(session, CACHE_SMALL, key, value_bytes, true, &own);
+    while (item == NULL && errno == ENOMEM &&
+           cache_wait_for_room(session, cache_item_size(key->count, value_bytes)));
+    return item;
+}
+
+char *cache_large_value(struct cache_item *item)
+{
+    return item->bytes + item->key_bytes;
+}
+
+enum cache_result cache_large_store(struct cache_session *session, const struct cache_key *key,
+                                    struct cache_item *item, struct cache_change *change)
+{
+    struct cache_segment *own = cache_segment_of(&session->store->pool, item);
+    enum cache_result result;
+    int error;
+
+    pawl_rcu_read_lock();
+    do {
+        const struct present present = look(session, key);
+        const struct decision decision = decide(change, present);
+
+        error = 0;
+        result = decision.result;
+        if (result != CACHE_STORED)
+            break;
+        item->flags = change->flags;
+        pawl_store_relaxed(&item->expires,
+                           change->expires); /* relaxed, both: the map's release publishes them */
+        if (decision.stale)
+            pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+        item->cas = change->new_cas != 0 ? change->new_cas
+                                         : cache_next_cas(session, present.valid ? present.item->cas : 0);
+        error = put_in_place(session, key, item, present.item);
+        if (error == 0) {
+            change->stored_cas = item->cas;
+            took_place(session, item, present.item, own);
+        } else if (error != -EAGAIN) {
+            result = CACHE_NO_MEMORY;
+        }
+    } while (error == -EAGAIN);
+    pawl_rcu_read_unlock();
+    if (result != CACHE_STORED)
+        cache_large_drop(session, item);
+    return result;
+}
+
+void cache_large_drop(struct cache_session *session, struct cache_item *item)
+{
+    cache_item_unmake(session, item, cache_segment_of(&session->store->pool, item));
+}
+
+/* ---- numbers ---- */
+
+static bool parse_number(const struct cache_item *item, uint64_t *number)
+{
+    return cache_number_read(cache_item_value(item), cache_item_value_bytes(item), number);
+}
+
+static uint32_t print_number(char *text, uint64_t number)
+{
+    char reversed[CACHE_NUMBER_MAX];
+    uint32_t count = 0;
+
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    for (uint32_t i = 0; i < count; i++)
+        text[i] = reversed[count - 1 - i];
+    return count;
+}
+
+static uint64_t add_to(const struct cache_sum *sum, uint64_t number)
+{
+    if (!sum->down)
+        return number + sum->delta;
+    return number > sum->delta ? number - sum->delta : 0;
+}
+
+/* One try. -EAGAIN: what was there has changed. */
+static int try_add(struct cache_session *session, const struct cache_key *key, struct cache_sum *sum,
+                   enum cache_result *result)
+{
+    const struct present present = look(session, key);
+    char text[CACHE_NUMBER_MAX];
+    struct cache_segment *own;
+    struct cache_item *item;
+    uint64_t number = 0;
+    uint32_t digits, bytes;
+    int error;
+
+    *result = CACHE_NOT_FOUND;
+    if (!present.valid && !sum->vivify)
+        return 0;
+    if (present.valid && sum->cas != 0 && sum->cas != present.item->cas)
+        *result = CACHE_EXISTS;
+    else if (present.valid && !parse_number(present.item, &number))
+        *result = CACHE_NOT_NUMBER;
+    else
+        *result = CACHE_STORED;
+    if (*result != CACHE_STORED)
+        return 0;
+    number = present.valid ? add_to(sum, number) : sum->initial;
+    digits = print_number(text, number);
+    /* A number that becomes shorter keeps its length, as clients of memcached expect. */
+    bytes = present.valid && digits < cache_item_value_bytes(present.item)
+                ? cache_item_value_bytes(present.item)
+                : digits;
+    item = cache_item_make(session, CACHE_SMALL, key, bytes, false, &own);
+    if (item == NULL) {
+        *result = result_of(errno);
+        return 0;
+    }
+    memcpy(item->bytes + key->count, text, digits);
+    memset(item->bytes + key->count + digits, ' ', bytes - digits);
+    item->flags = present.valid ? present.item->flags : 0;
+    /* relaxed, all: the map's release publishes them; see item.h */
+    pawl_store_relaxed(&item->expires, present.valid && !sum->touch
+                                           ? pawl_load_relaxed(&present.item->expires)
+                                           : sum->expires);
+    if (present.valid)
+        pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
+    item->cas = sum->new_cas != 0 ? sum->new_cas
+                                  : cache_next_cas(session, present.valid ? present.item->cas : 0);
+    error = put_in_place(session, key, item, present.item);
+    if (error == 0) {
+        sum->value = number;
+        sum->stored_cas = item->cas;
+        took_place(session, item, present.item, own);
+        return 0;
+    }
+    cache_item_unmake(session, item, own);
+    *result = CACHE_NO_MEMORY;
+    return error == -EAGAIN ? -EAGAIN : 0;
+}
+
+enum cache_result cache_add_number(struct cache_session *session, const struct cache_key *key,
+                                   struct cache_sum *sum)
+{
+    enum cache_result result;
+
+    do {
+        cache_prepare(session);
+        pawl_rcu_read_lock();
+        while (try_add(session, key, sum, &result) == -EAGAIN)
+            ;
+        pawl_rcu_read_unlock();
+    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0)));
+    return result;
+}
+
+/* ---- deletion, staleness, time ---- */
+
+enum cache_result cache_delete(struct cache_session *session, const struct cache_key *key, uint64_t cas)
+{
+    enum cache_result result = CACHE_NOT_FOUND;
+
+    pawl_rcu_read_lock();
+    for (;;) {
+        const struct present present = look(session, key);
+
+        if (present.item == NULL)
+            break;
+        if (present.valid && cas != 0 && present.item->cas != cas) {
+            result = CACHE_EXISTS;
+            break;
+        }
+        if (!take_out(session, key, present.item))
+            continue;
+        if (present.valid)
+            result = CACHE_STORED;
+        break;
+    }
+    pawl_rcu_read_unlock();
+    return result;
+}
+
+/* One try. -EAGAIN: what was there has changed. */
+static int try_invalidate(struct cache_session *session, const struct cache_key *key, uint64_t cas,
+                          bool touch, uint32_t expires, enum cache_result *result)
+{
+    const struct present present = look(session, key);
+    struct cache_segment *own;
+    struct cache_item *item;
+    uint32_t bytes;
+    int error;
+
+    *result = CACHE_NOT_FOUND;
+    if (!present.valid)
+        return 0;
+    *result = CACHE_EXISTS;
+    if (cas != 0 && present.item->cas != cas)
+        return 0;
+    bytes = cache_item_value_bytes(present.item);
+    item = cache_item_make(session, CACHE_SMALL, key, bytes, false, &own);
+    if (item == NULL) {
+        *result = result_of(errno);
+        return 0;
+    }
+    memcpy(item->bytes + key->count, cache_item_value(present.item), bytes);
+    item->flags = present.item->flags;
+    item->cas = cache_next_cas(session, present.item->cas);
+    /* relaxed, all: the map's release publishes them; see item.h. The right to make it anew is to be had again. */
+    pawl_store_relaxed(&item->size, bytes | CACHE_STALE_);
+    pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
+    pawl_store_relaxed(&item->expires, touch ? expires : pawl_load_relaxed(&present.item->expires));
+    error = put_in_place(session, key, item, present.item);
+    if (error != 0) {
+        cache_item_unmake(session, item, own);
+        *result = CACHE_NO_MEMORY;
+        return error == -EAGAIN ? -EAGAIN : 0;
+    }
+    took_place(session, item, present.item, own);
+    *result = CACHE_STORED;
+    return 0;
+}
+
+enum cache_result cache_invalidate(struct cache_session *session, const struct cache_key *key, uint64_t cas,
+                                   bool touch, uint32_t expires)
+{
+    enum cache_result result;
+
+    do {
+        cache_prepare(session);
+        pawl_rcu_read_lock();
+        while (try_invalidate(session, key, cas, touch, expires, &result) == -EAGAIN)
+            ;
+        pawl_rcu_read_unlock();
+    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0)));
+    return result;
+}
+
+void cache_touch(struct cache_session *session, struct cache_item *item, uint32_t expires)
+{
+    const struct cache_key key = {item->bytes, item->key_bytes,
+                                  pawl_hash_bytes(item->bytes, item->key_bytes, &session->store->map.seed)};
+
+    while (item != NULL) {
+        struct cache_item *now;
+
+        pawl_store_relaxed(&item->expires, expires); /* relaxed: see item.h */
+        cache_note_expiry(cache_segment_of(&session->store->pool, item), expires);
+        /* seq_cst: the store above before the look at the map; pairs with the fence in spare() (evict.c). Who copies
+         * the item sees the new expiry, or we see the copy. */
+        pawl_fence_seq_cst();
+        now = pawl_map_get(&session->store->map, key.hash, &key);
+        /* Another item, of another set, is not ours to touch. */
+        item = now != NULL && now != item && now->cas == item->cas ? now : NULL;
+    }
+}
+
+bool cache_win(struct cache_item *item)
+{
+    /* relaxed: one caller sees the bit unset */
+    return (pawl_fetch_or_relaxed(&item->size, CACHE_WON_) & CACHE_WON_) == 0;
+}

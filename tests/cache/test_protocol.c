@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocols over an in-memory connection: each command, flag and error; each conversation whole, cut at every byte,
+ * and all of them in one stream. In what is expected a '*' stands for a number. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "loop.h"
+
+#include <ctype.h>
+#include <endian.h>
+
+enum { ITEM_MAX = 256 * 1024, CASE_MAX = 8192 };
+
+#define KEY50 "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+#define KEY250 KEY50 KEY50 KEY50 KEY50 KEY50
+#define BAD_FORMAT "CLIENT_ERROR bad command line format\r\n"
+#define ERROR "ERROR\r\n"
+
+struct conversation {
+    const char *input, *answer;
+};
+
+static const struct conversation classic[] = {
+    {"get a\r\n", "END\r\n"},
+    {"get a\n", "END\r\n"},
+    {"set a 5 0 3\r\nabc\r\nget a\r\n", "STORED\r\nVALUE a 5 3\r\nabc\r\nEND\r\n"},
+    {"set a 5 0 0\r\n\r\nget a b a\r\n", "STORED\r\nVALUE a 5 0\r\n\r\nVALUE a 5 0\r\n\r\nEND\r\n"},
+    {"set a 0 0 1\r\n1\r\ngets a\r\nget  a \r\nbget a\r\n",
+     "STORED\r\nVALUE a 0 1 *\r\n1\r\nEND\r\nVALUE a 0 1\r\n1\r\nEND\r\nVALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"set a 0 0 1\r\n1\r\nget a\r\nget b\r\nget a\r\nget a a\r\n",
+     "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\nEND\r\nVALUE a 0 1\r\n1\r\nEND\r\n"
+     "VALUE a 0 1\r\n1\r\nVALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"set b 0 0 1\r\n2\r\nget a a a a a a a a a a a a a a a a b a a a a a a a a a a a a a a a a a a a a b\r\n",
+     "STORED\r\nVALUE b 0 1\r\n2\r\nVALUE b 0 1\r\n2\r\nEND\r\n"},
+    {"set " KEY250 " 0 0 1\r\n1\r\nget " KEY250 "\r\n", "STORED\r\nVALUE " KEY250 " 0 1\r\n1\r\nEND\r\n"},
+    {"set " KEY250 "k 0 0 1\r\nget " KEY250 "k\r\n", BAD_FORMAT BAD_FORMAT},
+    {"set a 0 0 1\r\n1\r\nget a\r\nget a " KEY250 "k a\r\nget a\r\n",
+     "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n" BAD_FORMAT "VALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"set a 0 0 1\r\n1\r\nget a a a a a a a a a a a a a a a a a a a " KEY250 "k\r\nget a\r\n",
+     "STORED\r\n" BAD_FORMAT "VALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"get\r\nget \r\ngets\r\ngat\r\ngat 0\r\ngat x a\r\n",
+     ERROR ERROR ERROR ERROR "END\r\nCLIENT_ERROR invalid exptime argument\r\n"},
+    {"set a 0 0 1\r\n1\r\ngat 100 a b\r\ngats 100 a\r\nmg a t\r\n",
+     "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\nVALUE a 0 1 *\r\n1\r\nEND\r\nHD t*\r\n"},
+    {"set a 0 0 1\r\n1\r\ngat -1 a a\r\n", "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"add a 0 0 1\r\n1\r\nadd a 0 0 1\r\n2\r\nget a\r\n",
+     "STORED\r\nNOT_STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n"},
+    {"replace a 0 0 1\r\n1\r\nset a 0 0 1\r\n1\r\nreplace a 0 0 1\r\n2\r\nget a\r\n",
+     "NOT_STORED\r\nSTORED\r\nSTORED\r\nVALUE a 0 1\r\n2\r\nEND\r\n"},
+    {"append a 0 0 1\r\n1\r\nset a 9 0 1\r\n2\r\nappend a 0 0 1\r\n3\r\nprepend a 0 0 1\r\n1\r\nget a\r\n",
+     "NOT_STORED\r\nSTORED\r\nSTORED\r\nSTORED\r\nVALUE a 9 3\r\n123\r\nEND\r\n"},
+    {"prepend a 0 0 1\r\n1\r\n", "NOT_STORED\r\n"},
+    {"cas a 0 0 1 1\r\n1\r\nset a 0 0 1\r\n1\r\ncas a 0 0 1 999999999\r\n2\r\ncas a 0 0 1 0\r\n2\r\n",
+     "NOT_FOUND\r\nSTORED\r\nEXISTS\r\nEXISTS\r\n"},
+    {"cas b 0 0 1 0\r\n2\r\ncas a 0 0 1 x\r\ncas a 0 0 1\r\n", "NOT_FOUND\r\n" BAD_FORMAT ERROR},
+    {"set a 0 0 1 noreply\r\n1\r\nget a\r\nset a 0 0 1 reply\r\n2\r\n",
+     "VALUE a 0 1\r\n1\r\nEND\r\nSTORED\r\n"},
+    {"set a x 0 1\r\nset a 0 x 1\r\nset a 0 0 x\r\nset a 0 0 -1\r\nset a 0 0 2147483646\r\n",
+     BAD_FORMAT BAD_FORMAT BAD_FORMAT BAD_FORMAT BAD_FORMAT},
+    {"set a x 0 1 noreply\r\nset a 0 0\r\nset a 0 0 1 2 3\r\nset a -1 0 1\r\n", ERROR ERROR BAD_FORMAT},
+    {"set a 4294967296 0 1\r\n1\r\nget a\r\nset a 18446744073709551616 0 1\r\n",
+     "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n" BAD_FORMAT},
+    {"set a 4294967295 0 1\r\n1\r\nget a\r\n", "STORED\r\nVALUE a 4294967295 1\r\n1\r\nEND\r\n"},
+    {"set a 0 -1 1\r\n1\r\nget a\r\n", "STORED\r\nEND\r\n"},
+    {"set a 0 0 1\r\n123\r\nget a\r\n", "CLIENT_ERROR bad data chunk\r\n" ERROR "END\r\n"},
+    {"set a 0 0 3 noreply\r\n12345\r\nget a\r\n", ERROR "END\r\n"},
+    {"set a 0 0 1\r\n1\r\nset a 0 0 262145\r\nget a\r\n",
+     "STORED\r\nSERVER_ERROR object too large for cache\r\n"},
+    {"set a 0 0 2\r\n10\r\nincr a 5\r\ndecr a 6\r\nget a\r\nincr a 18446744073709551615\r\n",
+     "STORED\r\n15\r\n9\r\nVALUE a 0 2\r\n9 \r\nEND\r\n8\r\n"},
+    {"set a 0 0 2\r\n10\r\ndecr a 11\r\nincr a 1 noreply\r\nincr a 1\r\n", "STORED\r\n0\r\n2\r\n"},
+    {"incr a 1\r\ndecr a 1\r\nincr a x\r\nincr a -1\r\nincr a\r\nincr a 1 2 3\r\n",
+     "NOT_FOUND\r\nNOT_FOUND\r\nCLIENT_ERROR invalid numeric delta argument\r\n"
+     "CLIENT_ERROR invalid numeric delta argument\r\n" ERROR ERROR},
+    {"set a 0 0 1\r\nx\r\nincr a 1\r\n",
+     "STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n"},
+    {"incr " KEY250 "k 1\r\ntouch " KEY250 "k 1\r\ndelete " KEY250 "k\r\n", BAD_FORMAT BAD_FORMAT BAD_FORMAT},
+    {"delete a\r\nset a 0 0 1\r\n1\r\ndelete a\r\nget a\r\n", "NOT_FOUND\r\nSTORED\r\nDELETED\r\nEND\r\n"},
+    {"set a 0 0 1\r\n1\r\ndelete a 0\r\ndelete a noreply\r\ndelete a 0 noreply\r\ndelete\r\ndelete a 0 0 0\r\n",
+     "STORED\r\nDELETED\r\n" ERROR ERROR},
+    {"delete a 5\r\n", "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"},
+    {"touch a 0\r\nset a 0 0 1\r\n1\r\ntouch a 100\r\ntouch a x\r\ntouch a\r\ntouch a -1 noreply\r\nget a\r\n",
+     "NOT_FOUND\r\nSTORED\r\nTOUCHED\r\nCLIENT_ERROR invalid exptime argument\r\n" ERROR "END\r\n"},
+    {"set a 0 0 1\r\n1\r\nflush_all\r\nget a\r\nflush_all noreply\r\nflush_all 0\r\nflush_all x\r\n",
+     "STORED\r\nOK\r\nEND\r\nOK\r\nCLIENT_ERROR invalid exptime argument\r\n"},
+    {"flush_all 0 noreply\r\nflush_all 1 2 3\r\nflush_all -1\r\n", ERROR "OK\r\n"},
+    {"verbosity 1\r\nverbosity\r\nverbosity x\r\nverbosity 0 noreply\r\nverbosity 9\r\nverbosity noreply\r\n",
+     "OK\r\n" ERROR BAD_FORMAT "OK\r\n"},
+    {"version\r\n", "VERSION 1.6.18\r\n"},
+    {"cache_memlimit\r\ncache_memlimit x\r\ncache_memlimit 1\r\ncache_memlimit 1000000001\r\ncache_memlimit 64\r\n",
+     ERROR ERROR "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
+                 "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
+                 "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"},
+    {"shutdown\r\nwatch\r\nrefresh_certs\r\n",
+     "ERROR: shutdown not enabled\r\nCLIENT_ERROR watch commands not allowed\r\n" ERROR},
+    {"slabs reassign 1 2\r\nslabs reassign 1 1\r\nslabs automove 1\r\nslabs automove 3\r\nslabs x\r\n",
+     "BADCLASS invalid src or dst class id\r\nSAME src and dst class are identical\r\nOK\r\n" ERROR ERROR},
+    {"lru_crawler enable\r\nlru_crawler crawl all\r\nlru_crawler sleep 9999999\r\nlru_crawler metadump all\r\n",
+     "OK\r\nOK\r\nCLIENT_ERROR sleep must be one second or less\r\nERROR metadump not allowed\r\n"},
+    {"lru mode flat\r\nlru mode x\r\nlru temp_ttl 9\r\nlru\r\n", "OK\r\n" ERROR "OK\r\n" ERROR},
+    {"\r\n\n \r\nx\r\nnonsense\r\nGETX\r\nseta a 0 0 1\r\n", ERROR ERROR ERROR ERROR ERROR ERROR ERROR},
+    {"stats nonsense\r\nstats reset\r\nstats detail\r\nstats sizes\r\nstats cachedump 1 1\r\nstats conns\r\n",
+     ERROR "RESET\r\nCLIENT_ERROR usage: stats detail on|off|dump\r\nSTAT sizes_status disabled\r\nEND\r\n"
+           "CLIENT_ERROR stats cachedump not allowed\r\nEND\r\n"},
+    {"stats detail on\r\nset p:1 0 0 1\r\n1\r\nget p:1 p:2 q\r\ndelete p:1\r\nstats detail dump\r\nstats detail off\r\n"
+     "stats reset\r\n",
+     "OK\r\nSTORED\r\nVALUE p:1 0 1\r\n1\r\nEND\r\nDELETED\r\nPREFIX p get 2 hit 1 set 1 del 1\r\nEND\r\nOK\r\n"
+     "RESET\r\n"},
+};
+
+static const struct conversation meta[] = {
+    {"mn\r\n", "MN\r\n"},
+    {"mg a\r\nmg a v\r\nmg a k O1\r\nmg a q\r\nmg a q k\r\nmg\r\nmx a\r\n",
+     "EN\r\nEN\r\nEN ka O1\r\n" ERROR ERROR},
+    {"ms a 3\r\nabc\r\nmg a\r\nmg a v\r\nmg a s v\r\nmg a k f s t c h v\r\n",
+     "HD\r\nHD\r\nVA 3\r\nabc\r\nVA 3 s3\r\nabc\r\nVA 3 ka f0 s3 t-1 c* h1\r\nabc\r\n"},
+    {"ms a 1 F7 T100 O9 k c\r\n1\r\nmg a f t\r\nget a\r\n",
+     "HD O9 ka c*\r\nHD f7 t100\r\nVALUE a 7 1\r\n1\r\nEND\r\n"},
+    {"ms a 1\r\n1\r\nmg a h u\r\nmg a h\r\nmg a h\r\n", "HD\r\nHD h0\r\nHD h0\r\nHD h1\r\n"},
+    {"ms a 1 q\r\n1\r\nms a 1 ME q\r\n1\r\nms a 1 ME\r\n2\r\nms b 1 ME\r\n2\r\n", "NS\r\nNS\r\nHD\r\n"},
+    {"ms a 1 MR\r\n1\r\nms a 1 MA\r\n1\r\nms a 1 MP\r\n1\r\nms a 1 MS\r\n2\r\nms a 1 MA\r\n3\r\nms a 1 MP\r\n1\r\nmg a v\r\n",
+     "NS\r\nNS\r\nNS\r\nHD\r\nHD\r\nHD\r\nVA 3\r\n123\r\n"},
+    {"ms a 1 MA N60\r\n1\r\nms a 1 MA N60\r\n2\r\nmg a v t\r\n", "HD\r\nHD\r\nVA 2 t60\r\n12\r\n"},
+    {"ms a 1 C1\r\n1\r\nms a 1\r\n1\r\nms a 1 C999999999\r\n1\r\nms a 1 C0\r\n1\r\nms a 1 C999999999 k c O7\r\n1\r\n",
+     "NF\r\nHD\r\nEX\r\nEX\r\nEX ka c0 O7\r\n"},
+    {"ms a 1 E77 c\r\n1\r\nms a 1 C77\r\n2\r\nmg a v\r\n", "HD c77\r\nHD\r\nVA 1\r\n2\r\n"},
+    {"ms\r\nms a\r\nms a x\r\nms a -1\r\nms " KEY250 "k 1\r\n",
+     ERROR BAD_FORMAT BAD_FORMAT BAD_FORMAT BAD_FORMAT},
+    {"ms a 1 x\r\n1\r\nms a 1 Mx\r\n1\r\nms a 1 M\r\n1\r\nms a 1 Tx\r\n1\r\nms a 1 q q\r\n1\r\nms a 1 Fx\r\n1\r\n",
+     "CLIENT_ERROR invalid flag\r\nCLIENT_ERROR invalid mode for ms M token\r\n"
+     "CLIENT_ERROR incorrect length for M token\r\nCLIENT_ERROR bad token in command line format\r\n"
+     "CLIENT_ERROR duplicate flag\r\n" BAD_FORMAT},
+    {"ms a 1\r\n123\r\nms a 1 q\r\n123\r\nmg a\r\n",
+     "CLIENT_ERROR bad data chunk\r\n" ERROR "CLIENT_ERROR bad data chunk\r\n" ERROR "EN\r\n"},
+    {"ms a 1 O123456789012345678901234567890123\r\n1\r\nmg a O12345678901234567890123456789012\r\n",
+     "CLIENT_ERROR opaque token too long\r\nCLIENT_ERROR opaque token too long\r\n"},
+    {"mg a k O1234567890123456789012345678901\r\n", "EN ka O1234567890123456789012345678901\r\n"},
+    {"ms Zm9v 1 b k\r\n1\r\nmg Zm9v b k v\r\nget foo\r\nmg Zm8= b k\r\nmg !!! b\r\nme Zm9v b\r\n",
+     "HD kZm9v b\r\nVA 1 kZm9v b\r\n1\r\nVALUE foo 0 1\r\n1\r\nEND\r\nEN kZm8= b\r\nCLIENT_ERROR error decoding key\r\n"
+     "ME Zm9v exp=-1 la=* cas=* fetch=* cls=1 size=*\r\n"},
+    {"mg a N60 v t\r\nmg a N60 v t\r\nmg a t N60 v\r\n",
+     "VA 0 t60 W\r\n\r\nVA 0 t60 Z\r\n\r\nVA 0 t60 Z\r\n\r\n"},
+    {"mg a t N60\r\nmg a t\r\n", "HD t-1 W\r\nHD t60 Z\r\n"},
+    {"ms a 1 T100\r\n1\r\nmg a R30 t\r\nmg a R200 t\r\nmg a R200\r\nmg a\r\n",
+     "HD\r\nHD t100\r\nHD t100 W\r\nHD Z\r\nHD Z\r\n"},
+    {"ms a 1\r\n1\r\nmg a T60 t\r\nmg a t T30\r\nmg a t\r\n", "HD\r\nHD t60\r\nHD t60\r\nHD t30\r\n"},
+    {"ms a 1\r\n1\r\nmd a I T30\r\nmg a v t c\r\nmg a v\r\nms a 1\r\n2\r\nmg a v\r\n",
+     "HD\r\nHD\r\nVA 1 t30 c* X W\r\n1\r\nVA 1 Z X\r\n1\r\nHD\r\nVA 1\r\n2\r\n"},
+    {"ms a 1 E50\r\n1\r\nms a 1 C40 I\r\n2\r\nmg a v\r\nms a 1 E90\r\n1\r\nms a 1 C95 I\r\n3\r\n",
+     "HD\r\nHD\r\nVA 1 X W\r\n2\r\nHD\r\nEX\r\n"},
+    {"md a\r\nmd a q\r\nms a 1\r\n1\r\nmd a C999999999\r\nmd a C0\r\nmd a q\r\nmd a k O1\r\nmd a x\r\nmd a Cx\r\n",
+     "NF\r\nNF\r\nHD\r\nEX\r\nEX\r\nNF ka O1\r\nCLIENT_ERROR invalid or duplicate flag\r\n"
+     "CLIENT_ERROR invalid or duplicate flag\r\n"},
+    {"ma a\r\nma a k O1\r\nma a N0 J10 v\r\nma a v\r\nma a D5 v\r\nma a MD D20 v\r\nma a M- v\r\nma a\r\nma a q\r\n",
+     "NF\r\nNF ka O1\r\nVA 2\r\n10\r\nVA 2\r\n11\r\nVA 2\r\n16\r\nVA 1\r\n0\r\nVA 1\r\n0\r\nHD\r\n"},
+    {"ma a N60 t c k O1 v\r\nma a T30 t\r\nma a MI C999999999\r\nma a Mx\r\nma a Dx\r\nms b 1\r\nx\r\nma b\r\n",
+     "VA 1 t60 c* ka O1\r\n0\r\nHD t30\r\nEX\r\nCLIENT_ERROR invalid mode for ma M token\r\n"
+     "CLIENT_ERROR invalid or duplicate flag\r\nHD\r\n"
+     "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"},
+    {"me a\r\nme\r\nset a 0 100 1\r\n1\r\nme a\r\n",
+     "EN\r\n" BAD_FORMAT "STORED\r\nME a exp=-100 la=* cas=* fetch=no cls=1 size=*\r\n"},
+    {"mg a 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18\r\nmd a 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18\r\n",
+     "CLIENT_ERROR options flags are too long\r\nCLIENT_ERROR options flags too long\r\n"},
+};
+
+/* ---- the connection ---- */
+
+static struct loop loop;
+
+/* Whether it is what is expected, in which '*' stands for digits. */
+static bool alike(const char *expected, const char *got, size_t count)
+{
+    const char *end = got + count;
+
+    for (; *expected != '\0'; expected++) {
+        if (*expected == '*') {
+            if (got == end || (!isdigit((unsigned char)*got) && expected[-1] != '='))
+                return false;
+            while (got != end && isalnum((unsigned char)*got))
+                got++;
+        } else if (got == end || *got++ != *expected) {
+            return false;
+        }
+    }
+    return got == end;
+}
+
+static void flush(void)
+{
+    cache_flush(loop.store, cache_now(loop.store));
+    while (cache_maintain(loop.session)) {
+    }
+}
+
+static void expect(const char *input, size_t count, const char *answer, const size_t *cuts, size_t cut_count)
+{
+    flush();
+    (void)loop_converse(&loop, input, count, cuts, cut_count);
+    if (!alike(answer, loop.sent, loop.sent_count))
+        fail_msg("%zu cuts, at %zu\n%.*s\nis answered by\n%.*s\ninstead of\n%s", cut_count,
+                 cut_count != 0 ? cuts[0] : 0, (int)count, input, (int)loop.sent_count,
+                 loop.sent == NULL ? "" : loop.sent, answer);
+}
+
+static void whole_and_cut(const char *input, const char *answer)
+{
+    const size_t count = strlen(input);
+    static size_t cuts[CASE_MAX];
+
+    assert_true(count < CASE_MAX);
+    expect(input, count, answer, NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        cuts[i] = i;
+    expect(input, count, answer, cuts, count);
+    for (size_t i = 1; i < count; i++)
+        expect(input, count, answer, &i, 1);
+}
+
+static void classic_commands_answer_as_memcached(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof classic / sizeof classic[0]; i++)
+        whole_and_cut(classic[i].input, classic[i].answer);
+}
+
+static void meta_commands_answer_as_memcached(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof meta / sizeof meta[0]; i++)
+        whole_and_cut(meta[i].input, meta[i].answer);
+}
+
+/* Behind what stands in `to` up to `at`; returns where it ends. */
+static size_t add_text(char *to, size_t at, const char *text)
+{
+    const size_t count = strlen(text);
+
+    memcpy(to + at, text, count + 1);
+    return at + count;
+}
+
+/* All in one stream. Those that end within a value stay out. */
+static void conversations_follow_each_other(void **state)
+{
+    static char input[1 << 16], answer[1 << 16];
+    const struct conversation *sets[] = {classic, meta};
+    size_t asked = 0, answered = 0;
+    const size_t counts[] = {sizeof classic / sizeof classic[0], sizeof meta / sizeof meta[0]};
+
+    (void)state;
+    for (size_t s = 0; s < 2; s++)
+        for (size_t i = 0; i < counts[s]; i++) {
+            if (strstr(sets[s][i].input, "262145") != NULL)
+                continue;
+            asked = add_text(input, asked, sets[s][i].input);
+            asked = add_text(input, asked, "delete a noreply\r\ndelete b noreply\r\ndelete foo noreply\r\n");
+            answered = add_text(answer, answered, sets[s][i].answer);
+        }
+    expect(input, strlen(input), answer, NULL, 0);
+}
+
+/* ---- what ends a connection ---- */
+
+static bool closes(const char *input)
+{
+    bool whole, cut;
+    const size_t count = strlen(input);
+    static size_t cuts[CASE_MAX];
+
+    for (size_t i = 0; i < count; i++)
+        cuts[i] = i;
+    whole = loop_converse(&loop, input, count, NULL, 0);
+    cut = loop_converse(&loop, input, count, cuts, count);
+    assert_int_equal(whole, cut);
+    return whole;
+}
+
+static void some_bytes_end_a_connection(void **state)
+{
+    static char line[CASE_MAX];
+
+    (void)state;
+    assert_true(closes("quit\r\n"));
+    assert_int_equal(loop.sent_count, 0);
+    assert_true(closes("GET / HTTP/1.1\r\n"));
+    assert_int_equal(loop.sent_count, 0);
+    assert_false(closes("version\r\nget a\r\n"));
+    memset(line, 'a', 4000);
+    assert_true(closes(line)); /* no end within 2048 bytes */
+    memcpy(line, "get ", 4);
+    assert_false(closes(line));
+    memcpy(line, "gets ", 5);
+    assert_false(closes(line));
+    memset(line, ' ', 2047);
+    memset(line + 2047, 0, 2000);
+    assert_false(closes(line));
+}
+
+static void stop(struct cache_service *service, bool graceful)
+{
+    *(int *)service->arg = graceful ? 2 : 1;
+}
+
+static void shutdown_asks_the_server(void **state)
+{
+    int stopped = 0;
+
+    (void)state;
+    loop.service.may_shutdown = true;
+    loop.service.shutdown = stop;
+    loop.service.arg = &stopped;
+    assert_false(closes("shutdown now\r\n"));
+    assert_true(alike("CLIENT_ERROR invalid shutdown mode\r\n", loop.sent, loop.sent_count));
+    assert_true(closes("shutdown\r\n"));
+    assert_int_equal(stopped, 1);
+    assert_true(closes("shutdown graceful\r\n"));
+    assert_int_equal(stopped, 2);
+    loop.service.may_shutdown = false;
+}
+
+/* ---- large values ---- */
+
+static void large_values_come_back_whole(void **state)
+{
+    static const size_t sizes[] = {2047, 2048, 65536, 65537, 200000};
+    static char input[ITEM_MAX * 2], answer[ITEM_MAX * 2];
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (int cut = 0; cut < 4; cut++) {
+            const size_t head = (size_t)sprintf(input, "%s%zu\r\n", cut % 2 == 0 ? "set a 0 0 " : "ms a ",
+                                                sizes[s]);
+            const size_t cuts[] = {3, head, head + sizes[s] / 2, head + sizes[s] + 1};
+            size_t count = head + sizes[s], at;
+
+            memset(input + head, 'v', sizes[s]);
+            count = add_text(input, count, "\r\nget a\r\n");
+            at = (size_t)sprintf(answer, "%sVALUE a 0 %zu\r\n", cut % 2 == 0 ? "STORED\r\n" : "HD\r\n",
+                                 sizes[s]);
+            memset(answer + at, 'v', sizes[s]);
+            (void)add_text(answer, at + sizes[s], "\r\nEND\r\n");
+            expect(input, count, answer, cuts, cut == 0 ? 0 : 4);
+        }
+    }
+}
+
+/* 2000 values of 2000 bytes: the first ones are copied, the others are not. */
+static void many_values_come_back_whole(void **state)
+{
+    enum { KEYS = 2000, VALUE = 2000, EACH = VALUE + sizeof "VALUE a 0 2000\r\n\r\n" - 1 };
+    static char input[KEYS * 2 + VALUE + 100], value[VALUE + 1];
+    const size_t head = (size_t)sprintf(input, "set a 0 0 %d\r\n", VALUE);
+    size_t count = head + VALUE, at;
+
+    (void)state;
+    flush();
+    memset(value, 'v', VALUE);
+    memset(input + head, 'v', VALUE);
+    count = add_text(input, count, "\r\nget");
+    for (int i = 0; i < KEYS; i++)
+        count = add_text(input, count, " a");
+    count = add_text(input, count, "\r\n");
+    for (int cut = 0; cut < 2; cut++) {
+        const size_t cuts[] = {head + VALUE + 1000};
+
+        (void)loop_converse(&loop, input, count, cuts, (size_t)cut);
+        assert_int_equal(loop.sent_count, strlen("STORED\r\n") + (size_t)KEYS * EACH + strlen("END\r\n"));
+        at = strlen("STORED\r\n");
+        for (int i = 0; i < KEYS; i++, at += EACH) {
+            assert_memory_equal(loop.sent + at, "VALUE a 0 2000\r\n", 16);
+            assert_memory_equal(loop.sent + at + 16, value, VALUE);
+        }
+        assert_memory_equal(loop.sent + at, "END\r\n", 5);
+    }
+}
+
+static void a_large_value_with_a_bad_end_is_not_stored(void **state)
+{
+    static char input[ITEM_MAX];
+    const size_t head = (size_t)sprintf(input, "set a 0 0 100000\r\n"), cut = head + 5000;
+
+    (void)state;
+    memset(input + head, 'v', 100000);
+    (void)add_text(input, head + 100000, "xxget a\r\n");
+    expect(input, strlen(input), "CLIENT_ERROR bad data chunk\r\nEND\r\n", &cut, 1);
+}
+
+static void what_is_too_large_is_swallowed(void **state)
+{
+    static char input[ITEM_MAX * 2];
+    size_t head = (size_t)sprintf(input, "set a 0 0 1\r\n1\r\nset a 0 0 %d\r\n", ITEM_MAX);
+    const size_t cut = head + 70000;
+
+    (void)state;
+    memset(input + head, 'v', ITEM_MAX);
+    (void)add_text(input, head + ITEM_MAX, "\r\nget a\r\n");
+    expect(input, strlen(input), "STORED\r\nSERVER_ERROR object too large for cache\r\nEND\r\n", &cut, 1);
+    head = (size_t)sprintf(input, "ms a %d\r\n", ITEM_MAX);
+    memset(input + head, 'v', ITEM_MAX);
+    (void)add_text(input, head + ITEM_MAX, "\r\nget a\r\n");
+    expect(input, strlen(input), "SERVER_ERROR object too large for cache\r\nEND\r\n", &cut, 1);
+}
+
+static void a_connection_that_ends_within_a_value_leaves_nothing(void **state)
+{
+    static char input[ITEM_MAX];
+    const size_t head = (size_t)sprintf(input, "set a 0 0 100000\r\n");
+
+    (void)state;
+    memset(input + head, 'v', 100000);
+    for (size_t count = head; count < head + 100002; count += 9999)
+        expect(input, count, "", &head, count == head ? 0 : 1);
+    expect("get a\r\n", 7, "END\r\n", NULL, 0);
+}
+
+/* ---- time ---- */
+
+static void items_expire_when_they_shall(void **state)
+{
+    const char *const set = "set a 0 10 1\r\n1\r\nset b 0 0 1\r\n2\r\nset c 0 2592001 1\r\n3\r\n";
+
+    (void)state;
+    expect(set, strlen(set), "STORED\r\nSTORED\r\nSTORED\r\n", NULL, 0); /* c: a date of 1970 */
+    (void)loop_converse(&loop, "get a b c\r\n", 11, NULL, 0);
+    assert_true(alike("VALUE a 0 1\r\n1\r\nVALUE b 0 1\r\n2\r\nEND\r\n", loop.sent, loop.sent_count));
+    cache_skip(loop.store, 11);
+    (void)loop_converse(&loop, "get a b c\r\n", 11, NULL, 0);
+    assert_true(alike("VALUE b 0 1\r\n2\r\nEND\r\n", loop.sent, loop.sent_count));
+    (void)loop_converse(&loop, "flush_all 20\r\nget b\r\n", 21, NULL, 0);
+    assert_true(alike("OK\r\nVALUE b 0 1\r\n2\r\nEND\r\n", loop.sent, loop.sent_count));
+    cache_skip(loop.store, 21);
+    cache_tick(loop.store);
+    (void)loop_converse(&loop, "get b\r\n", 7, NULL, 0);
+    assert_true(alike("END\r\n", loop.sent, loop.sent_count));
+}
+
+static void cas_numbers_are_of_use(void **state)
+{
+    char input[128];
+    unsigned long long cas;
+
+    (void)state;
+    (void)loop_converse(&loop, "set a 0 0 1\r\n1\r\ngets a\r\n", 25, NULL, 0);
+    loop.sent[loop.sent_count - 1] = '\0';
+    assert_int_equal(sscanf(loop.sent, "STORED VALUE a 0 1 %llu", &cas), 1);
+    (void)sprintf(input, "cas a 0 0 1 %llu\r\n2\r\ncas a 0 0 1 %llu\r\n3\r\nget a\r\n", cas, cas);
+    (void)loop_converse(&loop, input, strlen(input), NULL, 0);
+    assert_true(alike("STORED\r\nEXISTS\r\nVALUE a 0 1\r\n2\r\nEND\r\n", loop.sent, loop.sent_count));
+}
+
+/* ---- authentication, options ---- */
+
+static void tokens_open_the_ascii_protocol(void **state)
+{
+    (void)state;
+    loop.service.tokens = true;
+    whole_and_cut("get a\r\nset x 0 0 9\r\nuser pass\r\nget a\r\n",
+                  "CLIENT_ERROR unauthenticated\r\nSTORED\r\nEND\r\n");
+    whole_and_cut("set x 0 0 9\r\nuser fail\r\nset x 0 0 4\r\nuser\r\nset x 0 0 2\r\nuser\r\nmn\r\n",
+                  "CLIENT_ERROR authentication failure\r\nCLIENT_ERROR bad authentication token format\r\n"
+                  "CLIENT_ERROR bad command line termination\r\nCLIENT_ERROR unauthenticated\r\n"
+                  "CLIENT_ERROR unauthenticated\r\n");
+    assert_true(closes("set x 0 0 100000\r\n"));
+    loop.service.tokens = false;
+}
+
+static void flush_may_be_forbidden(void **state)
+{
+    (void)state;
+    loop.service.no_flush = true;
+    whole_and_cut("flush_all\r\n", "CLIENT_ERROR flush_all not allowed\r\n");
+    loop.service.no_flush = false;
+}
+
+static bool has_line(const char *line)
+{
+    return memmem(loop.sent, loop.sent_count, line, strlen(line)) != NULL;
+}
+
+static void commands_are_counted(void **state)
+{
+    const char *const input =
+        "stats reset\r\nset a 0 0 1\r\n1\r\nget a b\r\ngat 0 a b\r\ndelete a\r\ndelete a\r\nincr a 1\r\n"
+        "cas a 0 0 1 1\r\n1\r\ntouch a 0\r\nflush_all\r\nme a\r\nstats\r\nstats settings\r\n"
+        "set a 0 0 1\r\n1\r\nstats items\r\nstats slabs\r\n";
+    static const char *const lines[] = {
+        "STAT cmd_get 2\r\n",      "STAT cmd_set 2\r\n",        "STAT get_hits 1\r\n",
+        "STAT get_misses 1\r\n",   "STAT cmd_touch 3\r\n",      "STAT touch_hits 1\r\n",
+        "STAT touch_misses 2\r\n", "STAT delete_hits 1\r\n",    "STAT cas_misses 1\r\n",
+        "STAT incr_misses 1\r\n",  "STAT delete_misses 1\r\n",  "STAT cmd_flush 1\r\n",
+        "STAT cmd_meta 1\r\n",     "STAT threads 1\r\n",        "STAT item_size_max 262144\r\n",
+        "STAT verbosity ",         "STAT items:1:number ",      "STAT active_slabs 1\r\n",
+        "STAT version 1.6.18\r\n", "STAT binding_protocol auto"};
+
+    (void)state;
+    (void)loop_converse(&loop, input, strlen(input), NULL, 0);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (!has_line(lines[i]))
+            fail_msg("no line %s in\n%.*s", lines[i], (int)loop.sent_count, loop.sent);
+}
+
+/* ---- the binary protocol ---- */
+
+struct stream {
+    char bytes[CASE_MAX];
+    size_t count;
+};
+
+static void put(struct stream *stream, const void *bytes, size_t count)
+{
+    memcpy(stream->bytes + stream->count, bytes, count);
+    stream->count += count;
+}
+
+static void put_header(struct stream *stream, uint8_t magic, uint8_t opcode, uint16_t status, size_t key,
+                       size_t extras, size_t body, uint64_t cas)
+{
+    unsigned char header[24] = {magic, opcode, (unsigned char)(key >> 8), (unsigned char)key,
+                                (unsigned char)extras};
+    const uint32_t wide = htobe32((uint32_t)body);
+    const uint64_t number = htobe64(cas);
+
+    header[6] = (unsigned char)(status >> 8);
+    header[7] = (unsigned char)status;
+    memcpy(header + 8, &wide, 4);
+    memcpy(header + 12, "opaq", 4);
+    memcpy(header + 16, &number, 8);
+    put(stream, header, sizeof header);
+}
+
+static void request(struct stream *stream, uint8_t opcode, const char *extras, size_t extras_count,
+                    const char *key, const char *value)
+{
+    put_header(stream, 0x80, opcode, 0, strlen(key), extras_count, extras_count + strlen(key) + strlen(value),
+               0);
+    put(stream, extras, extras_count);
+    put(stream, key, strlen(key));
+    put(stream, value, strlen(value));
+}
+
+static void answer(struct stream *stream, uint8_t opcode, uint16_t status, const char *extras,
+                   size_t extras_count, const char *key, const char *value)
+{
+    put_header(stream, 0x81, opcode, status, strlen(key), extras_count,
+               extras_count + strlen(key) + strlen(value), 0);
+    put(stream, extras, extras_count);
+    put(stream, key, strlen(key));
+    put(stream, value, strlen(value));
+}
+
+/* The numbers of cas are taken out of what was answered. */
+static void expect_packets(const struct stream *input, const struct stream *expected, const size_t *cuts,
+                           size_t count)
+{
+    flush();
+    (void)loop_converse(&loop, input->bytes, input->count, cuts, count);
+    for (size_t at = 0; at + 24 <= loop.sent_count;) {
+        uint32_t body;
+
+        memcpy(&body, loop.sent + at + 8, 4);
+        memset(loop.sent + at + 16, 0, 8);
+        at += 24 + be32toh(body);
+    }
+    assert_int_equal(loop.sent_count, expected->count);
+    assert_memory_equal(loop.sent, expected->bytes, expected->count);
+}
+
+static void packets_whole_and_cut(const struct stream *input, const struct stream *expected)
+{
+    static size_t cuts[CASE_MAX];
+
+    expect_packets(input, expected, NULL, 0);
+    for (size_t i = 0; i < input->count; i++)
+        cuts[i] = i;
+    expect_packets(input, expected, cuts, input->count);
+    for (size_t i = 1; i < input->count; i++)
+        expect_packets(input, expected, &i, 1);
+}
+
+static void binary_requests_answer_as_memcached(void **state)
+{
+    static struct stream in, out;
+    static const char set[8] = {0, 0, 0, 7, 0, 0, 0, 0}, zero[4] = {0};
+    static const char sum[20] = {0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9};
+    static const char no_initial[20] = {0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9, -1, -1, -1, -1};
+    static const char nine[8] = {0, 0, 0, 0, 0, 0, 0, 9}, fourteen[8] = {0, 0, 0, 0, 0, 0, 0, 14};
+
+    (void)state;
+    in.count = out.count = 0;
+    request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 1, "", 0, "", "Not found");
+    request(&in, 0x09, "", 0, "a", ""); /* quiet */
+    request(&in, 0x0c, "", 0, "a", ""), answer(&out, 0x0c, 1, "", 0, "a", "");
+    request(&in, 0x01, set, 8, "a", "value"), answer(&out, 0x01, 0, "", 0, "", "");
+    request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 0, set, 4, "", "value");
+    request(&in, 0x09, "", 0, "a", ""), answer(&out, 0x09, 0, set, 4, "", "value");
+    request(&in, 0x0c, "", 0, "a", ""), answer(&out, 0x0c, 0, set, 4, "a", "value");
+    request(&in, 0x0d, "", 0, "a", ""), answer(&out, 0x0d, 0, set, 4, "a", "value");
+    request(&in, 0x11, set, 8, "b", ""); /* quiet set, of nothing */
+    request(&in, 0x00, "", 0, "b", ""), answer(&out, 0x00, 0, set, 4, "", "");
+    request(&in, 0x02, set, 8, "a", "x"), answer(&out, 0x02, 2, "", 0, "", "Data exists for key.");
+    request(&in, 0x12, set, 8, "a", "x"), answer(&out, 0x12, 2, "", 0, "", "Data exists for key.");
+    request(&in, 0x03, set, 8, "c", "x"), answer(&out, 0x03, 1, "", 0, "", "Not found");
+    request(&in, 0x0e, "", 0, "a", "+"), answer(&out, 0x0e, 0, "", 0, "", "");
+    request(&in, 0x1a, "", 0, "a", "-");
+    request(&in, 0x0f, "", 0, "c", "-"), answer(&out, 0x0f, 5, "", 0, "", "Not stored.");
+    request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 0, set, 4, "", "-value+");
+    request(&in, 0x05, sum, 20, "a", ""),
+        answer(&out, 0x05, 6, "", 0, "", "Non-numeric server-side value for incr or decr");
+    request(&in, 0x05, no_initial, 20, "n", ""), answer(&out, 0x05, 1, "", 0, "", "Not found");
+    request(&in, 0x05, sum, 20, "n", ""), put_header(&out, 0x81, 0x05, 0, 0, 0, 8, 0), put(&out, nine, 8);
+    request(&in, 0x05, sum, 20, "n", ""), put_header(&out, 0x81, 0x05, 0, 0, 0, 8, 0), put(&out, fourteen, 8);
+    request(&in, 0x16, sum, 20, "n", "");
+    request(&in, 0x06, sum, 20, "n", ""), put_header(&out, 0x81, 0x06, 0, 0, 0, 8, 0), put(&out, zero, 4),
+        put(&out, "\0\0\0\4", 4);
+    request(&in, 0x1c, zero, 4, "a", ""), answer(&out, 0x1c, 0, set, 4, "", "");
+    request(&in, 0x1d, zero, 4, "a", ""), answer(&out, 0x1d, 0, set, 4, "", "-value+");
+    request(&in, 0x1e, zero, 4, "c", "");
+    request(&in, 0x23, zero, 4, "a", ""), answer(&out, 0x23, 0, set, 4, "a", "-value+");
+    request(&in, 0x04, "", 0, "a", ""), answer(&out, 0x04, 0, "", 0, "", "");
+    request(&in, 0x14, "", 0, "a", ""), answer(&out, 0x14, 1, "", 0, "", "Not found");
+    request(&in, 0x0b, "", 0, "", ""), answer(&out, 0x0b, 0, "", 0, "", "1.6.18");
+    request(&in, 0x60, "", 0, "key", "value"), answer(&out, 0x60, 0x81, "", 0, "", "Unknown command");
+    request(&in, 0x20, "", 0, "", ""), answer(&out, 0x20, 0x81, "", 0, "", "Unknown command");
+    request(&in, 0x21, "", 0, "PLAIN", "x"), answer(&out, 0x21, 0x81, "", 0, "", "Unknown command");
+    request(&in, 0x10, "", 0, "sizes", ""), answer(&out, 0x10, 0, "", 0, "sizes_status", "disabled"),
+        answer(&out, 0x10, 0, "", 0, "", "");
+    request(&in, 0x10, "", 0, "nonsense", ""), answer(&out, 0x10, 1, "", 0, "", "Not found");
+    request(&in, 0x10, "", 0, "reset", ""), answer(&out, 0x10, 0, "", 0, "", "");
+    request(&in, 0x08, "", 0, "", ""), answer(&out, 0x08, 0, "", 0, "", "");
+    request(&in, 0x18, zero, 4, "", "");
+    request(&in, 0x00, "", 0, "b", ""), answer(&out, 0x00, 1, "", 0, "", "Not found");
+    request(&in, 0x0a, "", 0, "", ""), answer(&out, 0x0a, 0, "", 0, "", "");
+    request(&in, 0x07, "", 0, "", ""), answer(&out, 0x07, 0, "", 0, "", "");
+    packets_whole_and_cut(&in, &out);
+}
+
+static void binary_cas_compares(void **state)
+{
+    static struct stream in, out;
+    static const char set[8] = {0};
+
+    (void)state;
+    in.count = out.count = 0;
+    request(&in, 0x01, set, 8, "a", "1"), answer(&out, 0x01, 0, "", 0, "", "");
+    put_header(&in, 0x80, 0x01, 0, 1, 8, 10, 999999999), put(&in, set, 8), put(&in, "a2", 2);
+    answer(&out, 0x01, 2, "", 0, "", "Data exists for key.");
+    put_header(&in, 0x80, 0x02, 0, 1, 8, 10, 999999999), put(&in, set, 8), put(&in, "b2", 2);
+    answer(&out, 0x02, 1, "", 0, "", "Not found");
+    put_header(&in, 0x80, 0x04, 0, 1, 0, 1, 999999999), put(&in, "a", 1);
+    answer(&out, 0x04, 2, "", 0, "", "Data exists for key.");
+    put_header(&in, 0x80, 0x0e, 0, 1, 0, 2, 999999999), put(&in, "a2", 2);
+    answer(&out, 0x0e, 2, "", 0, "", "Data exists for key.");
+    packets_whole_and_cut(&in, &out);
+}
+
+static void bad_packets_end_the_connection(void **state)
+{
+    static const struct {
+        uint8_t opcode;
+        size_t key, extras, body;
+        uint16_t status;
+        const char *text;
+    } bad[] = {
+        {0x00, 251, 0, 251, 4, "Invalid arguments"}, {0x00, 5, 0, 4, 0x81, "Unknown command"},
+        {0x00, 0, 0, 0, 4, "Invalid arguments"},     {0x01, 1, 0, 1, 4, "Invalid arguments"},
+        {0x00, 1, 4, 5, 4, "Invalid arguments"},     {0x0a, 0, 0, 1, 4, "Invalid arguments"},
+        {0x05, 1, 8, 9, 4, "Invalid arguments"},     {0x08, 0, 2, 2, 4, "Invalid arguments"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        static struct stream in, out;
+        static const char zeros[512];
+
+        in.count = out.count = 0;
+        put_header(&in, 0x80, bad[i].opcode, 0, bad[i].key, bad[i].extras, bad[i].body, 0);
+        put(&in, zeros, bad[i].body);
+        answer(&out, bad[i].opcode, bad[i].status, "", 0, "", bad[i].text);
+        expect_packets(&in, &out, NULL, 0);
+        assert_true(loop_converse(&loop, in.bytes, in.count, NULL, 0));
+    }
+}
+
+static void sasl_opens_the_binary_protocol(void **state)
+{
+    static struct stream in, out;
+
+    (void)state;
+    loop.service.sasl = true;
+    in.count = out.count = 0;
+    request(&in, 0x20, "", 0, "", ""), answer(&out, 0x20, 0, "", 0, "", "PLAIN");
+    put_header(&in, 0x80, 0x21, 0, 5, 0, 15, 0), put(&in, "PLAIN\0user\0fail", 15);
+    answer(&out, 0x21, 0x20, "", 0, "", "Auth failure.");
+    put_header(&in, 0x80, 0x21, 0, 5, 0, 9, 0), put(&in, "PLAINuser", 9);
+    answer(&out, 0x21, 0x20, "", 0, "", "Auth failure.");
+    put_header(&in, 0x80, 0x21, 0, 5, 0, 15, 0), put(&in, "PLAIN\0user\0pass", 15);
+    answer(&out, 0x21, 0, "", 0, "", "Authenticated");
+    request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 1, "", 0, "", "Not found");
+    packets_whole_and_cut(&in, &out);
+    in.count = out.count = 0;
+    request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 0x20, "", 0, "", "Auth failure.");
+    expect_packets(&in, &out, NULL, 0);
+    assert_true(loop_converse(&loop, in.bytes, in.count, NULL, 0));
+    assert_true(closes("get a\r\nmore than a header has\r\n"));
+    loop.service.sasl = false;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classic_commands_answer_as_memcached),
+        cmocka_unit_test(meta_commands_answer_as_memcached),
+        cmocka_unit_test(conversations_follow_each_other),
+        cmocka_unit_test(some_bytes_end_a_connection),
+        cmocka_unit_test(shutdown_asks_the_server),
+        cmocka_unit_test(large_values_come_back_whole),
+        cmocka_unit_test(many_values_come_back_whole),
+        cmocka_unit_test(a_large_value_with_a_bad_end_is_not_stored),
+        cmocka_unit_test(what_is_too_large_is_swallowed),
+        cmocka_unit_test(a_connection_that_ends_within_a_value_leaves_nothing),
+        cmocka_unit_test(items_expire_when_they_shall),
+        cmocka_unit_test(cas_numbers_are_of_use),
+        cmocka_unit_test(tokens_open_the_ascii_protocol),
+        cmocka_unit_test(flush_may_be_forbidden),
+        cmocka_unit_test(commands_are_counted),
+        cmocka_unit_test(binary_requests_answer_as_memcached),
+        cmocka_unit_test(binary_cas_compares),
+        cmocka_unit_test(bad_packets_end_the_connection),
+        cmocka_unit_test(sasl_opens_the_binary_protocol),
+    };
+    int failed;
+
+    loop_open(&loop, ITEM_MAX);
+    failed = cmocka_run_group_tests_name("cache protocol", tests, NULL, NULL);
+    loop_close(&loop);
+    return failed;
+}
