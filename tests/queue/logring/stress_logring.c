@@ -3,6 +3,7 @@
 #include "../../sync/sync_test.h"
 
 #include <pawl/logring.h>
+#include <pawl/rseq.h>
 
 #include <errno.h>
 #include <stddef.h>
@@ -247,10 +248,13 @@ static void a_signal_handler_may_push_inside_a_push(void **state)
     assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
     assert_int_equal(timer_settime(timer, 0, &often, NULL), 0);
+    while (handled == 0)
+        sched_yield(); /* on a busy machine all could be written before the first */
     write_records(&worker);
     timer_delete(timer);
     sigaction(SIGUSR1, &before, NULL);
-    assert_true(handled > 0 && turned_away == 0);
+    /* Without sequences a push may find no lane where it interrupts others: it says so, and is counted. */
+    assert_true(pawl_rseq_available() ? turned_away == 0 : turned_away < handled);
     read_records(&load);
     pawl_logring_close(load.log);
     close(load.fd);
