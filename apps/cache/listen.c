@@ -59,7 +59,7 @@ static bool split(const char *text, uint16_t port, char *name, char *service)
     memcpy(name, text, (size_t)(end - text));
     name[end - text] = '\0';
     if (colon != NULL)
-        strcpy(service, colon + 1);
+        memcpy(service, colon + 1, strlen(colon + 1) + 1);
     return true;
 }
 
@@ -106,7 +106,7 @@ static int listen_on_path(struct cache_listeners *listeners, struct pawl_rt *rt,
 
     if (strlen(path) >= sizeof(address.sun_path))
         return complain(path, "the path is too long", -ENAMETOOLONG);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     /* One that an earlier server left; never a file. */
     if (lstat(path, &there) == 0 && S_ISSOCK(there.st_mode))
         unlink(path);

@@ -117,7 +117,7 @@ static int read_number(const char *what, const char *text, uint64_t least, uint6
 static int read_item_size(struct cache_options *options, char *text)
 {
     const size_t length = strlen(text);
-    const char unit = length > 0 ? text[length - 1] : '\0';
+    const char unit = text[length > 0 ? length - 1 : 0];
     const size_t factor = unit == 'k' || unit == 'K' ? KIB : unit == 'm' || unit == 'M' ? MIB : 1;
     char *copy = strndup(text, factor > 1 ? length - 1 : length);
     uint64_t number = 0;

@@ -45,7 +45,7 @@ struct cache_store_config {
 };
 
 /* Returns 0, -EINVAL, -ENOMEM, or an errno of getrandom. */
-int cache_store_open(struct cache_store **store, const struct cache_store_config *config);
+int cache_store_open(struct cache_store **out, const struct cache_store_config *config);
 void cache_store_close(struct cache_store *store); /* no session is open; NULL is fine */
 
 /* From now on so many bytes in all: what is too much is evicted as sets come. Returns 0 or -EINVAL (less than 1 MiB, or

@@ -9,7 +9,7 @@
 struct cache_tokens;
 
 /* Returns 0, -ENOMEM, -EINVAL (a line without a colon, no line, or more than 64 KiB), or what open and read say. */
-int cache_tokens_open(struct cache_tokens **tokens, const char *path);
+int cache_tokens_open(struct cache_tokens **out, const char *path);
 void cache_tokens_close(struct cache_tokens *tokens); /* NULL is fine */
 
 /* Takes as long for a wrong password as for the right one. False also without tokens. */

@@ -103,19 +103,20 @@ static struct decision decide(const struct cache_change *change, struct present 
 static void fill(struct cache_session *session, struct cache_item *item, const struct cache_change *change,
                  struct decision decision, const struct cache_item *old)
 {
-    const uint32_t before = decision.joins ? cache_item_value_bytes(old) : 0;
+    const bool joins = decision.joins && old != NULL;
+    const uint32_t before = joins ? cache_item_value_bytes(old) : 0;
     char *value = item->bytes + item->key_bytes;
 
-    if (decision.joins) {
+    if (joins) {
         memcpy(change->mode == CACHE_APPEND ? value : value + change->value_bytes, cache_item_value(old),
                before);
         value += change->mode == CACHE_APPEND ? before : 0;
     }
     if (change->value_bytes > 0)
         memcpy(value, change->value, change->value_bytes);
-    item->flags = decision.joins ? old->flags : change->flags;
+    item->flags = joins ? old->flags : change->flags;
     /* relaxed, both: the map's release publishes them */
-    pawl_store_relaxed(&item->expires, decision.joins ? pawl_load_relaxed(&old->expires) : change->expires);
+    pawl_store_relaxed(&item->expires, joins ? pawl_load_relaxed(&old->expires) : change->expires);
     if (decision.stale)
         pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
     item->cas = change->new_cas != 0 ? change->new_cas : cache_next_cas(session, old != NULL ? old->cas : 0);
@@ -217,14 +218,13 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
 {
     struct cache_segment *own = cache_segment_of(&session->store->pool, item);
     enum cache_result result;
-    int error;
+    int error = 0;
 
     pawl_rcu_read_lock();
     do {
         const struct present present = look(session, key);
         const struct decision decision = decide(change, present);
 
-        error = 0;
         result = decision.result;
         if (result != CACHE_STORED)
             break;
