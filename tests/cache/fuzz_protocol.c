@@ -31,6 +31,15 @@ static bool converse(struct loop *loop, const char *bytes, size_t count, uint8_t
     return closed;
 }
 
+static bool has(const uint8_t *data, size_t size, uint8_t byte)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] == byte)
+            return true;
+    }
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct loop loop;
@@ -49,8 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)converse(&loop, (const char *)data + 1, size - 1, data[0] & 3, &whole, &whole_count);
     (void)converse(&loop, (const char *)data + 1, size - 1, data[0], &cut, &cut_count);
     /* Numbers of cas, times, and lines longer than may be kept differ; what is short and plain does not. */
-    if (size < 1024 && memmem(data, size, "s", 1) == NULL && memmem(data, size, "m", 1) == NULL &&
-        data[1] != 0x80)
+    if (size < 1024 && !has(data, size, 's') && !has(data, size, 'm') && data[1] != 0x80)
         loop_check(whole_count == cut_count && memcmp(whole, cut, cut_count) == 0,
                    "the answers depend on the cuts");
     free(whole);
