@@ -18,11 +18,16 @@ enum {
     PAGE = 4096,
 };
 
+static size_t limit_of(const struct cache_pool *pool)
+{
+    return pawl_load_relaxed(&pool->limit); /* relaxed: an older one is as good, for a moment */
+}
+
 void cache_pool_open(struct cache_pool *pool, size_t limit)
 {
     memset(pool, 0, sizeof(*pool));
     pawl_mutex_init(&pool->lock, 0);
-    pool->limit = limit;
+    pawl_store_relaxed(&pool->limit, limit); /* relaxed: nobody else knows the pool */
     pool->segment_bytes = SEGMENT_MAX;
     while (pool->segment_bytes > SEGMENT_MIN && pool->segment_bytes > limit / PART_OF_LIMIT)
         pool->segment_bytes /= 2;
@@ -109,7 +114,7 @@ static void released(struct pawl_chunk *chunk)
     bool surplus;
 
     pawl_mutex_lock(&pool->lock);
-    surplus = segment->size != pool->segment_bytes || pool->memory > pool->limit;
+    surplus = segment->size != pool->segment_bytes || pool->memory > limit_of(pool);
     if (surplus) {
         delist(pool, segment);
     } else {
@@ -167,7 +172,7 @@ static struct cache_segment *take_surplus(struct cache_pool *pool, size_t size)
 {
     struct cache_segment *surplus = NULL;
 
-    while (pool->memory + size > pool->limit && pool->free != NULL) {
+    while (pool->memory + size > limit_of(pool) && pool->free != NULL) {
         struct cache_segment *segment = pool->free;
 
         pool->free = segment->next;
@@ -201,7 +206,7 @@ static struct cache_segment *take_free(struct cache_pool *pool, size_t size)
         pool->free_count--;
     } else {
         surplus = take_surplus(pool, size);
-        booked = pool->memory + size <= pool->limit;
+        booked = pool->memory + size <= limit_of(pool);
         pool->memory += booked ? size : 0;
     }
     pawl_mutex_unlock(&pool->lock);
@@ -227,7 +232,7 @@ struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
                                                      : (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
     struct cache_segment *segment;
 
-    if (size > pool->limit / 2) {
+    if (size > limit_of(pool) / 2) {
         errno = E2BIG;
         return NULL;
     }
@@ -262,7 +267,7 @@ void cache_pool_limit(struct cache_pool *pool, size_t limit)
     struct cache_segment *surplus;
 
     pawl_mutex_lock(&pool->lock);
-    pool->limit = limit;
+    pawl_store_relaxed(&pool->limit, limit); /* relaxed: under the lock */
     surplus = take_surplus(pool, 0);
     pawl_mutex_unlock(&pool->lock);
     unmap_all(surplus);
@@ -392,11 +397,12 @@ void cache_pool_reap(struct cache_pool *pool)
 
 size_t cache_pool_room(struct cache_pool *pool, bool waiting)
 {
+    const size_t limit = limit_of(pool);
     size_t room;
 
     pawl_mutex_lock(&pool->lock);
     room = pool->free_count * pool->segment_bytes + (waiting ? pool->waiting.bytes : 0);
-    room = pool->limit + room > pool->memory ? pool->limit + room - pool->memory : 0;
+    room = limit + room > pool->memory ? limit + room - pool->memory : 0;
     pawl_mutex_unlock(&pool->lock);
     return room;
 }

@@ -44,8 +44,8 @@ struct cache_list {
 };
 
 struct cache_pool {
-    size_t segment_bytes; /* a power of two */
-    size_t limit;         /* of all segments; under the lock */
+    size_t segment_bytes;      /* a power of two */
+    PAWL_ATOMIC(size_t) limit; /* of all segments; changed under the lock, relaxed for who looks without */
     struct pawl_mutex lock;
     size_t memory; /* of all segments, wherever they are */
     size_t free_count;
