@@ -42,7 +42,7 @@ static const char help[] =
     "  -u, --user=NAME         as this user, when it is started by root\n"
     "  -P, --pidfile=FILE      writes its process id there, with -d\n"
     "  -v, --verbose           say more; -vv, -vvv\n"
-    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto, and those of memcached that\n"
+    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (epoll), and those of memcached that\n"
     "                          need nothing here: see the manual\n"
     "  -V, --version\n"
     "  -h, --help              this text\n\n"
@@ -315,6 +315,7 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         .threads = 4,
         .backlog = 1024,
         .delimiter = ':',
+        .engine = "epoll",
     };
     while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:vo:VhfLrn:R:C",
                                  long_options, NULL)) != -1) {
