@@ -68,7 +68,7 @@ static inline void loop_send(struct loop *loop, const char *bytes, size_t count)
 {
     if (count == 0)
         return;
-    if (loop->sent_room - loop->sent_count < count) {
+    if (loop->sent == NULL || loop->sent_room - loop->sent_count < count) {
         loop->sent_room = (loop->sent_room + count) * 2;
         loop->sent = realloc(loop->sent, loop->sent_room);
         loop_check(loop->sent != NULL, "realloc");
