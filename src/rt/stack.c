@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack.h"
 
+#include "../core/sync/lsan.h"
+
 #include <pawl/config.h>
 
 #include <errno.h>
@@ -98,8 +100,10 @@ void pawl_stacks_fini_(struct pawl_stacks *stacks)
     while (slab != NULL) {
         struct pawl_stack_slab *next = slab->next;
 
-        for (int i = 0; i < PAWL_STACKS_SLAB_; i++)
+        for (int i = 0; i < PAWL_STACKS_SLAB_; i++) {
+            pawl_lsan_look_away_(slab->stacks[i].low, stacks->bytes);
             VALGRIND_STACK_DEREGISTER(slab->stacks[i].valgrind);
+        }
         munmap(slab->memory, slab_bytes(stacks));
         free(slab);
         slab = next;
@@ -145,6 +149,7 @@ static int make_slab(struct pawl_stacks *stacks)
         char *low = memory + i * each + stacks->guard;
 
         *stack = (struct pawl_stack){.next = stacks->cold, .low = low, .top = low + stacks->bytes - colour};
+        pawl_lsan_look_into_(low, stacks->bytes); /* not into the guard */
         stack->valgrind = (uint32_t)VALGRIND_STACK_REGISTER(low, low + stacks->bytes);
         stacks->cold = stack;
     }

@@ -2,6 +2,8 @@
 /* Tables of the map of words: their memory, when they get a successor, and how cells are moved there. */
 #include "u64map.h"
 
+#include "../sync/lsan.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +51,7 @@ static void *map_pages(size_t bytes)
 
 static void unmap_pages(char *pages, size_t bytes)
 {
+    pawl_lsan_look_away_(pages, bytes);
     /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. */
     for (size_t at = 0; at < bytes; at += HUGE)
         (void)madvise(pages + at, bytes - at < HUGE ? bytes - at : HUGE, MADV_DONTNEED);
@@ -64,7 +67,10 @@ static void *allocate(size_t *bytes)
     *bytes = (*bytes + PAWL_CACHELINE_PAIR - 1) & ~(size_t)(PAWL_CACHELINE_PAIR - 1);
     if (*bytes >= MAPPED) { /* what pawl_u64map_table_free_() asks, too */
         *bytes = (*bytes + 4095) & ~(size_t)4095;
-        return map_pages(*bytes);
+        memory = map_pages(*bytes);
+        if (memory != NULL)
+            pawl_lsan_look_into_(memory, *bytes); /* values may be pointers */
+        return memory;
     }
     memory = aligned_alloc(PAWL_CACHELINE_PAIR, *bytes);
     if (memory != NULL)

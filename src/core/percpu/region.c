@@ -3,6 +3,8 @@
 #include "region.h"
 #include "rseq_area.h"
 
+#include "../sync/lsan.h"
+
 #include <pawl/cpu.h>
 
 #include <errno.h>
@@ -147,13 +149,16 @@ struct pawl_percpu *pawl_percpu_open(size_t bytes, enum pawl_percpu_index by)
         return NULL;
     }
     pawl_rseq_prepare_fence();
+    pawl_lsan_look_into_(region, plan.mapped);
     return &region->pc;
 }
 
 void pawl_percpu_close(struct pawl_percpu *pc)
 {
-    if (pc != NULL)
-        munmap(region_of(pc), region_of(pc)->mapped);
+    if (pc == NULL)
+        return;
+    pawl_lsan_look_away_(region_of(pc), region_of(pc)->mapped);
+    munmap(region_of(pc), region_of(pc)->mapped);
 }
 
 static char *home_of(struct pawl_percpu *pc, uint32_t slot)

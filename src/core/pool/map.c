@@ -2,6 +2,8 @@
 /* The memory of a pool: huge pages, nodes, touched before use. */
 #include "pool.h"
 
+#include "../sync/lsan.h"
+
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <sys/mman.h>
@@ -84,6 +86,7 @@ int pawl_pool_map(struct pawl_pool *pool, const struct pawl_pool_options *option
         if (huge && madvise(pool->objects, pool->mapped, MADV_HUGEPAGE) != 0)
             pool->page_bytes = PAGE_BYTES; /* a kernel without them */
     }
+    pawl_lsan_look_into_(pool->objects, pool->mapped);
     if (options->node != PAWL_POOL_ANY_NODE)
         place(pool, options->node);
     if ((options->flags & PAWL_POOL_LAZY) == 0)
@@ -94,5 +97,6 @@ int pawl_pool_map(struct pawl_pool *pool, const struct pawl_pool_options *option
 
 void pawl_pool_unmap(struct pawl_pool *pool)
 {
+    pawl_lsan_look_away_(pool->objects, pool->mapped);
     munmap(pool->objects, pool->mapped);
 }

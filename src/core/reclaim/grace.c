@@ -14,6 +14,7 @@
 #include "grace.h"
 
 #include "../sync/fail.h"
+#include "../sync/lsan.h"
 
 #include <pawl/clock.h>
 #include <pawl/fence.h>
@@ -346,6 +347,7 @@ int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
 
         if (words == MAP_FAILED)
             return -ENOMEM;
+        pawl_lsan_look_into_(words, RESERVED); /* an epoch's lists of retired objects */
         grace->words = words;
         madvise(words, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
         pawl_store_relaxed(grace_word(grace, PAWL_READER_MAX),
@@ -364,5 +366,6 @@ int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
 void pawl_grace_destroy(struct pawl_grace *grace)
 {
     pawl_reader_leave_room(&grace->period->room);
+    pawl_lsan_look_away_(grace->words, RESERVED);
     munmap(grace->words, RESERVED);
 }

@@ -10,6 +10,7 @@
 #include "retired.h"
 
 #include "../sync/fail.h"
+#include "../sync/lsan.h"
 
 #include <pawl/hazard.h>
 
@@ -418,6 +419,7 @@ struct pawl_hazard *pawl_hazard_open(size_t retired_at)
         return NULL;
     }
     madvise(places, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
+    pawl_lsan_look_into_(places, RESERVED);
     domain->face.places = places;
     domain->face.places[PAWL_READER_MAX].taken = ~0u;
     domain->retired_at = retired_at;
@@ -467,6 +469,7 @@ void pawl_hazard_close(struct pawl_hazard *hazard)
     /* Pages stay with numbers, also with those that nobody has now. */
     for (uint32_t n = 0; n < pawl_reader_high(); n++)
         free_pages(&hazard->places[n]);
+    pawl_lsan_look_away_(hazard->places, RESERVED);
     munmap(hazard->places, RESERVED);
     free(domain);
 }
