@@ -59,27 +59,36 @@ compile_commands() {
     fi
     # The list follows the meson.build files; ninja configures again if they are newer.
     ninja -C "$build" build.ninja >/dev/null || die "could not configure $build again"
+    # A source of several targets is judged once: in the first of them.
+    mkdir -p "$build/once"
+    python3 - "$build" "$PWD" <<'END'
+import json, os, sys
+build, root = (os.path.realpath(path) for path in sys.argv[1:])
+inside = lambda path, folder: path.startswith(folder + os.sep)
+with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as stream:
+    commands = json.load(stream)
+once = {}
+for command in commands:
+    path = os.path.realpath(os.path.join(command["directory"], command["file"]))
+    # Generated sources do not count, nor do those of other projects that a wrap may bring.
+    foreign = inside(path, build) or inside(path, os.path.join(root, "subprojects"))
+    if inside(path, root) and not foreign and not path.endswith(".S"):
+        once.setdefault(path, command)
+with open(os.path.join(build, "once", "compile_commands.json"), "w", encoding="utf-8") as stream:
+    json.dump(list(once.values()), stream, indent=1)
+END
 }
 
 check_format() {
     c_files | xargs -r -P "$jobs" -n 16 clang-format --dry-run -Werror --style=file
 }
 
-# Generated sources do not count, nor do those of other projects that a wrap may bring.
 check_tidy() {
     compile_commands
-    python3 - "$build" "$PWD" <<'END' | xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build" 2>"$build/tidy.log"
-import json, os, sys
-build, root = (os.path.realpath(path) for path in sys.argv[1:])
-with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as stream:
-    files = {os.path.realpath(os.path.join(e["directory"], e["file"])) for e in json.load(stream)}
-inside = lambda path, folder: path.startswith(folder + os.sep)
-for path in sorted(files):
-    if path.endswith(".S"):
-        continue
-    if inside(path, root) and not inside(path, build) and not inside(path, os.path.join(root, "subprojects")):
-        print(path)
-END
+    python3 -c 'import json, os, sys
+for c in json.load(sys.stdin): print(os.path.realpath(os.path.join(c["directory"], c["file"])))' \
+        <"$build/once/compile_commands.json" |
+        xargs -r -P "$jobs" -n 1 clang-tidy --quiet -p "$build/once" 2>"$build/tidy.log"
     local status=$?
     grep -vE '^[0-9]+ warnings? (generated|treated as error)|^Suppressed|^Use -header-filter' "$build/tidy.log" >&2
     return $status
@@ -88,7 +97,7 @@ END
 check_cppcheck() {
     compile_commands
     mkdir -p "$build/cppcheck"
-    cppcheck -D__LP64__=1 --project="$build/compile_commands.json" --cppcheck-build-dir="$build/cppcheck" -j "$jobs" --quiet \
+    cppcheck -D__LP64__=1 --project="$build/once/compile_commands.json" --cppcheck-build-dir="$build/cppcheck" -j "$jobs" --quiet \
         --enable=warning,performance,portability --inline-suppr --suppressions-list=tools/cppcheck.suppress \
         --error-exitcode=1 --template=gcc
 }

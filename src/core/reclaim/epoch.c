@@ -315,20 +315,6 @@ struct pawl_epoch *pawl_epoch_open(void)
     return &domain->face;
 }
 
-/* Reclaim functions may retire more: until nothing is left. */
-static bool reclaim_orphans(struct domain *domain)
-{
-    struct retired_list list = {NULL, NULL, 0};
-    struct pawl_retired *retired;
-
-    retired_adopt(&domain->orphans, &list);
-    if (list.first == NULL)
-        return false;
-    while ((retired = retired_pop(&list)) != NULL)
-        retired->reclaim(retired);
-    return true;
-}
-
 void pawl_epoch_close(struct pawl_epoch *epoch)
 {
     struct domain *domain = domain_of(epoch);
@@ -339,7 +325,7 @@ void pawl_epoch_close(struct pawl_epoch *epoch)
     do {
         for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
             leave(&domain->period.room, n);
-    } while (reclaim_orphans(domain));
+    } while (retired_reclaim(&domain->orphans));
     pawl_grace_destroy(&epoch->grace);
     free(domain);
 }

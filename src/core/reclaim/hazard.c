@@ -441,20 +441,6 @@ static void free_pages(struct pawl_hazard_place *place)
     }
 }
 
-/* Reclaim functions may retire more: until nothing is left. */
-static bool reclaim_orphans(struct domain *domain)
-{
-    struct retired_list list = {NULL, NULL, 0};
-    struct pawl_retired *retired;
-
-    retired_adopt(&domain->orphans, &list);
-    if (list.first == NULL)
-        return false;
-    while ((retired = retired_pop(&list)) != NULL)
-        retired->reclaim(retired);
-    return true;
-}
-
 void pawl_hazard_close(struct pawl_hazard *hazard)
 {
     struct domain *domain = domain_of(hazard);
@@ -465,7 +451,7 @@ void pawl_hazard_close(struct pawl_hazard *hazard)
     do {
         for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
             leave(&domain->room, n);
-    } while (reclaim_orphans(domain));
+    } while (retired_reclaim(&domain->orphans));
     /* Pages stay with numbers, also with those that nobody has now. */
     for (uint32_t n = 0; n < pawl_reader_high(); n++)
         free_pages(&hazard->places[n]);

@@ -10,6 +10,7 @@
 #define PAWL_CORE_RECLAIM_RETIRED_H
 
 #include <pawl/reader.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct retired_list {
@@ -115,6 +116,20 @@ static inline void retired_adopt(retired_stack *orphans, struct retired_list *li
                                         NULL); /* acquire O: pairs with the release in retired_abandon() */
     retired_mend(&chain);
     retired_move(list, &chain);
+}
+
+/* When a domain is closed. Returns whether there were any: what reclaims them may retire more. */
+static inline bool retired_reclaim(retired_stack *orphans)
+{
+    struct retired_list list = {NULL, NULL, 0};
+    struct pawl_retired *retired;
+
+    retired_adopt(orphans, &list);
+    if (list.first == NULL)
+        return false;
+    while ((retired = retired_pop(&list)) != NULL)
+        retired->reclaim(retired);
+    return true;
 }
 
 #endif

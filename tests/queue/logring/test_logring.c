@@ -2,18 +2,15 @@
 /* What the logring promises to one thread at a time, and what it makes of bad files. */
 #include "../../../src/core/queue/logring_format.h"
 #include "../../sync/sync_test.h"
+#include "../no_kernel.h"
 
 #include <pawl/cpu.h>
 #include <pawl/rseq.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define SMALL_RING ((size_t)16 << 10)
 
@@ -487,21 +484,6 @@ static void a_forked_child_may_push_beside_its_parent(void **state)
     pawl_logring_reader_close(reader);
     pawl_logring_close(log);
     close(fd);
-}
-
-static void forbid_system_calls(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_exit_group, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    };
-    struct sock_fprog program = {sizeof code / sizeof code[0], code};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(77);
 }
 
 static void push_without_the_kernel(void *log)

@@ -2,12 +2,9 @@
 /* What the ring promises, under both policies: the sequential part, closing, waiting, views, other processes. */
 #include "../../../src/core/queue/ring_cell.h"
 #include "../../sync/sync_test.h"
+#include "../no_kernel.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
 static const int policies[] = {PAWL_RING_STAMPED, PAWL_RING_LOCK_FREE};
 #define EACH_POLICY(policy)           \
@@ -321,22 +318,6 @@ static void a_pop_may_wait_for_an_entry(void **state)
         pawl_ring_free(ring);
     }
     alarm(0);
-}
-
-/* The child may do nothing but exit: any other system call kills it. */
-static void forbid_system_calls(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_exit_group, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    };
-    struct sock_fprog program = {sizeof code / sizeof code[0], code};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(77);
 }
 
 static void push_and_pop_without_the_kernel(void *argument)
