@@ -64,10 +64,11 @@ bench|libglib2.0-dev|pc:glib-2.0|peer: GHashTable
 bench|libreaderwriterqueue-dev|file:/usr/include/readerwriterqueue/readerwriterqueue.h|peer: moodycamel, one producer
 bench|libtcmalloc-minimal4|file:/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4|peer: gperftools' tcmalloc
 bench|libmimalloc2.0|file:/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0|peer: mimalloc
-bench|cargo|cmd:cargo|peer: crossbeam-epoch is Rust
+bench|cargo|cmd:cargo|peers in Rust
 bench|librust-crossbeam-epoch-dev|file:/usr/share/cargo/registry/crossbeam-epoch-0.9.13/Cargo.toml|peer: crossbeam-epoch
 bench|librust-crossbeam-queue-dev|file:/usr/share/cargo/registry/crossbeam-queue-0.3.8/Cargo.toml|peer: crossbeam's queues
 bench|librust-crossbeam-deque-dev|file:/usr/share/cargo/registry/crossbeam-deque-0.8.1/Cargo.toml|peer: crossbeam's deque
+bench|librust-tokio-dev|file:/usr/share/cargo/registry/tokio-1.24.2/Cargo.toml|peer: tokio, tasks
 bench|libdpdk-dev|pc:libdpdk|peer: DPDK's rte_ring
 bench|libevent-dev|pc:libevent|peer: libevent, timers and echo
 bench|libuv1-dev|pc:libuv|peer: libuv, timers and echo
@@ -77,6 +78,14 @@ programs|jq|cmd:jq|under the allocator
 programs|sqlite3|cmd:sqlite3|under the allocator
 programs|zstd|cmd:zstd|under the allocator
 programs|memcached|cmd:memcached|under the allocator
+programs|nutcracker|file:/usr/sbin/nutcracker|twemproxy before several cache servers
+programs|libmemcached-tools|cmd:memccapable|client of the cache server
+programs|python3-pymemcache|file:/usr/lib/python3/dist-packages/pymemcache/__init__.py|client of the cache server
+programs|python3-memcache|file:/usr/lib/python3/dist-packages/memcache.py|client of the cache server
+programs|python3-pylibmc|file:/usr/lib/python3/dist-packages/pylibmc/__init__.py|client of the cache server
+programs|php-cli|cmd:php|client of the cache server
+programs|php-memcached|file:/etc/php/8.2/mods-available/memcached.ini|client of the cache server
+programs|libcache-memcached-perl|file:/usr/share/perl5/Cache/Memcached.pm|client of the cache server
 programs|redis-server|cmd:redis-server|under the allocator
 programs|libpython3.11-testsuite|file:/usr/lib/python3.11/test/test_dict.py|Python's own tests under the allocator
 vm|qemu-system-x86|cmd:qemu-system-x86_64|a guest with 64 CPUs on 4 NUMA nodes

@@ -178,7 +178,7 @@ static void free_crossbeam(void *shared)
     {                                                                                                    \
         .name = "crossbeam (Rust)",                                                                      \
         .missing =                                                                                       \
-            "built without crossbeam (Debian: librust-crossbeam-queue-dev, librust-crossbeam-deque-dev)" \
+            "built without the Rust peers (bench/peers/README.md)" \
     }
 #endif
 

@@ -175,7 +175,7 @@ const struct garbage_scheme peer_crossbeam_garbage = {"crossbeam-epoch", NULL,
                                                       flush_crossbeam};
 #else
 const struct garbage_scheme peer_crossbeam_garbage = {
-    .name = "crossbeam-epoch", .missing = "built without librust-crossbeam-epoch-dev and cargo"};
+    .name = "crossbeam-epoch", .missing = "built without the Rust peers (bench/peers/README.md)"};
 #endif
 #if !BENCH_URCU
 const struct garbage_scheme peer_urcu_memb_garbage = {.name = "liburcu-memb, call_rcu",

@@ -291,7 +291,7 @@ static void retire_hazard(struct bench_thread *thread, uint64_t n)
 #else
 #define CROSSBEAM(loop)                                                                          \
     {                                                                                            \
-        .name = "crossbeam-epoch", .missing = "built without librust-crossbeam-epoch-dev, cargo" \
+        .name = "crossbeam-epoch", .missing = "built without the Rust peers" \
     }
 #endif
 

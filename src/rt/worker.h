@@ -70,6 +70,7 @@ struct pawl_worker {
     struct pawl_message *later, **later_end;
     uint64_t picks;
     uint32_t lifo_streak, unpolled;
+    bool gave_way; /* the tasks of other threads have had their batch before the next of `again` */
     uint32_t random;
     struct pawl_worker_counts counts;
     struct pawl_wheel wheel;

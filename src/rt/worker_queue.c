@@ -128,12 +128,12 @@ static struct pawl_task *again_first(struct pawl_worker *worker)
     return task;
 }
 
-/* Those that let the others go first, and these have gone. Some of them become visible to thieves. */
+/* Some of those that let the others go first become visible to thieves. */
 static struct pawl_task *next_again(struct pawl_worker *worker)
 {
     struct pawl_task *first = again_first(worker);
 
-    if (first != NULL && worker->again != NULL && worker->rt->workers > 1) {
+    if (worker->again != NULL && worker->rt->workers > 1) {
         void *tasks[AGAIN_MOST];
         size_t at = AGAIN_MOST;
 
@@ -144,6 +144,21 @@ static struct pawl_task *next_again(struct pawl_worker *worker)
         pawl_rt_work_(worker->rt);
     }
     return first;
+}
+
+/* There are some that let the others go first, and none of the worker's own is left. Before each of them comes one batch of what
+ * other threads made ready: they wait for it, and no flood of it starves them. */
+static struct pawl_task *next_of_the_patient(struct pawl_worker *worker)
+{
+    struct pawl_task *task = NULL;
+
+    if (!worker->gave_way) {
+        task = take(worker, worker->node, 0, TAKE_MOST);
+        if (task == NULL)
+            task = take(worker, worker->node, 1, TAKE_MOST);
+    }
+    worker->gave_way = task != NULL;
+    return task != NULL ? task : next_again(worker);
 }
 
 /* For those that are never the newest. */
@@ -181,11 +196,10 @@ struct pawl_task *pawl_worker_next_(struct pawl_worker *worker)
     worker->lifo_streak = 0;
     if (pawl_deque_pop(&worker->deque[1], &popped) == 0)
         return popped;
-    task = next_again(worker);
-    if (task == NULL) {
-        task = worker->lifo;
-        worker->lifo = NULL;
-    }
+    if (worker->again != NULL)
+        return next_of_the_patient(worker);
+    task = worker->lifo;
+    worker->lifo = NULL;
     return task;
 }
 

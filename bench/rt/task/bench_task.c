@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a task costs: to spawn and run, to wake, to let others go first; and to wake a worker that sleeps, beside a
- * bare thread that sleeps in epoll. */
-#include "../../harness/bench.h"
+ * bare thread that sleeps in epoll, and tokio. */
+#include "peer_tokio.h"
 
 #include <pawl/park.h>
 #include <pawl/rt.h>
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -57,6 +58,25 @@ static int setup_two(unsigned threads, void **shared)
 {
     (void)threads;
     return setup_workers(2, shared);
+}
+
+/* What setup() starts runs on the last CPU that is allowed, and the benchmark's own thread on the first. Left to the kernel,
+ * a thread that is woken is now here, now there, which is a factor of ten. */
+static int set_up_elsewhere(int (*setup)(unsigned, void **), unsigned threads, void **shared)
+{
+    cpu_set_t allowed, last;
+    int status, cpu = CPU_SETSIZE - 1;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return -errno;
+    while (!CPU_ISSET(cpu, &allowed))
+        cpu--;
+    CPU_ZERO(&last);
+    CPU_SET(cpu, &last);
+    if (sched_setaffinity(0, sizeof last, &last) != 0)
+        return -errno;
+    status = setup(threads, shared);
+    return sched_setaffinity(0, sizeof allowed, &allowed) != 0 ? -errno : status;
 }
 
 static void teardown(void *shared)
@@ -223,7 +243,7 @@ static enum pawl_task_next stay_awake(struct pawl_task *task)
 
 static int setup_awake(unsigned threads, void **shared)
 {
-    int status = setup_one(threads, shared);
+    int status = set_up_elsewhere(setup_one, threads, shared);
 
     if (status != 0)
         return status;
@@ -251,10 +271,20 @@ static void await_answer(uint32_t wanted)
         (void)pawl_futex_wait(&answer, wanted - 1, PAWL_FOREVER, PAWL_PRIVATE);
 }
 
-static void give_answer(void)
+void give_answer(void)
 {
     pawl_fetch_add_release(&answer, 1u);
     pawl_futex_wake(&answer, 1, PAWL_PRIVATE);
+}
+
+void await_next_answer(void (*wake)(void *), void *argument, uint64_t times)
+{
+    uint32_t wanted = pawl_load_relaxed(&answer); /* relaxed: nobody answers now */
+
+    for (uint64_t i = 0; i < times; i++) {
+        wake(argument);
+        await_answer(++wanted);
+    }
 }
 
 static enum pawl_task_next reply(struct pawl_task *task)
@@ -265,7 +295,7 @@ static enum pawl_task_next reply(struct pawl_task *task)
 
 static int setup_asleep(unsigned threads, void **shared)
 {
-    int status = setup_one(threads, shared);
+    int status = set_up_elsewhere(setup_one, threads, shared);
 
     if (status != 0)
         return status;
@@ -275,15 +305,14 @@ static int setup_asleep(unsigned threads, void **shared)
     return status;
 }
 
+static void wake_driver(void *shared)
+{
+    pawl_task_wake(&((struct shared *)shared)->driver);
+}
+
 static void run_wake(struct bench_thread *thread, uint64_t iterations)
 {
-    struct shared *self = thread->shared;
-    uint32_t wanted = pawl_load_relaxed(&answer);
-
-    for (uint64_t i = 0; i < iterations; i++) {
-        pawl_task_wake(&self->driver);
-        await_answer(++wanted);
-    }
+    await_next_answer(wake_driver, thread->shared, iterations);
 }
 
 struct floor {
@@ -303,7 +332,7 @@ static void *floor_main(void *argument)
     return NULL;
 }
 
-static int setup_floor(unsigned threads, void **shared)
+static int start_floor(unsigned threads, void **shared)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     struct floor *self = calloc(1, sizeof *self);
@@ -319,22 +348,23 @@ static int setup_floor(unsigned threads, void **shared)
     return -pthread_create(&self->thread, NULL, floor_main, self);
 }
 
-static void ring(struct floor *self)
+static void ring(void *floor)
 {
+    struct floor *self = floor;
     uint64_t one = 1;
 
     if (write(self->event, &one, sizeof one) != sizeof one)
         abort();
 }
 
+static int setup_floor(unsigned threads, void **shared)
+{
+    return set_up_elsewhere(start_floor, threads, shared);
+}
+
 static void run_floor(struct bench_thread *thread, uint64_t iterations)
 {
-    uint32_t wanted = pawl_load_relaxed(&answer);
-
-    for (uint64_t i = 0; i < iterations; i++) {
-        ring(thread->shared);
-        await_answer(++wanted);
-    }
+    await_next_answer(ring, thread->shared, iterations);
 }
 
 static void teardown_floor(void *shared)
@@ -349,14 +379,38 @@ static void teardown_floor(void *shared)
     free(self);
 }
 
-#define ONE_AND_TWO(function)                                                                       \
-    (const struct bench_contender[])                                                                \
-    {                                                                                               \
-        {.name = "pawl, 1 worker", .setup = setup_one, .run = function, .teardown = teardown},      \
-            {.name = "pawl, 2 workers", .setup = setup_two, .run = function, .teardown = teardown}, \
-        {                                                                                           \
-            0                                                                                       \
-        }                                                                                           \
+#if BENCH_HAVE_TOKIO
+static int setup_tokio_awake(unsigned threads, void **shared)
+{
+    return set_up_elsewhere(tokio_setup_awake, threads, shared);
+}
+
+static int setup_tokio_asleep(unsigned threads, void **shared)
+{
+    return set_up_elsewhere(tokio_setup_asleep, threads, shared);
+}
+
+#define TOKIO(name_, setup_, shape)                                              \
+    {                                                                            \
+        .name = name_, .setup = setup_, .run = shape, .teardown = tokio_teardown \
+    }
+#else
+#define TOKIO(name_, setup_, shape)                                                      \
+    {                                                                                    \
+        .name = name_, .missing = "built without the Rust peers (bench/peers/README.md)" \
+    }
+#endif
+
+#define ONE_AND_TWO(function)                                                                             \
+    (const struct bench_contender[])                                                                      \
+    {                                                                                                     \
+        {.name = "pawl, 1 worker", .setup = setup_one, .run = run_##function, .teardown = teardown},      \
+            TOKIO("tokio, 1 worker", tokio_setup_one, tokio_##function),                                  \
+            {.name = "pawl, 2 workers", .setup = setup_two, .run = run_##function, .teardown = teardown}, \
+            TOKIO("tokio, 2 workers", tokio_setup_two, tokio_##function),                                 \
+        {                                                                                                 \
+            0                                                                                             \
+        }                                                                                                 \
     }
 
 int main(int argc, char **argv)
@@ -364,20 +418,21 @@ int main(int argc, char **argv)
     const struct bench_group groups[] = {
         {.name = "spawn",
          .about = "An empty task, spawned by a task, run, completed; batches of 64",
-         .contenders = ONE_AND_TWO(run_spawn)},
-        {.name = "chain", .about = "Each task spawns the next", .contenders = ONE_AND_TWO(run_chain)},
+         .contenders = ONE_AND_TWO(spawn)},
+        {.name = "chain", .about = "Each task spawns the next", .contenders = ONE_AND_TWO(chain)},
         {.name = "ping-pong",
          .about = "Two tasks wake each other; there and back",
-         .contenders = ONE_AND_TWO(run_ping_pong)},
+         .contenders = ONE_AND_TWO(ping_pong)},
         {.name = "yield",
          .about = "200 tasks that let each other go first",
-         .contenders = ONE_AND_TWO(run_yield)},
+         .contenders = ONE_AND_TWO(yield)},
         {.name = "push",
          .about = "A task spawned from outside, on a worker that is awake",
          .contenders = (const struct bench_contender[]){{.name = "pawl",
                                                          .setup = setup_awake,
                                                          .run = run_push,
                                                          .teardown = teardown},
+                                                        TOKIO("tokio", setup_tokio_awake, tokio_push),
                                                         {0}}},
         {.name = "wake",
          .about = "A thread that sleeps is woken and answers by a futex; there and back",
@@ -389,6 +444,7 @@ int main(int argc, char **argv)
                                                          .setup = setup_asleep,
                                                          .run = run_wake,
                                                          .teardown = teardown},
+                                                        TOKIO("tokio", setup_tokio_asleep, tokio_wake),
                                                         {0}}},
         {0},
     };

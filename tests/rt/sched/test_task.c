@@ -100,12 +100,13 @@ static void wakes_during_a_run_run_it_exactly_once_more(void **state)
 
 /* ---- order: on one worker, which a first task keeps until everything has been spawned ---- */
 
-static PAWL_ATOMIC(int) gate_open;
+static PAWL_ATOMIC(int) gate_reached, gate_open;
 static int order[16], ordered;
 
 static enum pawl_task_next gate(struct pawl_task *task)
 {
     (void)task;
+    pawl_store_relaxed(&gate_reached, 1);
     while (pawl_load_acquire(&gate_open) == 0) /* acquire: all has been spawned */
         usleep(100);
     return PAWL_TASK_DONE;
@@ -117,15 +118,29 @@ static enum pawl_task_next note(struct pawl_task *task)
     return ordered <= of(task)->last ? PAWL_TASK_AGAIN : PAWL_TASK_DONE;
 }
 
-static void run_in_order(struct counted *tasks, int n)
+/* Lets those go first that came from outside while it ran. */
+static enum pawl_task_next patient_gate(struct pawl_task *task)
+{
+    if (pawl_load_relaxed(&gate_reached) != 0) {
+        order[ordered++] = -1;
+        return PAWL_TASK_DONE;
+    }
+    (void)gate(task);
+    return PAWL_TASK_AGAIN;
+}
+
+static void run_in_order(struct counted *tasks, int n, enum pawl_task_next (*begin)(struct pawl_task *))
 {
     struct pawl_rt *rt = open_rt(1, 0);
     struct counted first;
 
+    pawl_store_relaxed(&gate_reached, 0);
     pawl_store_relaxed(&gate_open, 0);
     ordered = 0;
-    init(&first, gate, 1);
+    init(&first, begin, 1);
     assert_int_equal(pawl_task_spawn(rt, &first.task), 0);
+    /* A worker that is late would take the gate and what came meanwhile as one batch. */
+    assert_true(reaches(&gate_reached, 1));
     for (int i = 0; i < n; i++)
         assert_int_equal(pawl_task_spawn(rt, &tasks[i].task), 0);
     pawl_store_release(&gate_open, 1); /* release: pairs with the gate's acquire */
@@ -144,7 +159,7 @@ static void tasks_from_outside_run_oldest_first(void **state)
         init(&tasks[i], note, 0);
         tasks[i].number = i;
     }
-    run_in_order(tasks, 8);
+    run_in_order(tasks, 8, gate);
     for (int i = 0; i < 8; i++)
         assert_int_equal(order[i], i);
 }
@@ -159,7 +174,7 @@ static void an_urgent_task_runs_before_the_others(void **state)
         pawl_task_init(&tasks[i].task, note, i == 5 ? PAWL_TASK_URGENT : 0);
         tasks[i].number = i;
     }
-    run_in_order(tasks, 8);
+    run_in_order(tasks, 8, gate);
     assert_int_equal(order[0], 5);
 }
 
@@ -172,9 +187,24 @@ static void again_lets_the_others_go_first(void **state)
         init(&tasks[i], note, 4); /* as long as not all have run: AGAIN */
         tasks[i].number = i;
     }
-    run_in_order(tasks, 4);
+    run_in_order(tasks, 4, gate);
     for (int i = 0; i < 8; i++)
         assert_int_equal(order[i], i % 4);
+}
+
+static void again_lets_those_from_outside_go_first(void **state)
+{
+    struct counted tasks[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        init(&tasks[i], note, 0);
+        tasks[i].number = i;
+    }
+    run_in_order(tasks, 8, patient_gate);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(order[i], i);
+    assert_int_equal(order[8], -1);
 }
 
 /* ---- ends ---- */
@@ -467,6 +497,7 @@ int test_tasks(void)
         cmocka_unit_test(tasks_from_outside_run_oldest_first),
         cmocka_unit_test(an_urgent_task_runs_before_the_others),
         cmocka_unit_test(again_lets_the_others_go_first),
+        cmocka_unit_test(again_lets_those_from_outside_go_first),
         cmocka_unit_test(a_cancelled_task_learns_of_it),
         cmocka_unit_test(a_deadline_ends_a_task_unless_it_is_faster),
         cmocka_unit_test(close_cancels_every_task_that_waits),
