@@ -39,9 +39,13 @@ build|scdoc|cmd:scdoc|man pages
 build|libelf-dev|pc:libelf|pawl rseq-check: reads programs
 build|libcapstone-dev|pc:capstone|pawl rseq-check: decodes instructions
 build|libdw-dev|pc:libdw|pawl rseq-check: names source lines
+build|libssl-dev|pc:openssl|TLS for streams (libpawl-tls)
+build|libc-ares-dev|pc:libcares|names to addresses (libpawl-resolve)
 test|g++|cmd:g++|the headers are tested as C++ too
 test|libcmocka-dev|pc:cmocka|the test framework
 test|libhttp-parser-dev|file:/usr/include/http_parser.h|an example serves HTTP
+test|openssl|cmd:openssl|the TLS examples are talked to by its client
+test|curl|cmd:curl|the HTTP examples are talked to by it
 test|binutils|cmd:readelf|the tests read what the libraries export
 docs|scdoc|cmd:scdoc|man pages
 lint|clang|cmd:clang|the second compiler

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Classic commands that do not concern a key: statistics, settings, the connection and the server. */
 #include "detail.h"
+#include "tap.h"
 #include "turn.h"
 
 #include <pawl/config.h>
@@ -33,6 +34,7 @@ static void stats_detail(struct cache_turn *turn, struct cache_word what)
     if (on || cache_word_is(what, "off")) {
         if (detail != NULL)
             cache_detail_turn(detail, on);
+        turn->watched = cache_watched(turn->service);
         cache_answer(turn, "OK\r\n");
     } else if (cache_word_is(what, "dump")) {
         if (detail != NULL)
@@ -250,6 +252,51 @@ static void refresh_certs(struct cache_turn *turn, const struct cache_word *word
     }
 }
 
+/* watch [fetchers|mutations|evictions|...]: from now on this connection is told of them, and nothing else. */
+static int watch(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    static const struct {
+        const char *name;
+        uint32_t kinds;
+    } streams[] = {
+        {"fetchers", 1u << CACHE_TAP_GET},
+        {"mutations", 1u << CACHE_TAP_STORE},
+        {"evictions", 1u << CACHE_TAP_EVICT},
+        {"connevents", 1u << CACHE_TAP_OPEN | 1u << CACHE_TAP_CLOSE},
+        {"rawcmds", 1u << CACHE_TAP_LINE},
+        {"deletions", 1u << CACHE_TAP_DELETE}, /* of later versions */
+        /* nothing happens here that they would tell of */
+        {"sysevents", 0},
+        {"proxyreqs", 0},
+        {"proxyevents", 0},
+        {"proxyuser", 0},
+    };
+    uint32_t kinds = count > 1 ? 0 : 1u << CACHE_TAP_GET;
+
+    if (turn->service->tap == NULL || turn->service->no_watch) {
+        cache_answer(turn, "CLIENT_ERROR watch commands not allowed\r\n");
+        return 0;
+    }
+    if (turn->reply->count != 0) {
+        cache_answer(turn, "ERROR cannot pipeline other commands before watch\r\n");
+        return 0;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        size_t at = 0;
+
+        while (at < sizeof streams / sizeof streams[0] && !cache_word_is(words[i], streams[at].name))
+            at++;
+        if (at == sizeof streams / sizeof streams[0]) {
+            cache_answer(turn, "ERROR\r\n");
+            return 0;
+        }
+        kinds |= streams[at].kinds;
+    }
+    turn->protocol->watches = kinds;
+    turn->protocol->state = CACHE_WATCHES;
+    return PROTOCOL_WATCH;
+}
+
 static void version(struct cache_turn *turn)
 {
     cache_reply_append(turn->reply, "VERSION ", 8);
@@ -293,7 +340,7 @@ int cache_admin_line(struct cache_turn *turn, const struct cache_word *words, ui
     else if (cache_word_is(name, "lru"))
         lru(turn, words, count);
     else if (cache_word_is(name, "watch"))
-        cache_answer(turn, "CLIENT_ERROR watch commands not allowed\r\n");
+        return watch(turn, words, count);
     else if (is_http(words, count))
         return PROTOCOL_CLOSE;
     else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The classic commands. */
+#include "tell.h"
 #include "turn.h"
 
 #include <pawl/config.h>
@@ -69,7 +70,7 @@ static void get_item(struct cache_turn *turn, struct get_batch *batch, uint32_t 
     const bool touch = (batch->flags[i] & WITH_TOUCH) != 0;
 
     cache_tally(turn->stats, touch ? CACHE_CMD_TOUCH : CACHE_CMD_GET);
-    cache_detail_count(turn, key->bytes, key->count, item != NULL ? CACHE_DETAIL_HIT : CACHE_DETAIL_MISS);
+    cache_tell_get(turn, key, item, true);
     if (item == NULL) {
         cache_tally(turn->stats, touch ? CACHE_TOUCH_MISSES : CACHE_GET_MISSES);
         return;
@@ -88,11 +89,10 @@ static void get_batch(struct cache_turn *turn, struct get_batch *batch)
     struct cache_item *items[BATCH];
 
     cache_read(turn);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; count > 1 && i < count; i++)
+        cache_prefetch_item(turn->store, batch->keys[i].hash, CACHE_READ_AHEAD);
+    for (uint32_t i = 0; i < count; i++)
         items[i] = cache_find(turn->session, &batch->keys[i]);
-        if (items[i] != NULL)
-            __builtin_prefetch(items[i]->bytes + CACHE_LINE_PREFETCH);
-    }
     for (uint32_t i = 0; i < count; i++) {
         if (batch->flags[i] & LINE_BEGINS) {
             batch->line = cache_reply_mark(turn->reply);
@@ -291,7 +291,7 @@ static void arithmetic(struct cache_turn *turn, const struct cache_word *words, 
     }
     cache_key_make(turn->store, &key, words[1].at, words[1].count);
     cache_write(turn);
-    switch (cache_add_number(turn->session, &key, &sum)) {
+    switch (cache_tell_sum(turn, &key, &sum, cache_add_number(turn->session, &key, &sum))) {
     case CACHE_STORED:
         cache_tally(turn->stats, down ? CACHE_DECR_HITS : CACHE_INCR_HITS);
         if (turn->silent)
@@ -336,7 +336,7 @@ static void delete_key(struct cache_turn *turn, const struct cache_word *words, 
     cache_detail_count(turn, words[1].at, words[1].count, CACHE_DETAIL_DELETE);
     cache_key_make(turn->store, &key, words[1].at, words[1].count);
     cache_write(turn);
-    if (cache_delete(turn->session, &key, 0) == CACHE_STORED) {
+    if (cache_tell_delete(turn, &key, cache_delete(turn->session, &key, 0)) == CACHE_STORED) {
         cache_tally(turn->stats, CACHE_DELETE_HITS);
         cache_answer(turn, "DELETED\r\n");
     } else {
@@ -373,6 +373,7 @@ static void touch(struct cache_turn *turn, const struct cache_word *words, uint3
         cache_hit(turn->session, item);
         cache_touch(turn->session, item, cache_expiry(turn->store, exptime));
     }
+    cache_tell_touch(turn, &key, item);
     cache_answer(turn, item != NULL ? "TOUCHED\r\n" : "NOT_FOUND\r\n");
 }
 

@@ -4,6 +4,7 @@
  * Quiet requests are answered only when something is to be said: those that get if there is an item, others if they
  * fail. */
 #include "packet.h"
+#include "tell.h"
 
 #include <pawl/config.h>
 
@@ -60,7 +61,7 @@ static void get(struct cache_turn *turn, const struct packet *packet)
     cache_read(turn);
     item = cache_find(turn->session, &key);
     cache_tally(turn->stats, touch ? CACHE_CMD_TOUCH : CACHE_CMD_GET);
-    cache_detail_count(turn, key.bytes, key.count, item != NULL ? CACHE_DETAIL_HIT : CACHE_DETAIL_MISS);
+    cache_tell_get(turn, &key, item, true);
     if (item == NULL) {
         cache_tally(turn->stats, touch ? CACHE_TOUCH_MISSES : CACHE_GET_MISSES);
         answer_miss(turn, packet, with_key);
@@ -159,7 +160,7 @@ static void arithmetic(struct cache_turn *turn, const struct packet *packet)
         sum.expires = cache_expiry(turn->store, exptime);
     cache_key_make(turn->store, &key, packet->key, packet->key_bytes);
     cache_write(turn);
-    switch (cache_add_number(turn->session, &key, &sum)) {
+    switch (cache_tell_sum(turn, &key, &sum, cache_add_number(turn->session, &key, &sum))) {
     case CACHE_STORED:
         cache_tally(turn->stats, sum.down ? CACHE_DECR_HITS : CACHE_INCR_HITS);
         value = htobe64(sum.value);
@@ -190,7 +191,7 @@ static void delete_key(struct cache_turn *turn, const struct packet *packet)
     cache_detail_count(turn, packet->key, packet->key_bytes, CACHE_DETAIL_DELETE);
     cache_key_make(turn->store, &key, packet->key, packet->key_bytes);
     cache_write(turn);
-    switch (cache_delete(turn->session, &key, packet->cas)) {
+    switch (cache_tell_delete(turn, &key, cache_delete(turn->session, &key, packet->cas))) {
     case CACHE_STORED:
         cache_tally(turn->stats, CACHE_DELETE_HITS);
         cache_packet_done(turn, packet, 0);
@@ -239,6 +240,7 @@ static bool say_stats(struct cache_turn *turn, const struct packet *packet)
     if (starts(packet, "detail on") || starts(packet, "detail off")) {
         if (turn->service->detail != NULL)
             cache_detail_turn(turn->service->detail, starts(packet, "detail on"));
+        turn->watched = cache_watched(turn->service);
         return true;
     }
     if (packet->key_bytes != 0)

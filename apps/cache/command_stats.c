@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "command_stats.h"
 
+#include "census.h"
 #include "detail.h"
 #include "protocol.h"
 
@@ -51,6 +52,11 @@ static uint64_t sum(const struct cache_service *service, enum cache_counter coun
     for (uint32_t i = 0; i < service->worker_count; i++)
         all += pawl_load_relaxed(&service->workers[i].counts[counter]); /* relaxed: it may be late */
     return all;
+}
+
+uint64_t cache_counted_ever(const struct cache_service *service, enum cache_counter counter)
+{
+    return sum(service, counter);
 }
 
 uint64_t cache_counted(const struct cache_service *service, enum cache_counter counter)
@@ -204,7 +210,17 @@ bool cache_stats_say(struct cache_service *service, struct cache_store *store, c
     } else if (strcmp(what, "slabs") == 0) {
         say_slabs(service, store, say, arg);
     } else if (strcmp(what, "sizes") == 0) {
-        say(arg, "sizes_status", "disabled");
+        if (service->census != NULL)
+            cache_census_say(service->census, say, arg);
+        else
+            say(arg, "sizes_status", "disabled");
+    } else if (service->census != NULL &&
+               (strcmp(what, "sizes_enable") == 0 || strcmp(what, "sizes_disable") == 0)) {
+        cache_census_turn(service->census, what[6] == 'e');
+        say(arg, "sizes_status", what[6] == 'e' ? "enabled" : "disabled");
+    } else if (strcmp(what, "slow") == 0) {
+        if (service->say_slow != NULL)
+            service->say_slow(service, say, arg);
     } else if (strcmp(what, "conns") == 0) {
         if (service->say_conns != NULL)
             service->say_conns(service, say, arg);

@@ -62,6 +62,9 @@ static inline void cache_tally(struct cache_command_stats *stats, enum cache_cou
 /* The sum over all workers of the service, less what it was at the last `stats reset`. */
 uint64_t cache_counted(const struct cache_service *service, enum cache_counter counter);
 
+/* The same since the start. */
+uint64_t cache_counted_ever(const struct cache_service *service, enum cache_counter counter);
+
 /* The name in `stats`: cmd_get and so on. */
 const char *cache_counter_name(enum cache_counter counter);
 

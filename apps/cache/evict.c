@@ -7,6 +7,7 @@
  *                               main queue, hit since              copied behind it, with one hit less
  *                               others                             out of the map: evicted (small: a ghost stays) */
 #include "store_inner.h"
+#include "tap.h"
 
 #include <errno.h>
 #include <pawl/rcu.h>
@@ -18,6 +19,7 @@ enum {
     ITEMS_A_STEP = 64,
     BUCKETS_A_STEP = 64,
     WAITS_MAX = 3,
+    TRIES_MAX = 4,    /* for one item */
     COMPACT_PART = 4, /* a segment of which less than this part is left is emptied out of turn */
 };
 
@@ -41,12 +43,20 @@ static bool take_out(struct cache_store *store, struct cache_counts *counts, str
     return true;
 }
 
+/* It has just gone, and stands where it stood until the section ends. */
+static void tell(struct cache_store *store, enum cache_tap_kind kind, const struct cache_item *item)
+{
+    if (PAWL_UNLIKELY((cache_tap_wanted(store->tap) >> kind & 1) != 0))
+        cache_tap_item(store->tap, store, kind, item);
+}
+
 static void drop_expired(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)
 {
     const bool fetched = cache_item_fetched(item);
 
     if (!take_out(store, counts, item))
         return;
+    tell(store, CACHE_TAP_EXPIRE, item);
     cache_count(&counts->expired);
     if (!fetched)
         cache_count(&counts->expired_unfetched);
@@ -59,6 +69,7 @@ static void evict(struct cache_session *session, struct cache_item *item, enum c
 
     if (!take_out(session->store, &session->counts, item))
         return;
+    tell(session->store, CACHE_TAP_EVICT, item);
     cache_count(&session->counts.evictions);
     if (!fetched)
         cache_count(&session->counts.evicted_unfetched);
@@ -224,13 +235,16 @@ void cache_make_room_now(struct cache_session *session, size_t bytes)
     empty_until(session, bytes, true);
 }
 
-bool cache_wait_for_room(struct cache_session *session, size_t item_bytes)
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries)
 {
     struct cache_pool *pool = &session->store->pool;
     const size_t bytes = cache_segment_size(pool, item_bytes);
 
-    if (session->store->no_eviction || pawl_rcu_read_held())
+    if (session->store->no_eviction || pawl_rcu_read_held() || tries == TRIES_MAX)
         return false;
+    /* It is not the limit: the system has no more memory. What is emptied can be used again. */
+    if (cache_pool_room(pool, false) >= bytes)
+        (void)empty_some(session, UINT32_MAX, SIZE_MAX, false);
     for (int wait = 0; wait < WAITS_MAX; wait++) {
         empty_until(session, bytes, wait == 0);
         pawl_rcu_synchronize();
@@ -245,7 +259,7 @@ bool cache_short(struct cache_store *store)
 {
     const uint64_t reserve = pawl_load_relaxed(&store->reserve); /* relaxed: see store_inner.h */
 
-    return cache_pool_room(&store->pool, true) < reserve * store->pool.segment_bytes;
+    return cache_pool_room_soon(&store->pool) < reserve * store->pool.segment_bytes;
 }
 
 /* ---- what has expired ---- */

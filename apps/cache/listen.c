@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "listen.h"
 
+#include "systemd.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -63,20 +65,22 @@ static bool split(const char *text, uint16_t port, char *name, char *service)
     return true;
 }
 
-/* On all addresses that the name has. NULL: all of this machine. */
+/* On all addresses that the name has. NULL: all of this machine. `other_port`: instead of that of the name; 0: none. */
 static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
                      const struct pawl_stream_config *stream, const struct cache_options *options,
-                     const char *text)
+                     const char *text, uint16_t other_port)
 {
+    const uint16_t port = other_port != 0 ? other_port : options->port;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     char name[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
     struct addrinfo *found;
     int error = -EADDRNOTAVAIL, code;
     const unsigned before = listeners->count;
 
-    snprintf(service, sizeof(service), "%u", options->port);
-    if (text != NULL && !split(text, options->port, name, service))
+    if (text != NULL && !split(text, port, name, service))
         return complain(text, "the name is too long", -ENAMETOOLONG);
+    if (text == NULL || other_port != 0)
+        snprintf(service, sizeof(service), "%u", port);
     code = getaddrinfo(text != NULL ? name : NULL, service, &hints, &found);
     if (code != 0)
         return complain(text != NULL ? text : "all interfaces", gai_strerror(code), -EADDRNOTAVAIL);
@@ -119,19 +123,63 @@ static int listen_on_path(struct cache_listeners *listeners, struct pawl_rt *rt,
     return 0;
 }
 
+/* ---- passed by systemd ---- */
+
+static int listen_on_passed(struct cache_listeners *listeners, struct pawl_rt *rt,
+                            const struct pawl_stream_config *stream, int fd)
+{
+    const struct pawl_listener_config config = {
+        .flags = PAWL_LISTENER_GIVEN,
+        .stream = stream,
+        .fd = fd,
+    };
+    char name[NAME_MAX_BYTES];
+    int error;
+
+    if (listeners->count == CACHE_LISTENERS_MAX)
+        return -E2BIG;
+    error = pawl_listener_open(&listeners->listener[listeners->count], rt, &config);
+    if (error != 0) {
+        snprintf(name, sizeof(name), "the passed descriptor %d", fd);
+        return complain(name, error == -EINVAL ? "it is no stream socket that listens" : strerror(-error),
+                        error);
+    }
+    listeners->count++;
+    return 0;
+}
+
 int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
                          const struct pawl_stream_config *stream, const struct cache_options *options)
 {
     int error = 0;
 
+    for (int i = 0; error == 0 && i < options->sockets; i++)
+        error = listen_on_passed(listeners, rt, stream, CACHE_SYSTEMD_FIRST + i);
+    if (options->sockets > 0)
+        return error;
     if (options->unix_path != NULL)
         return listen_on_path(listeners, rt, stream, options);
     if (options->port == 0)
         return complain("nothing", "-p 0, and no -s", -EINVAL);
     if (options->address_count == 0)
-        return listen_on(listeners, rt, stream, options, NULL);
+        return listen_on(listeners, rt, stream, options, NULL, 0);
     for (unsigned i = 0; error == 0 && i < options->address_count; i++)
-        error = listen_on(listeners, rt, stream, options, options->addresses[i]);
+        error = listen_on(listeners, rt, stream, options, options->addresses[i], 0);
+    return error;
+}
+
+int cache_listeners_add(struct cache_listeners *listeners, struct pawl_rt *rt,
+                        const struct pawl_stream_config *stream, const struct cache_options *options,
+                        uint16_t port)
+{
+    int error = 0;
+
+    if (options->address_count == 0 && (options->unix_path != NULL || options->sockets > 0))
+        return listen_on(listeners, rt, stream, options, "127.0.0.1", port);
+    if (options->address_count == 0)
+        return listen_on(listeners, rt, stream, options, NULL, port);
+    for (unsigned i = 0; error == 0 && i < options->address_count; i++)
+        error = listen_on(listeners, rt, stream, options, options->addresses[i], port);
     return error;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pawl-cache: a cache server that memcached's clients talk to. */
 #include "server.h"
+#include "systemd.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -21,6 +22,12 @@ static void stop(int number)
     cache_server_stop(server);
 }
 
+static void write_snapshot(int number)
+{
+    (void)number;
+    cache_server_snapshot(server);
+}
+
 /* When the server is there that they end. */
 static void catch_signals(void)
 {
@@ -29,6 +36,8 @@ static void catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = write_snapshot;
+    sigaction(SIGUSR1, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
@@ -78,6 +87,7 @@ int main(int argc, char **argv)
 
     if (status >= 0)
         return status;
+    options.sockets = cache_systemd_sockets();
     if (options.daemon && daemon(0, options.verbosity > 0) != 0)
         return fail("cannot go into the background");
     status = become(options.user);
@@ -93,8 +103,9 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     catch_signals();
     cache_server_run(server);
-    cache_server_close(server);
+    if (cache_server_close(server, true) != 0)
+        status = EXIT_FAILED;
     if (options.pid_file != NULL)
         unlink(options.pid_file);
-    return EXIT_ENDED;
+    return status < 0 ? EXIT_ENDED : status;
 }

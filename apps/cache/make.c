@@ -80,8 +80,7 @@ struct cache_item *cache_item_make(struct cache_session *session, enum cache_que
     /* relaxed, all: the map's release publishes them */
     pawl_store_relaxed(&item->size, value_bytes);
     pawl_store_relaxed(&item->expires, 0u);
-    pawl_store_relaxed(&item->heat,
-                       (uint8_t)(pawl_load_relaxed(&store->epoch) % (256 / CACHE_EPOCH) * CACHE_EPOCH));
+    cache_set_epoch(item, pawl_load_relaxed(&store->epoch));
     pawl_store_relaxed(&item->seen, (uint16_t)(cache_now(store) / SEEN_STEP));
     memcpy(item->bytes, key->bytes, key->count);
     memcpy(item->bytes + key->count + value_bytes, "\r\n", CACHE_LINE_END);

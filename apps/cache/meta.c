@@ -3,6 +3,7 @@
  * those that ask for something, in their order. */
 #include "base64.h"
 #include "meta_flags.h"
+#include "tell.h"
 
 #include <pawl/config.h>
 #include <stdio.h>
@@ -138,6 +139,7 @@ static void meta_get(struct cache_turn *turn, const struct cache_word *words, ui
         if (item == NULL)
             item = find(turn, &key);
     }
+    cache_tell_get(turn, &key, item, false);
     cache_tally(turn->stats, meta.new_ttl && item != NULL ? CACHE_CMD_TOUCH : CACHE_CMD_GET);
     if (item == NULL) {
         cache_tally(turn->stats, CACHE_GET_MISSES);
@@ -335,6 +337,7 @@ static void meta_delete(struct cache_turn *turn, const struct cache_word *words,
         result = cache_invalidate(turn->session, &key, meta.cas, meta.new_ttl, meta.expires);
     else
         result = cache_delete(turn->session, &key, meta.cas);
+    (void)cache_tell_delete(turn, &key, result);
     if (result == CACHE_STORED) {
         if (!meta.stale)
             cache_tally(turn->stats, CACHE_DELETE_HITS);
@@ -427,7 +430,7 @@ static void meta_sum(struct cache_turn *turn, const struct cache_word *words, ui
     sum.initial = meta.initial;
     sum.expires = meta.vivify_expires;
     cache_key_make(turn->store, &key, meta.key.at, meta.key.count);
-    switch (add_number(turn, &meta, &key, &sum, &created)) {
+    switch (cache_tell_sum(turn, &key, &sum, add_number(turn, &meta, &key, &sum, &created))) {
     case CACHE_STORED:
         cache_tally(turn->stats, sum.down ? CACHE_DECR_HITS : CACHE_INCR_HITS);
         if (!opaque_fits(&meta)) {

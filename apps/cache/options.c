@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MISUSED = 64, PORT_MAX = 65535, THREADS_MAX = 1024 };
+enum { MISUSED = 64, PORT_MAX = 65535, THREADS_MAX = 1024, OPTION_METRICS = 256 };
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
@@ -30,6 +30,7 @@ static const char help[] =
     "  -I, --max-item-size=N   of an item: bytes, or with k or m (default 1m)\n"
     "  -M, --disable-evictions when it is full, sets fail\n"
     "  -k, --lock-memory       keep all of it in memory\n"
+    "  -e, --memory-file=FILE  written when it ends, loaded and removed when it starts: a restart keeps the items\n"
     "How\n"
     "  -t, --threads=N         workers (default 4)\n"
     "  -B, --protocol=NAME     auto, ascii or binary (default auto)\n"
@@ -38,15 +39,17 @@ static const char help[] =
     "  -A, --enable-shutdown   the command `shutdown` ends the server\n"
     "  -F, --disable-flush-all the command `flush_all` is an error\n"
     "  -D, --delimiter=CHAR    statistics by what stands before CHAR in keys (default ':')\n"
+    "  -W, --disable-watch     the command `watch` is an error\n"
+    "      --metrics=PORT      HTTP: /metrics for Prometheus, a live page at /, where -l listens (-s: on 127.0.0.1)\n"
     "  -d, --daemon            in the background\n"
     "  -u, --user=NAME         as this user, when it is started by root\n"
     "  -P, --pidfile=FILE      writes its process id there, with -d\n"
     "  -v, --verbose           say more; -vv, -vvv\n"
-    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (epoll), and those of memcached that\n"
-    "                          need nothing here: see the manual\n"
+    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (epoll), slow_log=MICROSECONDS (10000),\n"
+    "                          snapshot=FILE, load=FILE, track_sizes, and those of memcached that need nothing here: see the manual\n"
     "  -V, --version\n"
     "  -h, --help              this text\n\n"
-    "SIGTERM and SIGINT end it.\n"
+    "SIGTERM and SIGINT end it, SIGUSR1 writes the snapshot. Sockets that systemd passes are taken instead of -p, -l and -s.\n"
     "Exit status: 0 ended, 1 it could not start, 64 wrong usage.\n";
 
 static const struct option long_options[] = {
@@ -73,6 +76,9 @@ static const struct option long_options[] = {
     {"pidfile", required_argument, NULL, 'P'},
     {"verbose", no_argument, NULL, 'v'},
     {"extended", required_argument, NULL, 'o'},
+    {"metrics", required_argument, NULL, OPTION_METRICS},
+    {"memory-file", required_argument, NULL, 'e'},
+    {"disable-watch", no_argument, NULL, 'W'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     /* of memcached's slabs and threads: there is nothing here for them to change */
@@ -133,22 +139,45 @@ static int read_item_size(struct cache_options *options, char *text)
 /* One of the list of -o. Those that are only swallowed tune what does not exist here. */
 static int read_extended(struct cache_options *options, char *list)
 {
-    static const char *const nothing[] = {"maxconns_fast",      "no_maxconns_fast",    "hashpower",
-                                          "no_hashexpand",      "tail_repair_time",    "lru_crawler",
-                                          "no_lru_crawler",     "lru_crawler_sleep",   "lru_crawler_tocrawl",
-                                          "lru_maintainer",     "no_lru_maintainer",   "hot_lru_pct",
-                                          "warm_lru_pct",       "hot_max_factor",      "warm_max_factor",
-                                          "temporary_ttl",      "slab_reassign",       "no_slab_reassign",
-                                          "slab_automove",      "slab_automove_ratio", "slab_automove_window",
-                                          "slab_chunk_max",     "hash_algorithm",      "modern",
-                                          "no_modern",          "inline_ascii_resp",   "no_inline_ascii_resp",
-                                          "worker_logbuf_size", "watcher_logbuf_size", "track_sizes",
-                                          "resp_obj_mem_limit", "read_buf_mem_limit",  NULL};
+    static const char *const nothing[] = {"maxconns_fast",
+                                          "no_maxconns_fast",
+                                          "hashpower",
+                                          "no_hashexpand",
+                                          "tail_repair_time",
+                                          "lru_crawler",
+                                          "no_lru_crawler",
+                                          "lru_crawler_sleep",
+                                          "lru_crawler_tocrawl",
+                                          "lru_maintainer",
+                                          "no_lru_maintainer",
+                                          "hot_lru_pct",
+                                          "warm_lru_pct",
+                                          "hot_max_factor",
+                                          "warm_max_factor",
+                                          "temporary_ttl",
+                                          "slab_reassign",
+                                          "no_slab_reassign",
+                                          "slab_automove",
+                                          "slab_automove_ratio",
+                                          "slab_automove_window",
+                                          "slab_chunk_max",
+                                          "hash_algorithm",
+                                          "modern",
+                                          "no_modern",
+                                          "inline_ascii_resp",
+                                          "no_inline_ascii_resp",
+                                          "worker_logbuf_size",
+                                          "watcher_logbuf_size",
+                                          "resp_obj_mem_limit",
+                                          "read_buf_mem_limit",
+                                          NULL};
     char *at = list, *value;
 
     while (*at != '\0') {
-        static char idle_timeout[] = "idle_timeout", engine[] = "engine"; /* getsubopt wants them so */
-        char *const tokens[] = {idle_timeout, engine, NULL};
+        /* getsubopt wants them so */
+        static char idle_timeout[] = "idle_timeout", engine[] = "engine", slow_log[] = "slow_log",
+                    snapshot[] = "snapshot", load[] = "load", track_sizes[] = "track_sizes";
+        char *const tokens[] = {idle_timeout, engine, slow_log, snapshot, load, track_sizes, NULL};
 
         switch (getsubopt(&at, tokens, &value)) {
         case 0:
@@ -161,6 +190,24 @@ static int read_extended(struct cache_options *options, char *list)
                 return misuse("-o engine wants epoll, uring or auto", "");
             options->engine = value;
             break;
+        case 2:
+            if (value == NULL || read_number("-o slow_log wants microseconds; 0: none", value, 0, UINT32_MAX,
+                                             &options->slow_us) >= 0)
+                return value == NULL ? misuse("-o slow_log wants microseconds; 0: none", "") : MISUSED;
+            break;
+        case 3:
+            if (value == NULL || *value == '\0')
+                return misuse("-o snapshot wants a file", "");
+            options->snapshot_file = value;
+            break;
+        case 4:
+            if (value == NULL || *value == '\0')
+                return misuse("-o load wants a file", "");
+            options->load_file = value;
+            break;
+        case 5:
+            options->track_sizes = true;
+            break;
         default: {
             const size_t length = strcspn(value, "=");
             unsigned i = 0;
@@ -171,8 +218,8 @@ static int read_extended(struct cache_options *options, char *list)
             if (nothing[i] == NULL) {
                 fprintf(
                     stderr,
-                    "pawl-cache: -o knows idle_timeout and engine, and swallows what memcached's slabs and "
-                    "LRU are tuned by; it does not know '%s'\n",
+                    "pawl-cache: -o knows idle_timeout, engine, slow_log, snapshot, load and track_sizes, and "
+                    "swallows what memcached's slabs and LRU are tuned by; it does not know '%s'\n",
                     value);
                 return MISUSED;
             }
@@ -251,6 +298,12 @@ static int read_one(struct cache_options *options, int option, char *value)
         return value[0] != '\0' && value[1] == '\0' ? -1 : misuse("-D wants one character", value);
     case 'o':
         return read_extended(options, value);
+    case OPTION_METRICS:
+        if (!CACHE_HAVE_HTTP)
+            return misuse("this one was built without libhttp-parser: there is no --metrics", value);
+        status = read_number("--metrics wants a port from 1 to 65535", value, 1, PORT_MAX, &number);
+        options->metrics_port = status < 0 ? (uint16_t)number : 0;
+        return status;
     default:
         return misuse("no such option", value);
     }
@@ -290,6 +343,12 @@ static bool read_flag(struct cache_options *options, int option, char *value)
     case 'P':
         options->pid_file = value;
         return true;
+    case 'e':
+        options->restart_file = value;
+        return true;
+    case 'W':
+        options->no_watch = true;
+        return true;
     case 'f':
     case 'n':
     case 'R':
@@ -316,8 +375,9 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         .backlog = 1024,
         .delimiter = ':',
         .engine = "epoll",
+        .slow_us = 10000,
     };
-    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:vo:VhfLrn:R:C",
+    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:Wvo:VhfLrn:R:C",
                                  long_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);

@@ -24,9 +24,15 @@ struct cache_options {
     uint32_t dialect;      /* -B */
     uint32_t verbosity;
     const char *user, *pid_file, *token_file, *engine;
-    char delimiter; /* -D */
+    uint16_t metrics_port;     /* --metrics; 0: none */
+    const char *restart_file;  /* -e: kept over a graceful restart */
+    const char *snapshot_file; /* -o snapshot: SIGUSR1 writes it */
+    const char *load_file;     /* -o load: read at the start */
+    uint32_t slow_us;          /* -o slow_log: turns that took longer; 0: none */
+    int sockets;               /* passed by systemd, from CACHE_SYSTEMD_FIRST on; then no others */
+    char delimiter;            /* -D */
     bool detail;
-    bool no_eviction, lock_memory, daemon, may_shutdown, no_flush, sasl;
+    bool no_eviction, lock_memory, daemon, may_shutdown, no_flush, sasl, no_watch, track_sizes;
 };
 
 /* -1: go on; else the exit status: the help or the version was printed, or what is wrong was said on stderr. */

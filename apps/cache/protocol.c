@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection: which protocol it speaks, and what of its bytes is not complete yet. */
+#include "tell.h"
 #include "turn.h"
 
 #include <errno.h>
+#include <pawl/clock.h>
 #include <pawl/rcu.h>
 #include <stdlib.h>
 
@@ -26,7 +28,25 @@ struct cache_pending {
 
 void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *service)
 {
-    *protocol = (struct cache_protocol){.service = service, .state = CACHE_BEGINS};
+    *protocol = (struct cache_protocol){.service = service, .state = CACHE_BEGINS, .fd = -1};
+}
+
+void cache_protocol_unwatch(struct cache_protocol *protocol)
+{
+    protocol->state = CACHE_LINES;
+    protocol->watches = 0;
+}
+
+uint32_t cache_watched(const struct cache_service *service)
+{
+    const bool detail = service->detail != NULL && cache_detail_is_on(service->detail);
+
+    return cache_tap_wanted(service->tap) | (detail ? CACHE_WATCHED_DETAIL : 0);
+}
+
+bool cache_protocol_in_value(const struct cache_protocol *protocol)
+{
+    return protocol->state >= CACHE_VALUE;
 }
 
 static void pending_free(struct cache_protocol *protocol, struct cache_session *session)
@@ -46,7 +66,9 @@ void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *
 {
     pending_free(protocol, session);
     free(protocol->kept);
+    free(protocol->peer);
     protocol->kept = NULL;
+    protocol->peer = NULL;
     protocol->kept_count = protocol->kept_room = 0;
 }
 
@@ -193,6 +215,7 @@ void cache_receive(struct cache_turn *turn, struct cache_receiving *receiving, c
     if (PAWL_LIKELY(ends_well)) {
         result = store(turn, receiving, value, large);
         count_stored(turn, receiving, result);
+        cache_tell_store(turn, receiving, result);
     } else if (large != NULL) {
         cache_large_drop(turn->session, large);
     }
@@ -378,7 +401,8 @@ static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
     struct cache_word line;
     int result;
 
-    if (turn->protocol->kept_count == 0 && end - *at > 4 && memcmp(*at, "get ", 4) == 0) {
+    if (turn->protocol->kept_count == 0 && (turn->watched & 1u << CACHE_TAP_LINE) == 0 && end - *at > 4 &&
+        memcmp(*at, "get ", 4) == 0) {
         const char *stopped = cache_ascii_gets(turn, *at, end);
 
         if (stopped != *at) {
@@ -386,11 +410,14 @@ static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
             return 0;
         }
     }
+    if (*at >= turn->ahead && turn->protocol->kept_count == 0)
+        turn->ahead = cache_look_ahead(turn, *at, end);
     if (!next_line(turn, at, end, &line, &result))
         return result;
     if (line.count > 1 && line.at[line.count - 1] == '\r')
         line.count--;
     turn->silent = false;
+    cache_tell_line(turn, line.at, line.at + line.count);
     return cache_ascii_line(turn, line.at, line.at + line.count);
 }
 
@@ -504,6 +531,9 @@ static int feed_one(struct cache_turn *turn, const char **at, const char *end)
         return feed_token_line(turn, at, end);
     case CACHE_TOKEN:
         return feed_token(turn, at, end);
+    case CACHE_WATCHES:
+        *at = end;
+        return 0;
     }
     return PROTOCOL_CLOSE;
 }
@@ -518,11 +548,15 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
         .store = cache_session_store(session),
         .reply = reply,
         .stats = reply->stats,
+        .ahead = bytes + 1, /* not for one command alone */
+        .watched = cache_watched(protocol->service),
     };
     const char *at = bytes, *end = bytes + count;
     uint32_t commands = 0;
     int result = 0;
 
+    if (PAWL_UNLIKELY(turn.watched != 0))
+        turn.began = pawl_clock_cycles();
     cache_tally_many(turn.stats, CACHE_BYTES_READ, count);
     /* A value of no bytes without an ending (binary) is complete before a byte of it comes; so is a pending command of
      * which nothing is here but its line. */

@@ -24,7 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROTOCOL_CLOSE = 1 }; /* send the reply, then close */
+enum {
+    PROTOCOL_CLOSE = 1, /* send the reply, then close */
+    PROTOCOL_WATCH = 2, /* the connection wants to be told of events: cache_protocol.watches */
+};
 
 enum cache_dialect {
     CACHE_DIALECT_AUTO, /* by the first byte */
@@ -32,7 +35,10 @@ enum cache_dialect {
     CACHE_DIALECT_BINARY,
 };
 
+struct cache_census;
 struct cache_detail;
+struct cache_peer;
+struct cache_tap;
 
 /* What all connections share. Zeroed memory with version, item_max, workers is a good one; hooks may be NULL. */
 struct cache_service {
@@ -50,6 +56,9 @@ struct cache_service {
     uint32_t worker_count;
     PAWL_ATOMIC(uint64_t) reset[CACHE_COUNTERS]; /* the sums at the last `stats reset` */
     struct cache_detail *detail;                 /* `stats detail`; NULL: that is an error */
+    struct cache_census *census;                 /* `stats sizes`; NULL: always disabled */
+    struct cache_tap *tap;                       /* NULL: nobody can listen */
+    bool no_watch;                               /* -W: `watch` is an error, as it is without a tap */
 
     void *arg; /* the hooks' */
     /* Is this the password of this user? For -Y and SASL PLAIN. */
@@ -58,10 +67,11 @@ struct cache_service {
     void (*shutdown)(struct cache_service *service, bool graceful);
     bool (*set_limit)(struct cache_service *service, size_t bytes); /* cache_memlimit; false: it could not */
     const char *(*refresh_certs)(struct cache_service *service);    /* NULL: done; else what is wrong */
-    /* More lines of `stats`, `stats settings`, and those of `stats conns`. */
+    /* More lines of `stats`, `stats settings`, and those of `stats conns`, `stats slow`. */
     void (*say_general)(struct cache_service *service, cache_stat_fn *say, void *arg);
     void (*say_settings)(struct cache_service *service, cache_stat_fn *say, void *arg);
     void (*say_conns)(struct cache_service *service, cache_stat_fn *say, void *arg);
+    void (*say_slow)(struct cache_service *service, cache_stat_fn *say, void *arg);
 };
 
 struct cache_pending;
@@ -76,14 +86,24 @@ struct cache_protocol {
     uint8_t state;    /* enum cache_state */
     bool authenticated;
     bool binary;
+    int fd;                  /* for people; -1: there is none */
+    uint32_t watches;        /* `watch`: kinds of the tap */
+    struct cache_peer *peer; /* when somebody has asked */
 };
 
 void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *service);
 
+/* It cannot be told of events: it goes on as before. */
+void cache_protocol_unwatch(struct cache_protocol *protocol);
+
+/* Does it wait for more of a value, so that what comes next is that? */
+bool cache_protocol_in_value(const struct cache_protocol *protocol);
+
 /* Gives back what is kept, with the session of the thread that calls. */
 void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session);
 
-/* Works on all bytes of a slice; answers are appended to the reply. Returns 0 or PROTOCOL_CLOSE. */
+/* Works on all bytes of a slice; answers are appended to the reply. Returns 0, PROTOCOL_CLOSE or PROTOCOL_WATCH: then
+ * nothing more is looked at, until cache_protocol_unwatch(). */
 int cache_feed(struct cache_protocol *protocol, struct cache_session *session, const char *bytes,
                size_t count, struct cache_reply *reply);
 

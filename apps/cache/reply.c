@@ -140,6 +140,10 @@ char *cache_put_number(char *at, uint64_t number)
     char digits[20];
     size_t from = sizeof digits;
 
+    if (number < 10) { /* most flags */
+        *at = (char)('0' + number);
+        return at + 1;
+    }
     while (number >= 100) {
         from -= 2;
         memcpy(digits + from, pairs + number % 100 * 2, 2);

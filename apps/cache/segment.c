@@ -9,13 +9,12 @@
 
 enum {
     SEGMENT_MIN = 1 << 16,
-    SEGMENT_MAX = 1 << 20,
-    PART_OF_LIMIT = 64, /* a segment is at most this part of the memory */
-    SEARCH = 64,        /* segments looked at in one go */
-    SMALL_PART = 10,    /* of the memory is for what was never hit */
+    SEGMENT_MAX = CACHE_HUGE_PAGE,
+    PARTS = 64, /* of the memory, and as many for each who fills segments: a segment is at most one of them */
+    SEARCH = 64,     /* segments looked at in one go */
+    SMALL_PART = 10, /* of the memory is for what was never hit */
     LOOK_AHEAD =
         8, /* segments at the front of a queue that may be taken out of turn because they are empty */
-    PAGE = 4096,
 };
 
 static size_t limit_of(const struct cache_pool *pool)
@@ -23,14 +22,27 @@ static size_t limit_of(const struct cache_pool *pool)
     return pawl_load_relaxed(&pool->limit); /* relaxed: an older one is as good, for a moment */
 }
 
-void cache_pool_open(struct cache_pool *pool, size_t limit)
+/* Under the lock, before it is let go by who changed one of these. */
+static void note_room(struct cache_pool *pool)
 {
+    const size_t room = pool->free_count * pool->segment_bytes + pool->waiting.bytes;
+    const size_t limit = limit_of(pool);
+
+    /* relaxed: who reads it acts a moment later in any case */
+    pawl_store_relaxed(&pool->room_bytes, limit + room > pool->memory ? limit + room - pool->memory : 0);
+}
+
+void cache_pool_open(struct cache_pool *pool, size_t limit, unsigned int fillers)
+{
+    const size_t parts = (size_t)PARTS * (1 + (size_t)fillers);
+
     memset(pool, 0, sizeof(*pool));
     pawl_mutex_init(&pool->lock, 0);
     pawl_store_relaxed(&pool->limit, limit); /* relaxed: nobody else knows the pool */
     pool->segment_bytes = SEGMENT_MAX;
-    while (pool->segment_bytes > SEGMENT_MIN && pool->segment_bytes > limit / PART_OF_LIMIT)
+    while (pool->segment_bytes > SEGMENT_MIN && pool->segment_bytes > limit / parts)
         pool->segment_bytes /= 2;
+    note_room(pool);
 }
 
 /* ---- lists ---- */
@@ -62,8 +74,7 @@ static void unlink_segment(struct cache_list *list, struct cache_segment *segmen
 
 /* ---- memory ---- */
 
-/* Aligned to a segment's size, whatever its own. */
-static void *map_aligned(size_t size, size_t alignment)
+void *cache_map_aligned(size_t size, size_t alignment)
 {
     char *area = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -75,6 +86,10 @@ static void *map_aligned(size_t size, size_t alignment)
     if (before != 0)
         munmap(area, before);
     munmap(area + before + size, alignment - before);
+    /* Items and buckets are touched at random: with small pages each is a miss of the TLB too. A whole segment is a huge
+     * page, so nothing is taken that is not counted. */
+    if (alignment >= CACHE_HUGE_PAGE)
+        (void)madvise(area + before, size, MADV_HUGEPAGE); /* slower, if it fails */
     return area + before;
 }
 
@@ -122,6 +137,7 @@ static void released(struct pawl_chunk *chunk)
         pool->free = segment;
         pool->free_count++;
     }
+    note_room(pool);
     pawl_mutex_unlock(&pool->lock);
     if (surplus)
         munmap(segment, segment->size);
@@ -130,7 +146,7 @@ static void released(struct pawl_chunk *chunk)
 /* Its memory is booked already. NULL: the system has no more. */
 static struct cache_segment *map_segment(struct cache_pool *pool, size_t size)
 {
-    struct cache_segment *segment = map_aligned(size, pool->segment_bytes);
+    struct cache_segment *segment = cache_map_aligned(size, pool->segment_bytes);
     bool listed = false;
 
     pawl_mutex_lock(&pool->lock);
@@ -141,6 +157,7 @@ static struct cache_segment *map_segment(struct cache_pool *pool, size_t size)
     }
     if (!listed)
         pool->memory -= size;
+    note_room(pool);
     pawl_mutex_unlock(&pool->lock);
     if (segment != NULL && !listed) {
         munmap(segment, size);
@@ -209,6 +226,7 @@ static struct cache_segment *take_free(struct cache_pool *pool, size_t size)
         booked = pool->memory + size <= limit_of(pool);
         pool->memory += booked ? size : 0;
     }
+    note_room(pool);
     pawl_mutex_unlock(&pool->lock);
     unmap_all(surplus);
     if (booked)
@@ -222,14 +240,15 @@ size_t cache_segment_size(const struct cache_pool *pool, size_t bytes)
 {
     const size_t whole = bytes + offsetof(struct cache_segment, items);
 
-    return whole <= pool->segment_bytes ? pool->segment_bytes : (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
+    return whole <= pool->segment_bytes ? pool->segment_bytes
+                                        : (whole + CACHE_PAGE - 1) & ~(size_t)(CACHE_PAGE - 1);
 }
 
 struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
 {
     const size_t whole = bytes + offsetof(struct cache_segment, items);
     const size_t size = whole <= pool->segment_bytes ? pool->segment_bytes
-                                                     : (whole + PAGE - 1) & ~(size_t)(PAGE - 1);
+                                                     : (whole + CACHE_PAGE - 1) & ~(size_t)(CACHE_PAGE - 1);
     struct cache_segment *segment;
 
     if (size > limit_of(pool) / 2) {
@@ -269,6 +288,7 @@ void cache_pool_limit(struct cache_pool *pool, size_t limit)
     pawl_mutex_lock(&pool->lock);
     pawl_store_relaxed(&pool->limit, limit); /* relaxed: under the lock */
     surplus = take_surplus(pool, 0);
+    note_room(pool);
     pawl_mutex_unlock(&pool->lock);
     unmap_all(surplus);
 }
@@ -364,6 +384,7 @@ void cache_segment_retire(struct cache_segment *segment)
     append(&pool->waiting, segment);
     pawl_store_relaxed(&pool->waiting_count,
                        pawl_load_relaxed(&pool->waiting_count) + 1); /* relaxed: the lock's */
+    note_room(pool);
     pawl_mutex_unlock(&pool->lock);
 }
 
@@ -377,6 +398,7 @@ static struct cache_segment *take_waited(struct cache_pool *pool)
         unlink_segment(&pool->waiting, segment);
         pawl_store_relaxed(&pool->waiting_count,
                            pawl_load_relaxed(&pool->waiting_count) - 1); /* relaxed: the lock's */
+        note_room(pool);
     } else {
         segment = NULL;
     }

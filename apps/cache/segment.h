@@ -2,7 +2,7 @@
 /* Segments: the memory of items, in pieces that are filled from the front, emptied as a whole, and used again.
  *
  *        +--------+------+------+-----------+- - - - - -+
- *        | header | item | item |   item    |   free    |      64 KiB to 1 MiB, aligned to as much
+ *        | header | item | item |   item    |   free    |      64 KiB to 2 MiB, aligned to as much
  *        +--------+------+------+-----------+- - - - - -+
  *                                          used
  *
@@ -50,18 +50,23 @@ struct cache_pool {
     size_t memory; /* of all segments, wherever they are */
     size_t free_count;
     PAWL_ATOMIC(uint32_t)
-    waiting_count;              /* changed under the lock; relaxed for who asks whether there are any */
-    size_t count;               /* in `all` */
-    struct cache_segment **all; /* mapped, in any order */
-    size_t room;                /* in `all` */
-    size_t looked_at;           /* place in `all` where the search for expired items goes on */
+    waiting_count;                  /* changed under the lock; relaxed for who asks whether there are any */
+    PAWL_ATOMIC(size_t) room_bytes; /* as cache_pool_room(pool, true); the same */
+    size_t count;                   /* in `all` */
+    struct cache_segment **all;     /* mapped, in any order */
+    size_t room;                    /* in `all` */
+    size_t looked_at;               /* place in `all` where the search for expired items goes on */
     struct cache_segment *free;
     struct cache_list waiting;             /* the oldest first */
     struct cache_list queue[CACHE_QUEUES]; /* sealed, the oldest first */
 };
 
-/* Segments for a pool of `limit` bytes. */
-void cache_pool_open(struct cache_pool *pool, size_t limit);
+/* Memory of the kernel's, zero, of whole pages; with huge ones when it is aligned to them. NULL: there is none. */
+enum { CACHE_PAGE = 4096, CACHE_HUGE_PAGE = 1 << 21 };
+void *cache_map_aligned(size_t size, size_t alignment);
+
+/* Segments for a pool of `limit` bytes, of which so many threads fill some: the more, the smaller they are. */
+void cache_pool_open(struct cache_pool *pool, size_t limit, unsigned int fillers);
 
 /* Gives all back: nobody reads, nothing is being sent. */
 void cache_pool_close(struct cache_pool *pool);
@@ -103,6 +108,13 @@ void cache_pool_reap(struct cache_pool *pool);
 
 /* Bytes that can be taken, now or, with `waiting`, when the readers have left what was emptied. */
 size_t cache_pool_room(struct cache_pool *pool, bool waiting);
+
+/* The latter, without the lock, as it was a moment ago. */
+static inline size_t cache_pool_room_soon(const struct cache_pool *pool)
+{
+    return pawl_load_relaxed(
+        &pool->room_bytes); /* relaxed: who is late by one change looks again with the next item */
+}
 
 /* What a segment for an item of so many bytes takes. */
 size_t cache_segment_size(const struct cache_pool *pool, size_t bytes);

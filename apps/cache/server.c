@@ -2,18 +2,21 @@
 /* A connection is a stream whose context is a cache_protocol. What has been received is fed to it, its answers are
  * written; the runtime sends them with one system call when the continuation returns. Each worker has a session of the
  * store and one buffer for replies. */
-#include "server.h"
+#include "server_inner.h"
 
+#include "census.h"
 #include "detail.h"
-#include "listen.h"
-#include "protocol.h"
+#include "systemd.h"
+#include "tell.h"
 #include "tokens.h"
 
 #include <errno.h>
+#include <pawl/clock.h>
 #include <pawl/rt.h>
 #include <pawl/stream.h>
 #include <pawl/task.h>
 #include <pawl/timer.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,29 +31,6 @@ enum {
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* What a worker has for itself. */
-struct worker {
-    struct worker *next;
-    struct cache_session *session;
-    struct cache_reply reply;
-};
-
-struct cache_server {
-    struct cache_service service; /* first: hooks lead back from it */
-    const struct cache_options *options;
-    struct cache_store *store;
-    struct cache_tokens *tokens;
-    struct pawl_rt *rt;
-    struct cache_listeners listeners;
-    struct pawl_stream_config stream;
-    struct pawl_task starter;
-    struct pawl_timer tick;
-    PAWL_ATOMIC(uint32_t) numbered;       /* workers that have taken a place in the statistics */
-    PAWL_ATOMIC(struct worker *) workers; /* W: all */
-    PAWL_ATOMIC(uint64_t)
-    connections, accepted, rejected PAWL_LINE_PAIR_ALIGNED; /* relaxed: figures and a limit */
-};
-
 static __thread struct worker *here;
 
 /* ---- workers ---- */
@@ -63,15 +43,19 @@ static struct worker *worker_here(struct cache_server *server)
 
     if (PAWL_LIKELY(worker != NULL))
         return worker;
-    worker = calloc(1, sizeof(*worker));
+    worker = aligned_alloc(_Alignof(struct worker), sizeof(*worker));
     if (worker == NULL)
         return NULL;
+    memset(worker, 0, sizeof(*worker));
+    if (pthread_getcpuclockid(pthread_self(), &worker->cpu) != 0)
+        worker->cpu = CLOCK_PROCESS_CPUTIME_ID;
     worker->session = cache_session_open(server->store);
     if (worker->session == NULL) {
         free(worker);
         return NULL;
     }
     number = pawl_fetch_add_relaxed(&server->numbered, 1u); /* relaxed: only to be different */
+    worker->number = number;
     cache_reply_init(&worker->reply, &server->service.workers[number]);
     first = pawl_load_relaxed(&server->workers); /* relaxed: the CAS decides */
     do
@@ -88,12 +72,32 @@ static struct cache_server *server_of(const struct pawl_stream *stream)
     return pawl_stream_get_config(stream)->arg;
 }
 
+/* To who listens: it has come, or it goes. When it goes its socket is closed already. */
+static void tell_of(struct cache_server *server, struct connection *connection, enum cache_tap_kind kind,
+                    int reason)
+{
+    struct cache_protocol *protocol = &connection->protocol;
+
+    if (PAWL_UNLIKELY((cache_tap_wanted(server->service.tap) >> kind & 1) != 0))
+        cache_tap_say(server->service.tap,
+                      &(struct cache_tap_event){
+                          .kind = kind,
+                          .fd = protocol->fd,
+                          .reason = reason,
+                          .ttl = CACHE_TAP_FOREVER,
+                          .peer = kind == CACHE_TAP_OPEN ? cache_tell_who(protocol) : protocol->peer,
+                      });
+}
+
 static void opened(struct pawl_stream *stream)
 {
     static const char too_many[] = "ERROR Too many open connections\r\n";
     struct cache_server *server = server_of(stream);
+    struct connection *connection = pawl_stream_context(stream);
 
-    cache_protocol_init(pawl_stream_context(stream), &server->service);
+    cache_protocol_init(&connection->protocol, &server->service);
+    connection->protocol.fd = pawl_stream_fd(stream);
+    tell_of(server, connection, CACHE_TAP_OPEN, 0);
     pawl_fetch_add_relaxed(&server->accepted, UINT64_C(1)); /* relaxed, all: see above */
     if (pawl_fetch_add_relaxed(&server->connections, UINT64_C(1)) < server->options->connections)
         return;
@@ -119,9 +123,38 @@ static int64_t answer(struct pawl_stream *stream, const struct cache_reply *repl
     return error == 0 ? bytes : error;
 }
 
+/* A turn is over: how long it took, and whether that was too long. */
+static void time_turn(struct pawl_stream *stream, struct worker *worker, uint64_t began,
+                      const struct cache_slow_turn *turn)
+{
+    const struct cache_server *server = server_of(stream);
+    const uint64_t took = pawl_clock_cycles() - began;
+    struct cache_slow_turn slow = *turn;
+
+    cache_latency_add(&worker->latency, took);
+    if (PAWL_LIKELY(took < server->slow_cycles))
+        return;
+    slow.took_ns = pawl_clock_cycles_to_ns(took);
+    slow.fd = pawl_stream_fd(stream);
+    cache_slow_note(server->slow, &slow);
+}
+
+static void begin_watch(struct pawl_stream *stream, struct connection *connection)
+{
+    struct cache_server *server = server_of(stream);
+
+    connection->watcher = cache_watcher_open(&server->watchers, server->service.tap, stream,
+                                             connection->protocol.watches);
+    if (connection->watcher == NULL)
+        cache_protocol_unwatch(&connection->protocol);
+}
+
 static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     struct worker *worker = worker_here(server_of(stream));
+    struct connection *connection = pawl_stream_context(stream);
+    const uint64_t began = pawl_clock_cycles();
+    const bool inside = cache_protocol_in_value(&connection->protocol);
     int64_t sent;
     int ends;
 
@@ -129,28 +162,36 @@ static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
         pawl_stream_abort(stream, -ENOMEM);
         return;
     }
-    ends = cache_feed(pawl_stream_context(stream), worker->session, slice->bytes, slice->count,
-                      &worker->reply);
+    ends = cache_feed(&connection->protocol, worker->session, slice->bytes, slice->count, &worker->reply);
     sent = answer(stream, &worker->reply);
     cache_reply_clear(&worker->reply);
-    cache_tally_many(worker->reply.stats, CACHE_BYTES_READ, slice->count);
     if (sent >= 0)
         cache_tally_many(worker->reply.stats, CACHE_BYTES_WRITTEN, (uint64_t)sent);
+    time_turn(stream, worker, began,
+              &(struct cache_slow_turn){.received = slice->count,
+                                        .answered = sent > 0 ? (size_t)sent : 0,
+                                        .bytes = slice->bytes,
+                                        .inside = inside});
     if (sent == -ENOMEM)
         pawl_stream_abort(stream, -ENOMEM); /* a part of an answer would be worse than none */
     else if (ends == PROTOCOL_CLOSE)
         pawl_stream_close(stream);
+    else if (PAWL_UNLIKELY(ends == PROTOCOL_WATCH))
+        begin_watch(stream, connection);
 }
 
 static void closed(struct pawl_stream *stream, int reason)
 {
     struct cache_server *server = server_of(stream);
     struct worker *worker = worker_here(server);
+    struct connection *connection = pawl_stream_context(stream);
 
+    tell_of(server, connection, CACHE_TAP_CLOSE, reason);
+    cache_watcher_close(connection->watcher);
     if (pawl_load_relaxed(&server->service.verbosity) > 1 && reason != 0) /* relaxed: a setting */
         fprintf(stderr, "pawl-cache: a connection ended: %s\n", strerror(-reason));
     if (worker != NULL)
-        cache_protocol_free(pawl_stream_context(stream), worker->session);
+        cache_protocol_free(&connection->protocol, worker->session);
     pawl_fetch_sub_relaxed(&server->connections, UINT64_C(1)); /* relaxed: see above */
 }
 
@@ -162,6 +203,10 @@ static void tick(struct pawl_timer *timer)
     struct worker *worker = worker_here(server);
 
     cache_tick(server->store);
+    if (server->service.tap != NULL)
+        cache_tap_look(server->service.tap);
+    cache_census_tick(server->service.census, server->store);
+    cache_keep_tick(&server->keep, server->rt);
     if (worker == NULL)
         return; /* the next time, perhaps */
     for (int i = 0; i < STEPS_A_TICK && cache_maintain(worker->session); i++)
@@ -195,41 +240,6 @@ static void shut_down(struct cache_service *service, bool graceful)
 {
     (void)graceful; /* it always is */
     cache_server_stop(server_of_service(service));
-}
-
-static void say_general(struct cache_service *service, cache_stat_fn *say, void *arg)
-{
-    struct cache_server *server = server_of_service(service);
-
-    /* relaxed, all: figures */
-    cache_stat(say, arg, "max_connections", "%u", server->options->connections);
-    cache_stat(say, arg, "curr_connections", "%llu",
-               (unsigned long long)pawl_load_relaxed(&server->connections));
-    cache_stat(say, arg, "total_connections", "%llu",
-               (unsigned long long)pawl_load_relaxed(&server->accepted));
-    cache_stat(say, arg, "rejected_connections", "%llu",
-               (unsigned long long)pawl_load_relaxed(&server->rejected));
-    cache_stat(say, arg, "engine", "%s", pawl_rt_engine(server->rt));
-}
-
-static void say_settings(struct cache_service *service, cache_stat_fn *say, void *arg)
-{
-    const struct cache_options *options = server_of_service(service)->options;
-
-    cache_stat(say, arg, "maxbytes", "%zu", options->limit);
-    cache_stat(say, arg, "maxconns", "%u", options->connections);
-    cache_stat(say, arg, "tcpport", "%u", options->unix_path == NULL ? options->port : 0u);
-    cache_stat(say, arg, "udpport", "0");
-    cache_stat(say, arg, "inter", "%s", options->address_count > 0 ? options->addresses[0] : "NULL");
-    cache_stat(say, arg, "domain_socket", "%s", options->unix_path != NULL ? options->unix_path : "NULL");
-    cache_stat(say, arg, "umask", "%o", options->unix_mask);
-    cache_stat(say, arg, "evictions", "%s", options->no_eviction ? "off" : "on");
-    cache_stat(say, arg, "num_threads", "%u", options->threads);
-    cache_stat(say, arg, "tcp_backlog", "%d", options->backlog);
-    cache_stat(say, arg, "item_size_max", "%zu", options->item_max);
-    cache_stat(say, arg, "idle_timeout", "%u", options->idle_seconds);
-    cache_stat(say, arg, "shutdown_command", "%s", options->may_shutdown ? "yes" : "no");
-    cache_stat(say, arg, "flush_enabled", "%s", options->no_flush ? "no" : "yes");
 }
 
 static bool set_limit(struct cache_service *service, size_t bytes)
@@ -274,19 +284,19 @@ static void describe_service(struct cache_server *server)
     service->sasl = options->sasl;
     service->tokens = options->token_file != NULL;
     service->no_flush = options->no_flush;
+    service->no_watch = options->no_watch;
     service->may_shutdown = options->may_shutdown;
     service->authenticate = authenticate;
     service->shutdown = shut_down;
     service->set_limit = set_limit;
-    service->say_general = say_general;
-    service->say_settings = say_settings;
+    cache_server_figures(server);
     pawl_store_relaxed(&service->verbosity, options->verbosity); /* relaxed: nobody reads it yet */
     server->stream = (struct pawl_stream_config){
         .opened = opened,
         .received = received,
         .closed = closed,
         .arg = server,
-        .context_bytes = sizeof(struct cache_protocol),
+        .context_bytes = sizeof(struct connection),
         .idle_ms = options->idle_seconds * 1000,
     };
 }
@@ -294,20 +304,28 @@ static void describe_service(struct cache_server *server)
 static int open_store(struct cache_server *server)
 {
     const struct cache_options *options = server->options;
+    struct cache_tap *tap = cache_tap_open(); /* without it the cache is as good a cache */
     const struct cache_store_config config = {
         .limit = options->limit,
+        .sessions = options->threads,
         .item_max = options->item_max,
         .no_eviction = options->no_eviction,
+        .tap = tap,
     };
     const uint32_t workers = options->threads;
-    int error = cache_store_open(&server->store, &config);
+    int error;
 
+    if (tap == NULL)
+        complain("there will be no tap", -errno);
+    server->service.tap = tap;
+    error = cache_store_open(&server->store, &config);
     if (error != 0)
         return complain("cannot open the store", error);
     server->service.workers = aligned_alloc(_Alignof(struct cache_command_stats),
                                             workers * sizeof(struct cache_command_stats));
     server->service.detail = cache_detail_open(options->delimiter, options->detail);
-    if (server->service.workers == NULL || server->service.detail == NULL)
+    server->service.census = cache_census_open(options->track_sizes);
+    if (server->service.workers == NULL || server->service.detail == NULL || server->service.census == NULL)
         return complain("cannot open the statistics", -ENOMEM);
     memset(server->service.workers, 0, workers * sizeof(struct cache_command_stats));
     server->service.worker_count = workers;
@@ -316,7 +334,12 @@ static int open_store(struct cache_server *server)
         if (error != 0)
             return complain(options->token_file, error);
     }
-    return 0;
+    server->slow = cache_slow_open();
+    if (server->slow == NULL)
+        return complain("cannot open the slow log", -ENOMEM);
+    server->slow_cycles = options->slow_us != 0 ? pawl_clock_ns_to_cycles(options->slow_us * UINT64_C(1000))
+                                                : UINT64_MAX;
+    return cache_keep_open(&server->keep, server->store, options);
 }
 
 static int open_runtime(struct cache_server *server)
@@ -334,7 +357,8 @@ static int open_runtime(struct cache_server *server)
     error = pawl_task_spawn(server->rt, &server->starter);
     if (error != 0)
         return complain("cannot start the clock", error);
-    return cache_listeners_open(&server->listeners, server->rt, &server->stream, server->options);
+    error = cache_listeners_open(&server->listeners, server->rt, &server->stream, server->options);
+    return error == 0 && server->options->metrics_port != 0 ? cache_server_metrics(server) : error;
 }
 
 struct cache_server *cache_server_open(const struct cache_options *options)
@@ -350,7 +374,7 @@ struct cache_server *cache_server_open(const struct cache_options *options)
     allow_files(options->connections);
     describe_service(server);
     if (open_store(server) != 0 || open_runtime(server) != 0) {
-        cache_server_close(server);
+        (void)cache_server_close(server, false);
         return NULL;
     }
     return server;
@@ -358,7 +382,14 @@ struct cache_server *cache_server_open(const struct cache_options *options)
 
 void cache_server_run(struct cache_server *server)
 {
+    cache_systemd_tell("READY=1");
     (void)pawl_rt_run(server->rt);
+    cache_systemd_tell("STOPPING=1");
+}
+
+void cache_server_snapshot(struct cache_server *server)
+{
+    cache_keep_ask(&server->keep);
 }
 
 void cache_server_stop(struct cache_server *server)
@@ -366,12 +397,15 @@ void cache_server_stop(struct cache_server *server)
     pawl_rt_stop(server->rt);
 }
 
-void cache_server_close(struct cache_server *server)
+int cache_server_close(struct cache_server *server, bool keeps)
 {
     struct worker *worker;
+    int error;
 
     cache_listeners_close(&server->listeners);
+    cache_keep_stop(&server->keep);
     (void)pawl_rt_close(server->rt);
+    error = keeps ? cache_keep_items(&server->keep) : 0;
     worker = pawl_load_acquire(&server->workers); /* acquire W: pairs with worker_here() */
     while (worker != NULL) {
         struct worker *next = worker->next;
@@ -382,8 +416,12 @@ void cache_server_close(struct cache_server *server)
         worker = next;
     }
     cache_store_close(server->store);
+    cache_tap_close(server->service.tap);
+    cache_census_close(server->service.census);
     cache_detail_close(server->service.detail);
     cache_tokens_close(server->tokens);
+    cache_slow_close(server->slow);
     free(server->service.workers);
     free(server);
+    return error;
 }

@@ -7,6 +7,7 @@
 #include <pawl/rcu.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum {
@@ -31,14 +32,6 @@ static uint64_t clock_ns(void)
 
 /* ---- what the map asks ---- */
 
-static bool equal(const void *object, const void *key)
-{
-    const struct cache_item *item = object;
-    const struct cache_key *wanted = key;
-
-    return item->key_bytes == wanted->count && memcmp(item->bytes, wanted->bytes, wanted->count) == 0;
-}
-
 uint64_t cache_hash_of(const void *object, const struct pawl_hash_seed *seed)
 {
     const struct cache_item *item = object;
@@ -46,13 +39,46 @@ uint64_t cache_hash_of(const void *object, const struct pawl_hash_seed *seed)
     return pawl_hash_bytes(item->bytes, item->key_bytes, seed);
 }
 
+/* ---- the map's memory ---- */
+
+/* As the map does it for itself, but with huge pages: buckets are touched at random. Tables from here on are mappings. */
+enum { FROM_KERNEL = 1 << 16 };
+
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + CACHE_PAGE - 1) & ~(size_t)(CACHE_PAGE - 1);
+}
+
+static void *allocate_table(size_t bytes, void *context)
+{
+    void *memory;
+
+    (void)context;
+    if (bytes >= FROM_KERNEL)
+        return cache_map_aligned(whole_pages(bytes), bytes >= CACHE_HUGE_PAGE ? CACHE_HUGE_PAGE : CACHE_PAGE);
+    memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
+    return memory == NULL ? NULL : memset(memory, 0, bytes);
+}
+
+static void release_table(void *memory, size_t bytes, void *context)
+{
+    (void)context;
+    if (bytes >= FROM_KERNEL)
+        (void)munmap(memory, whole_pages(bytes)); /* whole mappings of ours */
+    else
+        free(memory);
+}
+
+static const struct pawl_map_memory table_memory = {allocate_table, release_table, NULL};
+
 /* ---- opening ---- */
 
 int cache_store_open(struct cache_store **out, const struct cache_store_config *config)
 {
-    const struct pawl_map_options options = {.equal = equal,
+    const struct pawl_map_options options = {.equal = cache_equal,
                                              .hash_of = cache_hash_of,
-                                             .entries = config->entries};
+                                             .entries = config->entries,
+                                             .memory = &table_memory};
     struct cache_store *store;
     int error;
 
@@ -65,6 +91,7 @@ int cache_store_open(struct cache_store **out, const struct cache_store_config *
     pawl_store_relaxed(&store->limit, config->limit); /* relaxed: nobody else knows the store */
     store->item_max = config->item_max;
     store->no_eviction = config->no_eviction;
+    store->tap = config->tap;
     store->opened_ns = clock_ns();
     store->opened_unix = (int64_t)time(NULL);
     pawl_store_relaxed(&store->now,
@@ -82,7 +109,7 @@ int cache_store_open(struct cache_store **out, const struct cache_store_config *
         free(store);
         return error;
     }
-    cache_pool_open(&store->pool, config->limit - cache_ghosts_bytes(&store->ghosts));
+    cache_pool_open(&store->pool, config->limit - cache_ghosts_bytes(&store->ghosts), config->sessions);
     *out = store;
     return 0;
 }
@@ -188,6 +215,11 @@ void cache_prefetch(const struct cache_store *store, const struct cache_key *key
     pawl_map_prefetch(&store->map, key->hash);
 }
 
+void cache_prefetch_item(const struct cache_store *store, uint64_t hash, size_t bytes)
+{
+    pawl_map_prefetch_object(&store->map, hash, bytes);
+}
+
 /* ---- time ---- */
 
 void cache_tick(struct cache_store *store)
@@ -256,7 +288,7 @@ uint32_t cache_age(const struct cache_store *store, const struct cache_item *ite
 struct cache_item *cache_find(struct cache_session *session, const struct cache_key *key)
 {
     const struct cache_store *store = session->store;
-    struct cache_item *item = pawl_map_get_by(&store->map, key->hash, key, equal);
+    struct cache_item *item = pawl_map_get_by(&store->map, key->hash, key, cache_equal);
 
     return item != NULL && cache_valid(store, item) ? item : NULL;
 }
@@ -275,6 +307,11 @@ void cache_hit(struct cache_session *session, struct cache_item *item)
 struct pawl_chunk *cache_chunk(const struct cache_session *session, const struct cache_item *item)
 {
     return &cache_segment_of(&session->store->pool, item)->chunk;
+}
+
+struct pawl_chunk *cache_store_chunk(const struct cache_store *store, const struct cache_item *item)
+{
+    return &cache_segment_of(&store->pool, item)->chunk;
 }
 
 /* ---- figures ---- */

@@ -2,7 +2,7 @@
 /* The store: items by key, in so much memory and no more.
  *
  * Purpose    All that a cache does when the network is taken away: get, set and its kin, expiry, eviction, statistics.
- * Model      Items stand one behind the other in *segments* of 64 KiB to 1 MiB; a map (<pawl/map.h>) finds them by key. A
+ * Model      Items stand one behind the other in *segments* of 64 KiB to 2 MiB; a map (<pawl/map.h>) finds them by key. A
  *            segment is filled by one worker, sealed, and queued. When memory is short, the oldest segment is emptied:
  *            what was hit since stays (it is copied to a new one, for that is what a queue's back is), the rest is
  *            dropped, the segment is reused. So there are no size classes to go stale, nothing is rounded up but to 8
@@ -35,13 +35,16 @@
 
 struct pawl_chunk;
 struct cache_store;
+struct cache_tap;
 struct cache_session;
 
 struct cache_store_config {
-    size_t limit;     /* bytes in all; at least 1 MiB */
-    size_t item_max;  /* bytes of an item, key and header included (-I) */
-    size_t entries;   /* room in the map for so many from the beginning; 0: small */
-    bool no_eviction; /* when it is full, sets fail (-M) */
+    size_t limit;          /* bytes in all; at least 1 MiB */
+    size_t item_max;       /* bytes of an item, key and header included (-I) */
+    uint32_t sessions;     /* there will be about so many; 0: one or two */
+    size_t entries;        /* room in the map for so many from the beginning; 0: small */
+    bool no_eviction;      /* when it is full, sets fail (-M) */
+    struct cache_tap *tap; /* is told of evictions and expiries; NULL: nobody is */
 };
 
 /* Returns 0, -EINVAL, -ENOMEM, or an errno of getrandom. */
@@ -69,6 +72,9 @@ void cache_key_make(const struct cache_store *store, struct cache_key *key, cons
 
 /* The bucket's memory is asked for: for several keys at once. */
 void cache_prefetch(const struct cache_store *store, const struct cache_key *key);
+
+/* Some time later: the item's first bytes are, if there is one. In a section. */
+void cache_prefetch_item(const struct cache_store *store, uint64_t hash, size_t bytes);
 
 /* ---- time ---- */
 
@@ -178,6 +184,46 @@ void cache_flush(struct cache_store *store, uint32_t when);
 /* A bounded piece of work, some 64 items: expired items and short memory. Returns whether more is to be done now. Any
  * session; called once a second, and again while it says so. */
 bool cache_maintain(struct cache_session *session);
+
+/* ---- out of it and into it again (snapshot.h) ---- */
+
+/* What there is of an item beside its key. */
+struct cache_restored {
+    uint64_t cas;
+    uint32_t expires; /* as cache_expiry(): second of the clock, 0 never */
+    uint32_t flags;
+    uint32_t age; /* as cache_age() */
+    uint8_t heat; /* of item.h: hits, and whether it was fetched at all */
+    bool stale, won;
+    bool spared; /* it is in the main queue */
+    const char *value;
+    uint32_t value_bytes;
+};
+
+/* In a section. */
+void cache_describe(const struct cache_store *store, const struct cache_item *item,
+                    struct cache_restored *to);
+
+/* An item as it was described. CACHE_STORED; CACHE_EXISTS: there is one with this key, which stays; CACHE_TOO_LARGE,
+ * CACHE_NO_MEMORY. */
+enum cache_result cache_restore(struct cache_session *session, const struct cache_key *key,
+                                const struct cache_restored *from);
+
+typedef void cache_visit_fn(void *arg, const struct cache_item *item);
+
+/* Visits the items of up to `buckets` buckets that count: as pawl_map_walk(). In a section. Any thread. */
+bool cache_walk(const struct cache_store *store, struct pawl_map_cursor *cursor, size_t buckets,
+                cache_visit_fn *fn, void *arg);
+
+/* As cache_chunk(), for who has no session. */
+struct pawl_chunk *cache_store_chunk(const struct cache_store *store, const struct cache_item *item);
+
+/* All numbers of items so far are below the first; from now on they are given from the second on. */
+uint64_t cache_cas_end(const struct cache_store *store);
+void cache_cas_begin(struct cache_store *store, uint64_t cas);
+
+/* When a flush is due; 0: none. */
+uint32_t cache_flush_at(const struct cache_store *store);
 
 /* ---- figures ---- */
 

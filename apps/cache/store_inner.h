@@ -7,6 +7,8 @@
 #include "segment.h"
 #include "store.h"
 
+#include <string.h>
+
 /* What a session counts: its own words, which others read. */
 struct cache_counts {
     PAWL_ATOMIC(uint64_t) stored, evictions, evicted_unfetched, expired, expired_unfetched, spared, ghosts;
@@ -33,6 +35,7 @@ struct cache_store {
     PAWL_ATOMIC(size_t) limit; /* relaxed: a setting */
     size_t item_max;
     bool no_eviction;
+    struct cache_tap *tap;          /* or NULL */
     PAWL_ATOMIC(uint32_t) now;      /* the clock. Relaxed: it is as good as its tick */
     PAWL_ATOMIC(uint32_t) epoch;    /* F: flushes so far */
     PAWL_ATOMIC(uint32_t) flush_at; /* F: a flush is due then; 0: none */
@@ -51,6 +54,15 @@ struct cache_store {
     bool purging;
 };
 
+/* For pawl_map_get_by: has the item this key? */
+static inline bool cache_equal(const void *object, const void *key)
+{
+    const struct cache_item *item = object;
+    const struct cache_key *wanted = key;
+
+    return item->key_bytes == wanted->count && memcmp(item->bytes, wanted->bytes, wanted->count) == 0;
+}
+
 /* The only writer of a count is its session. */
 static inline void cache_count(PAWL_ATOMIC(uint64_t) * count)
 {
@@ -62,13 +74,28 @@ static inline uint32_t cache_epoch_of(const struct cache_item *item)
     return pawl_load_relaxed(&item->heat) / CACHE_EPOCH; /* relaxed: these bits never change */
 }
 
-/* Neither flushed nor expired. */
-static inline bool cache_valid(const struct cache_store *store, const struct cache_item *item)
+/* Neither expired nor flushed when there had been `epoch` flushes. */
+static inline bool cache_valid_in(const struct cache_store *store, const struct cache_item *item,
+                                  uint32_t epoch)
 {
     const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed: see item.h */
 
     return (expires == 0 || expires > pawl_load_relaxed(&store->now)) &&
-           cache_epoch_of(item) == pawl_load_relaxed(&store->epoch) % (256 / CACHE_EPOCH);
+           cache_epoch_of(item) == epoch % (256 / CACHE_EPOCH);
+}
+
+/* Neither flushed nor expired. */
+static inline bool cache_valid(const struct cache_store *store, const struct cache_item *item)
+{
+    /* relaxed: who saw an item of a later epoch in the map sees that epoch */
+    return cache_valid_in(store, item, pawl_load_relaxed(&store->epoch));
+}
+
+/* Of a new item: it was stored in this epoch, and was never hit. */
+static inline void cache_set_epoch(struct cache_item *item, uint32_t epoch)
+{
+    pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) *
+                                              CACHE_EPOCH)); /* relaxed: the map's release publishes it */
 }
 
 /* An item that is not in the map yet, all but the value filled in. *own: it has a segment of its own, because it is
@@ -99,9 +126,9 @@ void cache_make_room(struct cache_session *session, size_t bytes);
 /* The same until so much is free or waits to be, as far as there is room for what is spared. */
 void cache_make_room_now(struct cache_session *session, size_t bytes);
 
-/* Room for an item of so many bytes, for which there was none: waits for readers. False: there cannot be any, or it
- * cannot wait here, in a section. */
-bool cache_wait_for_room(struct cache_session *session, size_t item_bytes);
+/* Room for an item of so many bytes, for which there was none: waits for readers. `tries` counts what was tried for this
+ * item. False: there cannot be any, or it cannot wait here, in a section. */
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries);
 
 /* Will there soon be no room? */
 bool cache_short(struct cache_store *store);

@@ -24,6 +24,7 @@ enum cache_state {
     CACHE_SWALLOW,
     CACHE_TOKEN_LINE, /* -Y: the line of a set, whose value ... */
     CACHE_TOKEN,      /* ... is a user and a password */
+    CACHE_WATCHES,    /* it is told events; what it sends is not looked at */
 };
 
 enum {
@@ -31,7 +32,9 @@ enum {
     CACHE_LINE_MAX = 2048,        /* of an incomplete line that is no `get` */
     CACHE_GET_LINE_MAX = 1 << 22, /* of a `get` */
     CACHE_OPAQUE_MAX = 32,
-    CACHE_LINE_PREFETCH = 40, /* into an item: its value mostly stands in the line behind that of its head */
+    CACHE_READ_AHEAD =
+        192, /* bytes of an item that is to be read: most are not longer, of the others the rest comes by itself */
+    CACHE_WRITE_AHEAD = 1, /* the same, of one that is to be replaced: its head */
     CACHE_RETURNS_MAX = 4,
     CACHE_BYTES_MAX = INT32_MAX - 2 /* that a line may announce */,
 };
@@ -62,8 +65,11 @@ struct cache_turn {
     const struct cache_store *store;
     struct cache_reply *reply;
     struct cache_command_stats *stats;
-    bool silent;  /* the command that is worked on asked for no answer */
-    bool reading; /* in a section of reclamation */
+    uint32_t watched;  /* kinds of the tap that somebody wants, and CACHE_WATCHED_DETAIL: see tell.h */
+    uint64_t began;    /* cycles, if something is watched */
+    const char *ahead; /* in the slice: what stands before it was looked at ahead */
+    bool silent;       /* the command that is worked on asked for no answer */
+    bool reading;      /* in a section of reclamation */
     struct cache_receiving next;
     char key[CACHE_KEY_MAX + 6]; /* of base64: where next.key points to */
 };
@@ -91,6 +97,30 @@ struct cache_word {
     uint32_t count;
 };
 
+/* Where the first blank or zero is, from `p` on; `end` if there is none. */
+static inline const char *cache_word_end(const char *p, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+
+    /* Eight bytes at once: the lowest byte whose top bit is set here is the first of them that is a blank or a zero. */
+    while (end - p >= 8) {
+        uint64_t word, blank, found;
+
+        memcpy(&word, p, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+#endif
+        blank = word ^ ones * ' ';
+        found = (((word - ones) & ~word) | ((blank - ones) & ~blank)) & tops;
+        if (found != 0)
+            return p + (__builtin_ctzll(found) >> 3);
+        p += 8;
+    }
+    while (p != end && *p != ' ' && *p != '\0')
+        p++;
+    return p;
+}
+
 /* The next word at or after `*at`; false: there is none. Words are parted by blanks only; a zero ends the line. */
 static inline bool cache_next_word(const char **at, const char **end, struct cache_word *word)
 {
@@ -99,13 +129,9 @@ static inline bool cache_next_word(const char **at, const char **end, struct cac
     while (p != *end && *p == ' ')
         p++;
     start = p;
-    while (p != *end && *p != ' ') {
-        if (PAWL_UNLIKELY(*p == '\0')) {
-            *end = p;
-            break;
-        }
-        p++;
-    }
+    p = cache_word_end(p, *end);
+    if (PAWL_UNLIKELY(p != *end && *p == '\0'))
+        *end = p;
     *at = p;
     *word = (struct cache_word){start, (uint32_t)(p - start)};
     return p != start;
@@ -169,6 +195,9 @@ int cache_admin_line(struct cache_turn *turn, const struct cache_word *words, ui
  * stopped: at it if that one is not complete. */
 const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char *end);
 
+/* The memory is asked for that the commands from `at` on will touch. Returns where those behind them begin. */
+const char *cache_look_ahead(struct cache_turn *turn, const char *at, const char *end);
+
 /* A packet, or the part of it that is there. *at is moved. */
 int cache_binary_feed(struct cache_turn *turn, const char **at, const char *end);
 
@@ -197,6 +226,12 @@ void cache_forget(struct cache_turn *turn, const char *key, uint32_t key_bytes);
 
 /* ---- `stats detail` ---- */
 
+/* In turn->watched, above the kinds of the tap: `stats detail` is on. */
+#define CACHE_WATCHED_DETAIL (UINT32_C(1) << 31)
+
+/* Who listens at present. */
+uint32_t cache_watched(const struct cache_service *service);
+
 enum cache_detail_what { CACHE_DETAIL_MISS, CACHE_DETAIL_HIT, CACHE_DETAIL_SET, CACHE_DETAIL_DELETE };
 
 void cache_detail_count_(struct cache_detail *detail, const char *key, size_t key_bytes,
@@ -205,10 +240,8 @@ void cache_detail_count_(struct cache_detail *detail, const char *key, size_t ke
 static inline void cache_detail_count(struct cache_turn *turn, const char *key, size_t key_bytes,
                                       enum cache_detail_what what)
 {
-    struct cache_detail *detail = turn->service->detail;
-
-    if (PAWL_UNLIKELY(detail != NULL && cache_detail_is_on(detail)))
-        cache_detail_count_(detail, key, key_bytes, what);
+    if (PAWL_UNLIKELY((turn->watched & CACHE_WATCHED_DETAIL) != 0))
+        cache_detail_count_(turn->service->detail, key, key_bytes, what);
 }
 
 #endif

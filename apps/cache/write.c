@@ -8,17 +8,23 @@
 #include <pawl/rcu.h>
 #include <string.h>
 
-/* What is in the map under the key, valid or not, and whether it counts. */
+/* What is in the map under the key, valid or not, and whether it counts.
+ *
+ * A change belongs to the epoch in which it looked, and so does the item that it makes. Else a cas that looked before a
+ * flush, and stores after it, would bring back to life what was flushed. So it is as if it had stored just before: its
+ * item is flushed when it comes. */
 struct present {
     struct cache_item *item;
+    uint32_t epoch;
     bool valid;
 };
 
 static struct present look(struct cache_session *session, const struct cache_key *key)
 {
-    struct cache_item *item = pawl_map_get(&session->store->map, key->hash, key);
+    struct cache_item *item = pawl_map_get_by(&session->store->map, key->hash, key, cache_equal);
+    const uint32_t epoch = pawl_load_relaxed(&session->store->epoch); /* relaxed: see cache_valid */
 
-    return (struct present){item, item != NULL && cache_valid(session->store, item)};
+    return (struct present){item, epoch, item != NULL && cache_valid_in(session->store, item, epoch)};
 }
 
 static enum cache_result result_of(int error)
@@ -122,6 +128,7 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
     item->cas = change->new_cas != 0 ? change->new_cas : cache_next_cas(session, old != NULL ? old->cas : 0);
 }
 
+/* For a key that is not there. */
 static enum cache_queue queue_for(struct cache_session *session, const struct cache_key *key)
 {
     if (!cache_ghost_take(&session->store->ghosts, key->hash))
@@ -132,7 +139,7 @@ static enum cache_queue queue_for(struct cache_session *session, const struct ca
 
 /* One try. -EAGAIN: what was there has changed. */
 static int try_store(struct cache_session *session, const struct cache_key *key, struct cache_change *change,
-                     enum cache_queue queue, enum cache_result *result)
+                     enum cache_queue *queue, enum cache_result *result)
 {
     const struct present present = look(session, key);
     const struct decision decision = decide(change, present);
@@ -145,12 +152,16 @@ static int try_store(struct cache_session *session, const struct cache_key *key,
     if (decision.result != CACHE_STORED)
         return 0;
     bytes += decision.joins ? cache_item_value_bytes(present.item) : 0;
-    item = cache_item_make(session, queue, key, bytes, false, &own);
+    /* What is there has not been evicted, so it has no ghost. A second try finds none: what the first one found counts. */
+    if (present.item == NULL && *queue == CACHE_SMALL)
+        *queue = queue_for(session, key);
+    item = cache_item_make(session, *queue, key, bytes, false, &own);
     if (item == NULL) {
         *result = result_of(errno);
         return 0;
     }
     fill(session, item, change, decision, present.valid ? present.item : NULL);
+    cache_set_epoch(item, present.epoch);
     error = put_in_place(session, key, item, present.item);
     if (error == 0) {
         change->stored_cas = item->cas;
@@ -174,17 +185,18 @@ static void forget(struct cache_session *session, const struct cache_key *key)
 enum cache_result cache_store_item(struct cache_session *session, const struct cache_key *key,
                                    struct cache_change *change)
 {
-    const enum cache_queue queue = queue_for(session, key);
+    enum cache_queue queue = CACHE_SMALL;
     enum cache_result result;
+    unsigned tries = 0;
 
     do {
         cache_prepare(session);
         pawl_rcu_read_lock();
-        while (try_store(session, key, change, queue, &result) == -EAGAIN)
+        while (try_store(session, key, change, &queue, &result) == -EAGAIN)
             ;
         pawl_rcu_read_unlock();
     } while (result == CACHE_NO_MEMORY &&
-             cache_wait_for_room(session, room_for(session, key, change->value_bytes)));
+             cache_wait_for_room(session, room_for(session, key, change->value_bytes), tries++));
     pawl_rcu_read_lock();
     if ((result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && change->mode == CACHE_SET &&
         change->cas == 0)
@@ -200,11 +212,12 @@ struct cache_item *cache_large_open(struct cache_session *session, const struct 
 {
     struct cache_segment *own;
     struct cache_item *item;
+    unsigned tries = 0;
 
     do
         item = cache_item_make(session, CACHE_SMALL, key, value_bytes, true, &own);
     while (item == NULL && errno == ENOMEM &&
-           cache_wait_for_room(session, cache_item_size(key->count, value_bytes)));
+           cache_wait_for_room(session, cache_item_size(key->count, value_bytes), tries++));
     return item;
 }
 
@@ -229,6 +242,8 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
         if (result != CACHE_STORED)
             break;
         item->flags = change->flags;
+        /* Not the epoch of when its first bytes came: there may have been flushes since. */
+        cache_set_epoch(item, present.epoch);
         pawl_store_relaxed(&item->expires,
                            change->expires); /* relaxed, both: the map's release publishes them */
         if (decision.stale)
@@ -325,6 +340,8 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
                                            : sum->expires);
     if (present.valid)
         pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
+    else
+        cache_set_epoch(item, present.epoch);
     item->cas = sum->new_cas != 0 ? sum->new_cas
                                   : cache_next_cas(session, present.valid ? present.item->cas : 0);
     error = put_in_place(session, key, item, present.item);
@@ -343,6 +360,7 @@ enum cache_result cache_add_number(struct cache_session *session, const struct c
                                    struct cache_sum *sum)
 {
     enum cache_result result;
+    unsigned tries = 0;
 
     do {
         cache_prepare(session);
@@ -350,7 +368,7 @@ enum cache_result cache_add_number(struct cache_session *session, const struct c
         while (try_add(session, key, sum, &result) == -EAGAIN)
             ;
         pawl_rcu_read_unlock();
-    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0)));
+    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0), tries++));
     return result;
 }
 
@@ -424,6 +442,7 @@ enum cache_result cache_invalidate(struct cache_session *session, const struct c
                                    bool touch, uint32_t expires)
 {
     enum cache_result result;
+    unsigned tries = 0;
 
     do {
         cache_prepare(session);
@@ -431,7 +450,7 @@ enum cache_result cache_invalidate(struct cache_session *session, const struct c
         while (try_invalidate(session, key, cas, touch, expires, &result) == -EAGAIN)
             ;
         pawl_rcu_read_unlock();
-    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0)));
+    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0), tries++));
     return result;
 }
 

@@ -116,10 +116,9 @@ json_t *bench_json_build(const struct bench_run *run, const struct bench_machine
                      disturbance(run), "scenarios", scenarios);
 }
 
-int bench_json_write(const struct bench_run *run, const struct bench_machine *machine, const char *path)
+int bench_json_save(json_t *document, const char *program, const char *path)
 {
     const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(6);
-    json_t *document = bench_json_build(run, machine);
     const bool to_stdout = strcmp(path, "-") == 0;
     FILE *file = to_stdout ? stdout : document != NULL ? fopen(path, "we") : NULL;
     int error = document == NULL ? -ENOMEM : file == NULL ? -errno : 0;
@@ -133,7 +132,12 @@ int bench_json_write(const struct bench_run *run, const struct bench_machine *ma
     }
     json_decref(document);
     if (error != 0)
-        fprintf(stderr, "bench-%s: cannot write the JSON to %s: %s\n", run->program->name,
+        fprintf(stderr, "bench-%s: cannot write the JSON to %s: %s\n", program,
                 to_stdout ? "standard output" : path, strerror(-error));
     return error;
+}
+
+int bench_json_write(const struct bench_run *run, const struct bench_machine *machine, const char *path)
+{
+    return bench_json_save(bench_json_build(run, machine), run->program->name, path);
 }

@@ -23,6 +23,9 @@ json_t *bench_json_build(const struct bench_run *run, const struct bench_machine
 /* Writes it to a file, or to standard output for "-". Returns 0 or a negative errno, said on stderr. */
 int bench_json_write(const struct bench_run *run, const struct bench_machine *machine, const char *path);
 
+/* The same, of a document with more in it; takes the reference. NULL is for want of memory. */
+int bench_json_save(json_t *document, const char *program, const char *path);
+
 /* Draws the medians as an SVG with gnuplot. Returns 0 or a negative errno, said on stderr. */
 int bench_plot_write(const struct bench_run *run, const struct bench_machine *machine, const char *path);
 

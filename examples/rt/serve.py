@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run the servers among the examples as a user would: serve.py ECHO CHAT PROXY [HTTP]. Speaks TAP."""
+"""Run the servers among the examples as a user would: serve.py ECHO CHAT PROXY FIBER_ECHO UDP_ECHO CAT [HTTP]. Speaks TAP."""
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 
@@ -97,12 +98,40 @@ def check_http(program):
     return answers == 3 and refused and server.stop() == 0
 
 
+def check_udp(program):
+    port = free_port()
+    server = Server(program, port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(60)
+        peer.connect(("127.0.0.1", port))
+        heard = True
+        for number in range(100):
+            peer.send(bytes([number]) * (10 * number))
+            heard = heard and peer.recv(2048) == bytes([number]) * (10 * number)
+    return heard and server.stop() == 0
+
+
+def check_cat(program):
+    """A pipe to a pipe, and a file to a file: the program itself."""
+    much = bytes(range(256)) * 4000
+    piped = subprocess.run([program], input=much, stdout=subprocess.PIPE, check=False, timeout=60)
+    with open(program, "rb") as source, tempfile.TemporaryFile() as copy:
+        filed = subprocess.run([program], stdin=source, stdout=copy, check=False, timeout=60)
+        source.seek(0)
+        copy.seek(0)
+        same = source.read() == copy.read()
+    return piped.returncode == filed.returncode == 0 and piped.stdout == much and same
+
+
 def main():
-    echo, chat, proxy, *http = sys.argv[1:]
+    echo, chat, proxy, fiber_echo, udp_echo, cat, *http = sys.argv[1:]
     checks = [
         ("the echo server returns what it hears", lambda: check_echo(echo)),
         ("the chat passes lines on, and throws out who never ends one", lambda: check_chat(chat)),
         ("the proxy passes all on, both ways, and the end", lambda: check_proxy(proxy, echo)),
+        ("the echo server of fibers returns what it hears", lambda: check_echo(fiber_echo)),
+        ("datagrams come back as they were sent", lambda: check_udp(udp_echo)),
+        ("cat copies pipes and files whole", lambda: check_cat(cat)),
     ]
     if http:
         checks.append(("the web server answers a pipeline, and nonsense", lambda: check_http(http[0])))
@@ -111,4 +140,5 @@ def main():
         print(f"{'ok' if check() else 'not ok'} {number} - {name}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

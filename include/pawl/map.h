@@ -243,6 +243,23 @@ PAWL_API PAWL_INLINE void pawl_map_prefetch(const struct pawl_map *map, uint64_t
     __builtin_prefetch(pawl_map_bucket_of_(pawl_load_acquire(&map->table), hash)); /* T */
 }
 
+/* The first lines of the object are asked for, or of another with the same bits of its hash, as far as `bytes` of it: some
+ * time after the bucket was. Inside a section. */
+PAWL_API PAWL_INLINE void pawl_map_prefetch_object(const struct pawl_map *map, uint64_t hash, size_t bytes)
+{
+    const struct pawl_map_bucket_ *bucket = pawl_map_bucket_of_(pawl_load_acquire(&map->table), hash); /* T */
+    /* relaxed, both: a hint, which no get relies on */
+    uint64_t match = pawl_map_match_(pawl_load_relaxed(&bucket->meta), pawl_map_tag_(hash));
+
+    const char *object;
+
+    if (match == 0)
+        return;
+    object = (const char *)pawl_map_object_(pawl_load_relaxed(&bucket->slot[__builtin_ctzll(match) >> 3]));
+    for (size_t at = 0; at < bytes; at += PAWL_CACHELINE)
+        __builtin_prefetch(object + at);
+}
+
 /* ---- changing: any thread, inside a section or not ----
  *
  * `object` has the key, and is whole. What is handed out as *present or by get_or_insert is still in the map: valid

@@ -17,7 +17,7 @@
  *            threads send a message to the worker. Waking a task is how a result leaves the worker: see
  *            pawl_op_wakes().
  * Progress   No function here waits.
- * Memory     104 bytes, in the caller's structures; nothing is allocated.
+ * Memory     112 bytes, in the caller's structures; nothing is allocated.
  * Cost       No system call of its own, no atomic instruction.
  */
 #ifndef PAWL_OP_H
@@ -85,6 +85,19 @@ PAWL_API int pawl_op_cancel(struct pawl_op *op) PAWL_NONNULL;
 /* A pending operation completes with -ETIMEDOUT if it has not completed `ns` nanoseconds from now. Replaces an earlier
  * deadline. Returns 0, or -EALREADY: it is idle, or ending. By the worker that it belongs to. */
 PAWL_API int pawl_op_deadline(struct pawl_op *op, uint64_t ns) PAWL_NONNULL;
+
+/* ---- for who makes operations, as <pawl/resolve.h> does ---- */
+
+/* Begins an idle operation on this worker. `withdraw` is called if it is cancelled or its deadline has passed, and makes sure
+ * that the maker does not complete it any more. Returns 0; -EBUSY, -EPERM (not on a worker), -EPIPE (the runtime
+ * closes). When the runtime closes it is for the maker to complete it. */
+PAWL_API int pawl_op_begin(struct pawl_op *op, void *target, void (*withdraw)(struct pawl_op *op))
+    PAWL_NONNULL;
+
+/* A pending operation completes with this result: in a later turn; or now, which only functions may do that the runtime
+ * calls. On its worker. */
+PAWL_API void pawl_op_end(struct pawl_op *op, int64_t result) PAWL_NONNULL;
+PAWL_API void pawl_op_complete(struct pawl_op *op, int64_t result) PAWL_NONNULL;
 
 PAWL_END_DECLS
 #endif

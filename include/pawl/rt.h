@@ -48,9 +48,10 @@ struct pawl_rt_config {
     size_t stack_bytes; /* of a fiber, 4 KiB to 1 GiB; 0: 64 KiB */
     /* <pawl/block.h>: the most threads that make calls which block, and the most calls that wait; 0: 64, 1024 */
     uint32_t block_threads, block_queue;
+    int dump_signal; /* pawl_rt_dump() to standard error each time this signal comes; 0: none */
 };
 
-/* Starts a runtime. config may be NULL. Returns 0; -EINVAL (flags, number of workers, name of the engine); -ENOMEM,
+/* Starts a runtime. config may be NULL. Returns 0; -EINVAL (flags, number of workers, name of the engine, dump_signal: see <pawl/signal.h>); -ENOMEM,
  * -EAGAIN (threads), -EMFILE; -ENOSYS, -EPERM (that engine is not to be had). */
 PAWL_API int pawl_rt_open(struct pawl_rt **rt, const struct pawl_rt_config *config) PAWL_MUST_USE
     __attribute__((nonnull(1)));
@@ -93,6 +94,14 @@ struct pawl_rt_counts {
     uint64_t polls;    /* calls of the engine */
     uint64_t events;   /* that these brought */
     uint64_t timers;   /* that fired */
+    /* of the engine and its streams */
+    uint64_t syscalls;    /* to wait, receive, send and accept */
+    uint64_t submissions; /* entries for io_uring; 0 with epoll */
+    uint64_t connections; /* streams that were begun */
+    uint64_t streams;     /* of these, how many there are now: the one figure that falls */
+    uint64_t received;    /* bytes */
+    uint64_t sent;        /* bytes */
+    uint64_t starved;     /* times a listener had to wait for descriptors or memory */
 };
 
 #define PAWL_RT_TOTAL UINT32_MAX
@@ -102,8 +111,9 @@ struct pawl_rt_counts {
 PAWL_API int pawl_rt_stats(const struct pawl_rt *rt, uint32_t worker, struct pawl_rt_counts *stats)
     PAWL_NONNULL;
 
-/* Writes what it does at present to a descriptor, as text: workers, queues, tasks that wait. Any thread that may block.
- * Returns 0 or what write(2) said. */
+/* Writes what it does at present to a descriptor, as text: workers, queues, tasks that wait, connections and what they
+ * wait for. Each worker tells of its connections itself, between two tasks; one that has not in a second is passed
+ * over, and that is told. Any thread that may block. Returns 0 or what write(2) said. */
 PAWL_API int pawl_rt_dump(struct pawl_rt *rt, int fd) PAWL_NONNULL;
 
 /* The counters as Prometheus reads them. As snprintf: the length of the whole text; never writes more than `size` with

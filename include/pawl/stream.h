@@ -55,6 +55,7 @@
 PAWL_BEGIN_DECLS
 
 struct pawl_rt;
+struct pawl_layer;
 struct pawl_stream;
 struct pawl_listener;
 
@@ -115,6 +116,9 @@ struct pawl_stream_config {
     uint32_t high, low;   /* marks of the out-queue in bytes; 0, 0: 256 KiB and 64 KiB */
     uint32_t idle_ms, read_ms, write_ms, connect_ms; /* 0: no limit */
     uint32_t flags;                                  /* of enum pawl_stream_flags */
+    /* What stands between the socket and the continuations, as TLS does (<pawl/tls.h>); NULL: nothing. `opened` then
+     * comes when it has greeted, and the calls for reading and writing are the same. */
+    const struct pawl_layer *layer;
 };
 
 /* ---- where streams come from ---- */
@@ -122,10 +126,12 @@ struct pawl_stream_config {
 enum pawl_listener_flags {
     PAWL_LISTENER_SHARED = 1, /* one socket for all workers. Without: each has its own, and the kernel spreads
                                  connections by their addresses (SO_REUSEPORT). UNIX sockets are always shared */
+    PAWL_LISTENER_GIVEN = 2,  /* the socket in `fd` listens already, as systemd passes them; it is shared */
 };
 
 struct pawl_listener_config {
-    const struct sockaddr *address; /* of AF_INET, AF_INET6 or AF_UNIX; port 0: any */
+    const struct sockaddr
+        *address; /* of AF_INET, AF_INET6 or AF_UNIX; port 0: any. With GIVEN: not looked at */
     socklen_t address_bytes;
     int backlog;                             /* 0: what the kernel allows */
     uint32_t flags;                          /* of enum pawl_listener_flags */
@@ -133,9 +139,11 @@ struct pawl_listener_config {
     void (*closed)(struct pawl_listener *listener,
                    void *arg); /* the last worker has let go of it; may be NULL */
     void *arg;
+    int fd; /* with GIVEN: it is copied, and stays the caller's; it becomes non-blocking */
 };
 
-/* Listens on all workers. Returns 0, or what socket, bind and listen say, or -ENOMEM, -EINVAL. Any thread. */
+/* Listens on all workers. Returns 0, or what socket, bind and listen say, or -ENOMEM, -EINVAL (GIVEN: no stream socket that
+ * listens). Any thread. */
 PAWL_API int pawl_listener_open(struct pawl_listener **listener, struct pawl_rt *rt,
                                 const struct pawl_listener_config *config) PAWL_NONNULL;
 
@@ -153,8 +161,13 @@ PAWL_API int pawl_listener_address(const struct pawl_listener *listener, struct 
 PAWL_API int pawl_stream_connect(struct pawl_stream **stream, const struct pawl_stream_config *config,
                                  const struct sockaddr *address, socklen_t address_bytes) PAWL_NONNULL;
 
-/* Takes over a connected descriptor: 0, and `opened` will be called in a later turn; or -ENOMEM, -EPERM (not on a
- * worker), -EPIPE (the runtime closes), -EBADF, ..., and the descriptor is still the caller's. On a worker. */
+/* Takes over a descriptor: 0, and `opened` will be called in a later turn; or -ENOMEM, -EPERM (not on a worker), -EPIPE
+ * (the runtime closes), -EBADF, -EISDIR, ..., and the descriptor is still the caller's. On a worker.
+ * A connected socket, one end of a pipe, a terminal, or whatever else can be read and written: regular files too, by the
+ * calls of <pawl/file.h> at the file's own position, but these do not move to other workers. What is only open for
+ * writing never calls `ended`, and breaks with -EPIPE when nobody reads it any more; what is only open for reading
+ * refuses to be written to, with -EPIPE. Pipes and terminals become non-blocking in an open file of their own,
+ * where the kernel lets them be opened again; else for all who share them. */
 PAWL_API int pawl_stream_adopt(struct pawl_stream **stream, const struct pawl_stream_config *config, int fd)
     PAWL_NONNULL;
 
@@ -165,7 +178,9 @@ PAWL_API const struct pawl_stream_config *pawl_stream_get_config(const struct pa
     PAWL_NONNULL;
 PAWL_API int pawl_stream_fd(const struct pawl_stream *stream) PAWL_NONNULL; /* for getsockopt and the like */
 
-/* From now on these continuations and limits, as when a protocol changes. context_bytes keeps its old value. */
+/* From now on these continuations and limits, as when a protocol changes. context_bytes keeps its old value. If they have a
+ * layer and the stream has none, it begins (STARTTLS): `opened` is called again when it has greeted; what is
+ * queued goes before it. A layer that is there stays. */
 PAWL_API void pawl_stream_become(struct pawl_stream *stream, const struct pawl_stream_config *config)
     PAWL_NONNULL;
 

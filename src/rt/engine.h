@@ -17,6 +17,7 @@
 
 #include "message.h"
 
+#include <pawl/atomic.h>
 #include <pawl/config.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,8 @@ struct pawl_out;
 struct pawl_stream;
 struct pawl_listener_part;
 struct pawl_chunk;
+struct pawl_file_op;
+struct pawl_dgram;
 
 /* What a key's last bits say. epoll knows readiness alone. */
 enum pawl_verb {
@@ -37,6 +40,10 @@ enum pawl_verb {
     PAWL_VERB_ACCEPT,  /* a multishot accept of a listener */
     PAWL_VERB_CANCEL,  /* the answer to a cancellation; nobody waits for it */
     PAWL_VERB_NOTIFY,  /* the engine's own eventfd */
+    PAWL_VERB_FILE,    /* an operation on a file */
+    PAWL_VERB_PACKET,  /* a multishot receive of datagrams */
+    PAWL_VERB_ROOM,    /* a poll: datagrams may be sent again */
+    PAWL_VERB_END,     /* the answer to the cancellation of a stream's or listener's submission */
 };
 
 #define PAWL_NO_SLOT UINT32_C(0xfffffff)
@@ -65,12 +72,22 @@ struct pawl_slots {
     uint32_t free; /* the first free one; PAWL_NO_SLOT: none */
 };
 
+/* What a worker's engine and streams have done so far: the worker writes, with pawl_count_(), others may look. */
+struct pawl_io_counts {
+    PAWL_ATOMIC(uint64_t) syscalls, submissions;
+    PAWL_ATOMIC(uint64_t) streams;     /* alive at present */
+    PAWL_ATOMIC(uint64_t) connections; /* streams that were */
+    PAWL_ATOMIC(uint64_t) reads, received, writes, sent; /* the second and the fourth: bytes */
+    PAWL_ATOMIC(uint64_t) starved; /* times a listener had to wait for descriptors or memory */
+};
+
 /* What a worker's streams share, whatever the engine. */
 struct pawl_io {
     struct pawl_slots slots;
     struct pawl_stream *dirty;  /* with something to send that was written outside of their own callbacks */
     struct pawl_chunk *reading; /* epoll: the chunk that the next read goes into */
     struct pawl_chunk *writing; /* the chunk that the next small write is copied into */
+    struct pawl_chunk *giving;  /* layers: the chunk that the next bytes for a program are put into */
     struct pawl_chunk *spare;   /* chunks nobody uses */
     uint32_t spares;
     struct pawl_out *out_spare; /* pieces of out-queues nobody uses */
@@ -79,10 +96,8 @@ struct pawl_io {
     struct pawl_op **ending_last;
     struct pawl_message ending_message;
     struct pawl_listener_part *starved; /* listeners that wait for descriptors or memory */
-    uint64_t streams;                   /* alive */
-    uint64_t starvations;               /* times a listener had to wait for descriptors or memory */
     bool stopping;                      /* the runtime closes: what arrives now ends at once */
-    uint64_t reads, received_bytes, writes, sent_bytes, accepted, waits, submissions; /* so far */
+    struct pawl_io_counts counts;
 };
 
 struct pawl_engine {
@@ -127,6 +142,17 @@ struct pawl_engine_class {
     void (*listen_stop)(struct pawl_engine *engine, struct pawl_listener_part *part);
     /* Accepting goes on after it had stopped for want of descriptors or memory. */
     void (*listen_again)(struct pawl_engine *engine, struct pawl_listener_part *part);
+
+    /* Begins what file->call says: 0, and pawl_file_landed_() will be told; or a negative errno. */
+    int (*file)(struct pawl_engine *engine, struct pawl_file_op *file);
+    /* Ends it soon, if that is possible. */
+    void (*file_cancel)(struct pawl_engine *engine, struct pawl_file_op *file);
+
+    /* Datagrams, of an engine that receives by itself; NULL: by readiness. Receives; does so no more (of a dead one: nor
+     * waits for room); says when there is room to send. */
+    void (*packets)(struct pawl_engine *engine, struct pawl_dgram *dgram);
+    void (*packets_stop)(struct pawl_engine *engine, struct pawl_dgram *dgram);
+    void (*packets_room)(struct pawl_engine *engine, struct pawl_dgram *dgram);
 };
 
 extern const struct pawl_engine_class pawl_engine_epoll_;

@@ -6,6 +6,7 @@
  * comes while reading is paused is kept as a bit, and reading goes on from the bit. */
 #include "engine.h"
 #include "epoll_read.h"
+#include "file.h"
 #include "listener.h"
 #include "stream.h"
 
@@ -114,7 +115,7 @@ static int epoll_turn(struct pawl_engine *engine, uint64_t deadline)
 
     if (pawl_stream_flush_dirty_(engine))
         deadline = 0;
-    engine->io.waits++;
+    pawl_count_(&engine->io.counts.syscalls, 1);
     n = wait_until(self, deadline);
     pawl_worker_woke_(engine->worker);
     if (deadline != 0)
@@ -175,13 +176,22 @@ static void epoll_unwatch_stream(struct pawl_engine *engine, struct pawl_stream 
 
 /* ---- streams ---- */
 
+/* A TCP socket tells that there is room again only after it has said EAGAIN. A UNIX socket tells it with each message
+ * that the peer takes out: a wake-up for nothing with every answer, so it is not asked until it has. */
+static uint32_t stream_events(const struct pawl_stream *stream)
+{
+    const bool quiet = (stream->state & (STREAM_UNIX | STREAM_CONNECTING | STREAM_WATCHED_OUT)) == STREAM_UNIX;
+
+    return EPOLLIN | EPOLLRDHUP | (quiet ? 0 : (uint32_t)EPOLLOUT);
+}
+
 static int epoll_attach(struct pawl_engine *engine, struct pawl_stream *stream)
 {
     int status;
 
     if ((stream->state & STREAM_ATTACHED) != 0)
         return 0; /* since it was connecting */
-    status = epoll_watch(engine, &stream->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    status = epoll_watch(engine, &stream->source, stream_events(stream));
     if (status == 0)
         stream->state |= STREAM_ATTACHED;
     return status;
@@ -202,11 +212,19 @@ static void epoll_receive_stop(struct pawl_engine *engine, struct pawl_stream *s
     (void)stream;
 }
 
-/* EPOLLOUT will come: send(2) has said EAGAIN. */
+/* EPOLLOUT will come: send(2) has said EAGAIN. Of a UNIX socket from now on: who falls behind once does so again. If there
+ * is room already, this tells it. */
 static void epoll_send_rest(struct pawl_engine *engine, struct pawl_stream *stream)
 {
-    (void)engine;
-    (void)stream;
+    struct epoll_event event = {.data.u64 = pawl_slot_key_(&stream->source, PAWL_VERB_READY)};
+
+    if ((stream->state & (STREAM_UNIX | STREAM_WATCHED_OUT)) != STREAM_UNIX)
+        return;
+    stream->state |= STREAM_WATCHED_OUT;
+    event.events = stream_events(stream) | EPOLLET;
+    if ((stream->state & STREAM_ATTACHED) != 0 &&
+        epoll_ctl(of(engine)->fd, EPOLL_CTL_MOD, stream->source.fd, &event) != 0)
+        pawl_stream_failed_(stream, -errno);
 }
 
 /* ---- listeners ---- */
@@ -246,4 +264,6 @@ const struct pawl_engine_class pawl_engine_epoll_ = {
     .listen = epoll_listen,
     .listen_stop = epoll_listen_stop,
     .listen_again = epoll_listen_again,
+    .file = pawl_file_pool_,
+    .file_cancel = pawl_file_pool_cancel_,
 };

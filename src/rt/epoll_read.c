@@ -28,9 +28,10 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
     room = PAWL_CHUNK_ROOM_ - chunk->used;
     slice.bytes = pawl_chunk_bytes_(chunk) + chunk->used;
     slice.chunk = chunk;
-    do
+    do {
         n = pawl_recv_now_(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, room);
-    while (n < 0 && errno == EINTR);
+        pawl_count_(&io->counts.syscalls, 1);
+    } while (n < 0 && errno == EINTR);
     if (PAWL_LIKELY(n > 0)) {
         slice.count = (size_t)n;
         *budget = *budget > slice.count ? *budget - slice.count : 0;

@@ -137,7 +137,7 @@ static void starve(struct pawl_listener_part *part)
 
     if ((part->state & (PART_STARVED | PART_ON)) != PART_ON)
         return;
-    io->starvations++;
+    pawl_count_(&io->counts.starved, 1);
     part->state |= PART_STARVED;
     part->next_starved = io->starved;
     io->starved = part;
@@ -189,6 +189,7 @@ void pawl_listener_accept_(struct pawl_listener_part *part)
 
         if ((part->state & (PART_ON | PART_STARVED)) != PART_ON)
             return;
+        pawl_count_(&part->source.engine->io.counts.syscalls, 1);
         fd = accept4(part->source.fd, NULL, NULL, SOCK_CLOEXEC);
         if (!pawl_listener_accepted_(part, fd >= 0 ? fd : -errno))
             return;
@@ -286,18 +287,43 @@ static int bind_one(const struct pawl_listener_config *config, const struct sock
     return 0;
 }
 
+/* A copy of the socket that was given. */
+static int copy_given(int given, int *out)
+{
+    int on = 0, type = 0, flags;
+    socklen_t bytes = sizeof on;
+    int fd;
+
+    if (getsockopt(given, SOL_SOCKET, SO_TYPE, &type, &bytes) != 0 ||
+        getsockopt(given, SOL_SOCKET, SO_ACCEPTCONN, &on, &bytes) != 0)
+        return errno == EBADF ? -EBADF : -EINVAL;
+    if (type != SOCK_STREAM || on == 0)
+        return -EINVAL;
+    flags = fcntl(given, F_GETFL);
+    if (flags < 0 || fcntl(given, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -errno;
+    fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    *out = fd;
+    return 0;
+}
+
 /* A descriptor for each part: copies of one, or sockets of their own on the port of the first. */
 static int bind_all(struct pawl_listener *listener, const struct pawl_listener_config *config)
 {
     struct sockaddr *address = (struct sockaddr *)&listener->address;
-    int status = bind_one(config, config->address, config->address_bytes, listener->shared,
-                          &listener->part[0].source.fd);
+    int *first = &listener->part[0].source.fd;
+    int status = (config->flags & PAWL_LISTENER_GIVEN) != 0
+                     ? copy_given(config->fd, first)
+                     : bind_one(config, config->address, config->address_bytes, listener->shared, first);
 
     if (status != 0)
         return status;
     listener->address_bytes = sizeof listener->address;
     if (getsockname(listener->part[0].source.fd, address, &listener->address_bytes) != 0)
         status = -errno;
+    listener->unix_socket = address->sa_family == AF_UNIX;
     for (uint32_t i = 1; i < listener->parts && status == 0; i++) {
         int *fd = &listener->part[i].source.fd;
 
@@ -323,8 +349,8 @@ static struct pawl_listener *make(struct pawl_rt *rt, const struct pawl_listener
         return NULL;
     memset(listener, 0, bytes);
     listener->parts = parts;
-    listener->unix_socket = config->address->sa_family == AF_UNIX;
-    listener->shared = listener->unix_socket || (config->flags & PAWL_LISTENER_SHARED) != 0;
+    listener->shared = (config->flags & (PAWL_LISTENER_SHARED | PAWL_LISTENER_GIVEN)) != 0 ||
+                       config->address->sa_family == AF_UNIX;
     listener->stream = config->stream;
     listener->closed = config->closed;
     listener->arg = config->arg;
@@ -352,7 +378,8 @@ int pawl_listener_open(struct pawl_listener **out, struct pawl_rt *rt,
     struct pawl_listener *listener;
     int status;
 
-    if (config->stream == NULL || config->stream->received == NULL || config->address == NULL)
+    if (config->stream == NULL || config->stream->received == NULL ||
+        (config->address == NULL && (config->flags & PAWL_LISTENER_GIVEN) == 0))
         return -EINVAL;
     listener = make(rt, config);
     if (listener == NULL)

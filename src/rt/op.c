@@ -48,6 +48,7 @@ int pawl_op_begin_(struct pawl_op *op, struct pawl_engine *engine, void *target,
     op->engine = engine;
     op->target = target;
     op->withdraw = withdraw;
+    op->flags = 0;
     op->next = NULL;
     op->deadline.link.next = NULL;
     return 0;
@@ -91,23 +92,55 @@ void pawl_op_complete_later_(struct pawl_op *op, int64_t result)
     io->ending_last = &op->next;
 }
 
+int pawl_op_begin(struct pawl_op *op, void *target, void (*withdraw)(struct pawl_op *op))
+{
+    struct pawl_worker *worker = pawl_worker_here_();
+
+    if (worker == NULL)
+        return -EPERM;
+    return worker->engine->io.stopping ? -EPIPE : pawl_op_begin_(op, worker->engine, target, withdraw);
+}
+
+void pawl_op_end(struct pawl_op *op, int64_t result)
+{
+    pawl_op_complete_later_(op, result);
+}
+
+void pawl_op_complete(struct pawl_op *op, int64_t result)
+{
+    pawl_op_complete_(op, result);
+}
+
 int pawl_op_cancel(struct pawl_op *op)
 {
     if (op->state == PAWL_OP_IDLE)
         return -EALREADY;
-    if (op->state == PAWL_OP_PENDING) {
+    if (op->state == PAWL_OP_PENDING && (op->flags & PAWL_OP_ASKS_) != 0) {
+        op->flags |= PAWL_OP_CANCELLED_;
+        op->withdraw(op);
+    } else if (op->state == PAWL_OP_PENDING) {
         op->withdraw(op);
         pawl_op_complete_later_(op, -ECANCELED);
     }
     return 0;
 }
 
+int64_t pawl_op_verdict_(const struct pawl_op *op, int64_t result)
+{
+    if (result != -ECANCELED && result != -EINTR)
+        return result;
+    return (op->flags & PAWL_OP_LATE_) != 0 && (op->flags & PAWL_OP_CANCELLED_) == 0 ? -ETIMEDOUT
+                                                                                     : -ECANCELED;
+}
+
 static void deadline_passed(struct pawl_timer *timer)
 {
     struct pawl_op *op = pawl_timer_of(timer, struct pawl_op, deadline);
 
+    op->flags |= PAWL_OP_LATE_;
     op->withdraw(op);
-    finish(op, -ETIMEDOUT);
+    if ((op->flags & PAWL_OP_ASKS_) == 0)
+        finish(op, -ETIMEDOUT);
 }
 
 int pawl_op_deadline(struct pawl_op *op, uint64_t ns)

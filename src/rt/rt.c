@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a runtime: open, run, stop, close. */
 #include "pool.h"
+#include "signal_inside.h"
 #include "stack.h"
 #include "worker.h"
 
@@ -141,6 +142,8 @@ static void prepare(struct pawl_worker *worker)
     }
     if (worker->status == 0)
         worker->status = pawl_engine_open_(&worker->engine, worker, rt->engine_wish);
+    if (worker->status == 0 && worker->index == 0 && rt->dump_signal != 0)
+        worker->status = pawl_dump_on_signal_(worker, rt->dump_signal);
     pawl_fetch_add_release(&rt->started, 1u); /* release O: pairs with the acquire in all_started() */
     pawl_eventcount_notify_all(&rt->changed);
 }
@@ -264,8 +267,10 @@ static int start_all(struct pawl_rt *rt)
     /* release O: pairs with the acquire in may_go() */
     pawl_store_release(&rt->go, (uint32_t)(status == 0 ? PAWL_RT_GO_ : PAWL_RT_GIVE_UP_));
     pawl_eventcount_notify_all(&rt->changed);
-    if (status != 0)
+    if (status != 0) {
         join_all(rt);
+        pawl_signal_forget_(&rt->dumper.signal);
+    }
     return status;
 }
 
@@ -273,7 +278,8 @@ static bool acceptable(const struct pawl_rt_config *config)
 {
     const char *engine = config->engine;
 
-    return config->workers <= PAWL_RT_WORKERS_MAX && pawl_stacks_acceptable_(config->stack_bytes) &&
+    return (config->dump_signal == 0 || pawl_signal_acceptable_(config->dump_signal)) &&
+           config->workers <= PAWL_RT_WORKERS_MAX && pawl_stacks_acceptable_(config->stack_bytes) &&
            (config->flags & ~(uint32_t)(PAWL_RT_CALLER | PAWL_RT_PIN)) == 0 &&
            (engine == NULL || strcmp(engine, "auto") == 0 || strcmp(engine, "epoll") == 0 ||
             strcmp(engine, "uring") == 0);
@@ -297,6 +303,7 @@ int pawl_rt_open(struct pawl_rt **out, const struct pawl_rt_config *config)
     rt->generation = pawl_rt_generation_();
     rt->flags = wish.flags;
     rt->engine_wish = wish.engine;
+    rt->dump_signal = wish.dump_signal;
     rt->stack_bytes = wish.stack_bytes;
     rt->block_threads = wish.block_threads;
     rt->block_queue = wish.block_queue;

@@ -61,7 +61,9 @@ void pawl_chunks_fini_(struct pawl_io *io)
         pawl_chunk_let_go_(io->reading);
     if (io->writing != NULL)
         pawl_chunk_let_go_(io->writing);
-    io->reading = io->writing = NULL;
+    if (io->giving != NULL)
+        pawl_chunk_let_go_(io->giving);
+    io->reading = io->writing = io->giving = NULL;
     while ((chunk = io->spare) != NULL) {
         io->spare = chunk->next;
         free(chunk);
@@ -96,6 +98,16 @@ static struct pawl_chunk *room(struct pawl_io *io, struct pawl_chunk **place, ui
 struct pawl_chunk *pawl_read_room_(struct pawl_io *io)
 {
     return room(io, &io->reading, PAWL_READ_ROOM_);
+}
+
+struct pawl_chunk *pawl_read_room_least_(struct pawl_io *io, uint32_t least)
+{
+    return room(io, &io->reading, least);
+}
+
+struct pawl_chunk *pawl_give_room_(struct pawl_io *io, uint32_t least)
+{
+    return room(io, &io->giving, least);
 }
 
 void pawl_read_done_(struct pawl_chunk *chunk, size_t count)
@@ -178,11 +190,9 @@ static void free_block(struct pawl_chunk *chunk)
 }
 
 /* More than a chunk has: memory of its own. */
-static int copy_large(struct pawl_io *io, struct pawl_outs *outs, const char *bytes, size_t count)
+static int copy_large(const char *bytes, size_t count, struct pawl_slice *slice)
 {
     struct pawl_chunk *chunk;
-    struct pawl_slice slice;
-    int status;
 
     if (count > SIZE_MAX - PAWL_CHUNK_HEAD_)
         return -ENOMEM;
@@ -191,20 +201,44 @@ static int copy_large(struct pawl_io *io, struct pawl_outs *outs, const char *by
         return -ENOMEM;
     pawl_chunk_init(chunk, free_block);
     memcpy(pawl_chunk_bytes_(chunk), bytes, count);
-    slice = (struct pawl_slice){.bytes = pawl_chunk_bytes_(chunk), .count = count, .chunk = chunk};
-    status = pawl_outs_append_(io, outs, &slice);
-    pawl_chunk_let_go_(chunk);
-    return status;
+    *slice = (struct pawl_slice){.bytes = pawl_chunk_bytes_(chunk), .count = count, .chunk = chunk};
+    return 0;
+}
+
+int pawl_slice_copy_(struct pawl_io *io, const void *bytes, size_t count, struct pawl_slice *slice)
+{
+    struct pawl_chunk *chunk;
+
+    if (count > PAWL_CHUNK_ROOM_ / 2)
+        return copy_large(bytes, count, slice);
+    chunk = room(io, &io->writing, (uint32_t)count);
+    if (chunk == NULL)
+        return -ENOMEM;
+    *slice = (struct pawl_slice){.bytes = pawl_chunk_bytes_(chunk) + chunk->used,
+                                 .count = count,
+                                 .chunk = chunk};
+    memcpy(pawl_chunk_bytes_(chunk) + chunk->used, bytes, count);
+    chunk->used += (uint32_t)count;
+    pawl_slice_hold(slice);
+    return 0;
 }
 
 int pawl_outs_copy_(struct pawl_io *io, struct pawl_outs *outs, const char *bytes, size_t count)
 {
     struct pawl_chunk *chunk;
+    struct pawl_slice slice;
+    int status;
 
     if (count == 0)
         return 0;
-    if (count > PAWL_CHUNK_ROOM_ / 2)
-        return copy_large(io, outs, bytes, count);
+    if (count > PAWL_CHUNK_ROOM_ / 2) {
+        status = copy_large(bytes, count, &slice);
+        if (status == 0) {
+            status = pawl_outs_append_(io, outs, &slice);
+            pawl_slice_release(&slice);
+        }
+        return status;
+    }
     chunk = room(io, &io->writing, (uint32_t)count);
     return chunk == NULL ? -ENOMEM : copy_piece(io, outs, chunk, bytes, count);
 }

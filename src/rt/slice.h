@@ -57,6 +57,10 @@ void pawl_chunks_fini_(struct pawl_io *io);
 
 /* Room to read into, in io->reading behind chunk->used: at least PAWL_READ_ROOM_. NULL: no memory. */
 struct pawl_chunk *pawl_read_room_(struct pawl_io *io);
+/* The same with at least `least` bytes, PAWL_CHUNK_ROOM_ at most. */
+struct pawl_chunk *pawl_read_room_least_(struct pawl_io *io, uint32_t least);
+/* The same for what a layer gives, in io->giving: at least `least` bytes. */
+struct pawl_chunk *pawl_give_room_(struct pawl_io *io, uint32_t least);
 /* `count` bytes were read there and lent; what was kept stays. */
 void pawl_read_done_(struct pawl_chunk *chunk, size_t count);
 
@@ -76,6 +80,9 @@ struct pawl_outs {
 /* Append; the slice is held, the bytes are copied. 0 or -ENOMEM, and nothing is appended. */
 int pawl_outs_append_(struct pawl_io *io, struct pawl_outs *outs, const struct pawl_slice *slice);
 int pawl_outs_copy_(struct pawl_io *io, struct pawl_outs *outs, const char *bytes, size_t count);
+
+/* A slice with a copy of the bytes, held once by the caller. 0 or -ENOMEM. */
+int pawl_slice_copy_(struct pawl_io *io, const void *bytes, size_t count, struct pawl_slice *slice);
 
 /* Where the first bytes are, at most `n` pieces. Returns how many. */
 int pawl_outs_iovecs_(const struct pawl_outs *outs, struct iovec *iovecs, int n);

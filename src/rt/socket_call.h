@@ -4,6 +4,7 @@
 #ifndef PAWL_RT_SOCKET_CALL_H
 #define PAWL_RT_SOCKET_CALL_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -25,6 +26,28 @@ static inline ssize_t pawl_send_now_(int fd, const void *bytes, size_t count)
 static inline ssize_t pawl_sendmsg_now_(int fd, const struct msghdr *message)
 {
     return syscall(SYS_sendmsg, fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* How many datagrams came, or went, or -1 with errno. */
+
+static inline int pawl_recvmmsg_now_(int fd, struct mmsghdr *messages, unsigned n)
+{
+    return (int)syscall(SYS_recvmmsg, fd, messages, n, MSG_DONTWAIT, NULL);
+}
+
+static inline int pawl_sendmmsg_now_(int fd, struct mmsghdr *messages, unsigned n)
+{
+    return (int)syscall(SYS_sendmmsg, fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Every call of ours says itself that it does not wait. io_uring would answer -EAGAIN instead of waiting, if the descriptor
+ * said so. */
+static inline void pawl_make_blocking_(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 #endif

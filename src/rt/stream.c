@@ -3,6 +3,8 @@
 #include "stream.h"
 
 #include "listener.h"
+#include "socket_call.h"
+#include "stream_plain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void stream_ready(struct pawl_source *source, uint32_t events);
@@ -26,11 +29,17 @@ static void finalize(struct pawl_stream *stream)
 
     if (stream->config->closed != NULL)
         stream->config->closed(stream, stream->reason);
-    if (stream->extra != NULL)
+    if ((stream->state & STREAM_BY_FILE) != 0) {
+        close(stream->source.fd);
+        pawl_by_file_end_(stream);
+    } else if (stream->extra != NULL) {
         pawl_uring_forget_(stream);
+    }
+    if ((stream->state & STREAM_LAYERED) != 0)
+        pawl_layer_detach_(stream);
     pawl_outs_drop_(io, &stream->outs, stream->outs.bytes);
     pawl_slot_give_(&stream->source);
-    io->streams--;
+    pawl_count_(&io->counts.streams, -UINT64_C(1));
     free(stream);
 }
 
@@ -58,9 +67,11 @@ static void die(struct pawl_stream *stream, int reason)
     stream->state = (stream->state & ~(uint32_t)STREAM_MOVING) | STREAM_DEAD;
     stream->reason = reason;
     pawl_stream_time_stop_(stream);
-    engine->class->detach(engine, stream);
-    close(stream->source.fd);
-    stream->source.fd = -1;
+    pawl_stream_class_(stream)->detach(engine, stream);
+    if ((stream->state & STREAM_BY_FILE) == 0) { /* else it is closed when nothing is under way on it */
+        close(stream->source.fd);
+        stream->source.fd = -1;
+    }
     pawl_stream_fail_flushes_(stream, reason == 0 ? -ECANCELED : reason);
     pawl_stream_later_(stream);
     pawl_listeners_resume_(engine);
@@ -94,7 +105,7 @@ void pawl_stream_close(struct pawl_stream *stream)
         return;
     /* no more received(); leave, or the flush that empties the queue, ends it */
     stream->state |= STREAM_CLOSING;
-    if ((stream->state & STREAM_CONNECTING) != 0)
+    if ((stream->state & (STREAM_CONNECTING | STREAM_GREETING)) != 0)
         die(stream, -ECANCELED);
     else if (stream->depth == 0)
         pawl_stream_later_(stream);
@@ -124,18 +135,26 @@ struct pawl_stream *pawl_stream_new_(struct pawl_engine *engine, const struct pa
     stream->state = unix_socket ? STREAM_UNIX : 0;
     stream->later.run = pawl_stream_run_later_;
     *status = pawl_slot_take_(engine, &stream->source);
+    if (*status == 0 && config->layer != NULL) {
+        *status = pawl_layer_attach_(stream);
+        if (*status != 0)
+            pawl_slot_give_(&stream->source);
+    }
     if (*status != 0) {
         free(stream);
         return NULL;
     }
-    engine->io.streams++;
+    pawl_count_(&engine->io.counts.streams, 1);
+    pawl_count_(&engine->io.counts.connections, 1);
     return stream;
 }
 
 /* It was never told of. */
 static void forget(struct pawl_stream *stream)
 {
-    stream->source.engine->io.streams--;
+    if ((stream->state & STREAM_LAYERED) != 0)
+        pawl_layer_detach_(stream);
+    pawl_count_(&stream->source.engine->io.counts.streams, -UINT64_C(1));
     pawl_slot_give_(&stream->source);
     free(stream);
 }
@@ -149,16 +168,6 @@ static void no_delay(const struct pawl_stream *stream)
                          sizeof on); /* slower, if it fails */
 }
 
-/* Every call of ours says itself that it does not wait (MSG_DONTWAIT). io_uring would answer -EAGAIN instead of
- * waiting, if the descriptor said so. */
-static void blocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
-        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-}
-
 /* opened(), and reading begins. */
 static void open_now(struct pawl_stream *stream)
 {
@@ -166,10 +175,12 @@ static void open_now(struct pawl_stream *stream)
 
     stream->state |= STREAM_OPENED;
     pawl_stream_time_start_(stream);
-    if (stream->config->opened != NULL)
+    if ((stream->state & STREAM_LAYERED) != 0)
+        stream->layered->layer->start(stream->layered); /* opened() when it has greeted */
+    else if (stream->config->opened != NULL)
         stream->config->opened(stream);
     if (pawl_stream_reads_(stream))
-        engine->class->receive(engine, stream);
+        pawl_stream_class_(stream)->receive(engine, stream);
 }
 
 void pawl_stream_connected_(struct pawl_stream *stream)
@@ -185,7 +196,7 @@ void pawl_stream_connected_(struct pawl_stream *stream)
         return;
     }
     stream->state &= ~(uint32_t)STREAM_CONNECTING;
-    blocking(stream->source.fd);
+    pawl_make_blocking_(stream->source.fd);
     no_delay(stream);
     status = engine->class->attach(engine, stream);
     if (status != 0)
@@ -211,33 +222,53 @@ int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_stream_c
         close(fd);
         return status;
     }
-    engine->io.accepted++;
     pawl_stream_enter_(stream);
     open_now(stream);
     pawl_stream_leave_(stream);
     return 0;
 }
 
+/* What a descriptor is, as bits of the state. 0 or a negative errno. */
+static int kind_of(int fd, uint32_t *state)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof address;
+    struct stat stat;
+
+    if (fstat(fd, &stat) != 0)
+        return -errno;
+    if (!S_ISSOCK(stat.st_mode))
+        return pawl_plain_state_(fd, stat.st_mode, state);
+    if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+        return -errno;
+    *state = address.ss_family == AF_UNIX ? STREAM_UNIX : 0;
+    pawl_make_blocking_(fd);
+    return 0;
+}
+
 int pawl_stream_adopt(struct pawl_stream **out, const struct pawl_stream_config *config, int fd)
 {
     struct pawl_worker *worker = pawl_worker_here_();
-    struct sockaddr_storage address = {0};
-    socklen_t bytes = sizeof address;
     struct pawl_stream *stream;
+    uint32_t state = 0;
     int status;
 
     if (worker == NULL)
         return -EPERM;
     if (worker->engine->io.stopping)
         return -EPIPE;
-    if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
-        return -errno;
-    stream = pawl_stream_new_(worker->engine, config, fd, address.ss_family == AF_UNIX, &status);
+    status = kind_of(fd, &state);
+    if (status != 0)
+        return status;
+    stream = pawl_stream_new_(worker->engine, config, fd, (state & STREAM_UNIX) != 0, &status);
     if (stream == NULL)
         return status;
-    blocking(fd);
+    stream->state |= state;
     no_delay(stream);
-    status = worker->engine->class->attach(worker->engine, stream);
+    if ((state & STREAM_PLAIN) != 0)
+        status = pawl_plain_begin_(stream);
+    if (status == 0)
+        status = pawl_stream_class_(stream)->attach(worker->engine, stream);
     if (status != 0) {
         forget(stream);
         return status;
@@ -288,13 +319,16 @@ static void settle(struct pawl_stream *stream)
     const uint32_t both_ends = STREAM_ENDED | STREAM_SHUT;
     uint32_t low = stream->config->high == 0 ? PAWL_STREAM_LOW_ : stream->config->low;
 
-    if ((stream->state & STREAM_ABOVE) != 0 && stream->outs.bytes <= low) {
+    if ((stream->state & STREAM_ABOVE) != 0 && pawl_stream_waiting_(stream) <= low) {
         stream->state &= ~(uint32_t)(STREAM_ABOVE | STREAM_CHOKED);
         if (stream->config->drained != NULL && (stream->state & STREAM_CLOSING) == 0)
             stream->config->drained(stream);
     }
-    if (stream->outs.bytes != 0 || (stream->state & STREAM_DEAD) != 0)
+    if (pawl_stream_waiting_(stream) != 0 || (stream->state & STREAM_DEAD) != 0)
         return;
+    if ((stream->state & STREAM_LAYERED) != 0 && (stream->state & (STREAM_CLOSING | STREAM_SHUTTING)) != 0 &&
+        !stream->layered->finished)
+        return; /* it has not said goodbye */
     if ((stream->state & (STREAM_CLOSING | STREAM_SHUTTING | STREAM_SHUT)) == STREAM_SHUTTING) {
         stream->state |= STREAM_SHUT;
         (void)shutdown(stream->source.fd, SHUT_WR); /* fails if the peer is gone: reading tells */
@@ -307,12 +341,17 @@ static void settle(struct pawl_stream *stream)
 static void push_out(struct pawl_stream *stream)
 {
     uint64_t before;
+    bool again;
 
     do {
+        if ((stream->state & STREAM_LAYERED) != 0)
+            pawl_layer_encode_(stream);
         pawl_stream_flush_(stream);
-        before = stream->outs.bytes;
+        before = pawl_stream_waiting_(stream);
         settle(stream);
-    } while (stream->outs.bytes > before && (stream->state & (STREAM_BLOCKED | STREAM_DEAD)) == 0);
+        again = pawl_stream_waiting_(stream) > before ||
+                (stream->outs.bytes == 0 && pawl_layer_more_(stream));
+    } while (again && (stream->state & (STREAM_BLOCKED | STREAM_DEAD)) == 0);
 }
 
 void pawl_stream_leave_(struct pawl_stream *stream)
@@ -321,13 +360,13 @@ void pawl_stream_leave_(struct pawl_stream *stream)
     bool stopped = !pawl_stream_reads_(stream);
 
     if (stream->depth == 1 && (stream->state & (STREAM_DEAD | STREAM_OPENED)) == STREAM_OPENED) {
-        if (stream->outs.bytes != 0 ||
-            (stream->state & (STREAM_ABOVE | STREAM_CLOSING | STREAM_SHUTTING | STREAM_SHUT)) != 0)
+        if (stream->outs.bytes != 0 || (stream->state & (STREAM_ABOVE | STREAM_CLOSING | STREAM_SHUTTING |
+                                                         STREAM_SHUT | STREAM_LAYERED)) != 0)
             push_out(stream);
         if ((stream->state & STREAM_CHOKED) != 0)
-            engine->class->receive_stop(engine, stream); /* the socket did not take it */
-        else if (stopped && pawl_stream_reads_(stream))
-            engine->class->receive(engine, stream); /* it was choked, and is no more */
+            pawl_stream_class_(stream)->receive_stop(engine, stream); /* the socket did not take it */
+        else if (stopped)
+            pawl_stream_receive_(stream); /* it was choked, and is no more */
     }
     stream->depth--;
 }
@@ -336,13 +375,24 @@ void pawl_stream_received_(struct pawl_stream *stream, const struct pawl_slice *
 {
     struct pawl_io *io = &stream->source.engine->io;
 
-    io->reads++;
-    io->received_bytes += slice->count;
+    pawl_count_(&io->counts.reads, 1);
+    pawl_count_(&io->counts.received, slice->count);
     stream->read_at = stream->source.engine->worker->now;
-    stream->config->received(stream, slice);
+    if (PAWL_UNLIKELY((stream->state & STREAM_LAYERED) != 0))
+        stream->layered->layer->received(stream->layered, slice);
+    else
+        stream->config->received(stream, slice);
 }
 
 void pawl_stream_ended_(struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_LAYERED) != 0)
+        stream->layered->layer->ended(stream->layered);
+    else
+        pawl_stream_end_(stream);
+}
+
+void pawl_stream_end_(struct pawl_stream *stream)
 {
     stream->state |= STREAM_ENDED;
     if (stream->config->ended != NULL)
@@ -360,8 +410,8 @@ void pawl_stream_sent_(struct pawl_stream *stream, uint64_t count)
 {
     struct pawl_io *io = &stream->source.engine->io;
 
-    io->writes++;
-    io->sent_bytes += count;
+    pawl_count_(&io->counts.writes, 1);
+    pawl_count_(&io->counts.sent, count);
     stream->sent += count;
     stream->write_at = stream->source.engine->worker->now;
     pawl_outs_drop_(io, &stream->outs, count);
@@ -394,10 +444,22 @@ static void stream_ready(struct pawl_source *source, uint32_t events)
         pawl_stream_leave_(stream);
     }
     if ((stream->state & STREAM_READABLE) != 0 && pawl_stream_reads_(stream))
-        stream->source.engine->class->read_on(stream->source.engine, stream);
+        pawl_stream_class_(stream)->read_on(stream->source.engine, stream);
 }
 
 /* ---- the next turn ---- */
+
+void pawl_stream_receive_(struct pawl_stream *stream)
+{
+    struct pawl_engine *engine = stream->source.engine;
+
+    if (!pawl_stream_reads_(stream))
+        return;
+    if ((stream->state & STREAM_LAYERED) != 0)
+        pawl_stream_later_(stream); /* what the layer keeps comes first, then read_on */
+    else
+        pawl_stream_class_(stream)->receive(engine, stream);
+}
 
 void pawl_stream_later_(struct pawl_stream *stream)
 {
@@ -425,9 +487,11 @@ void pawl_stream_run_later_(struct pawl_message *message, struct pawl_worker *wo
     pawl_stream_enter_(stream);
     if ((stream->state & (STREAM_OPENED | STREAM_CONNECTING)) == 0)
         open_now(stream);
+    else if ((stream->state & (STREAM_LAYERED | STREAM_OPENED)) == (STREAM_LAYERED | STREAM_OPENED))
+        stream->layered->layer->resumed(stream->layered);
     pawl_stream_leave_(stream);
     if (pawl_stream_reads_(stream))
-        stream->source.engine->class->read_on(stream->source.engine, stream);
+        pawl_stream_class_(stream)->read_on(stream->source.engine, stream);
 }
 
 void pawl_stream_run_dirty_(struct pawl_stream *stream)
@@ -462,9 +526,17 @@ int pawl_stream_fd(const struct pawl_stream *stream)
 
 void pawl_stream_become(struct pawl_stream *stream, const struct pawl_stream_config *config)
 {
+    const uint32_t open = STREAM_OPENED | STREAM_DEAD;
+
     stream->config = config;
-    if ((stream->state & (STREAM_OPENED | STREAM_DEAD)) == STREAM_OPENED)
+    if ((stream->state & open) == STREAM_OPENED)
         pawl_stream_time_start_(stream);
+    if (config->layer == NULL || (stream->state & (STREAM_LAYERED | STREAM_DEAD | STREAM_CLOSING)) != 0)
+        return;
+    if (pawl_layer_attach_(stream) != 0)
+        pawl_stream_abort(stream, -ENOMEM);
+    else if ((stream->state & STREAM_OPENED) != 0)
+        stream->layered->layer->start(stream->layered);
 }
 
 void pawl_stream_pause(struct pawl_stream *stream)
@@ -472,15 +544,21 @@ void pawl_stream_pause(struct pawl_stream *stream)
     struct pawl_engine *engine = stream->source.engine;
     bool reads = pawl_stream_reads_(stream);
 
+    if ((stream->state & STREAM_GREETING) != 0) {
+        stream->layered->pause_after = true;
+        return;
+    }
     stream->state |= STREAM_PAUSED;
     if (reads)
-        engine->class->receive_stop(engine, stream);
+        pawl_stream_class_(stream)->receive_stop(engine, stream);
 }
 
 void pawl_stream_resume(struct pawl_stream *stream)
 {
     struct pawl_engine *engine = stream->source.engine;
 
+    if ((stream->state & STREAM_GREETING) != 0)
+        stream->layered->pause_after = false;
     if ((stream->state & STREAM_PAUSED) == 0)
         return;
     stream->state &= ~(uint32_t)STREAM_PAUSED;
@@ -489,5 +567,5 @@ void pawl_stream_resume(struct pawl_stream *stream)
     stream->read_at = engine->worker->now;
     if (stream->config->read_ms != 0)
         pawl_stream_time_start_(stream);
-    engine->class->receive(engine, stream);
+    pawl_stream_receive_(stream);
 }

@@ -18,6 +18,7 @@
 #include "slice.h"
 #include "worker.h"
 
+#include <pawl/layer.h>
 #include <pawl/stream.h>
 #include <pawl/timer.h>
 
@@ -46,6 +47,12 @@ enum {
     STREAM_POLLING = 1 << 21,   /* io_uring: a poll for the connection is armed */
     STREAM_LATE_END = 1 << 22,  /* io_uring: the end came while reading was paused */
     STREAM_STARVED = 1 << 23,   /* reading waits for memory */
+    STREAM_PLAIN = 1 << 24,     /* no socket: a pipe, a terminal, ...; see stream_plain.c */
+    STREAM_BY_FILE = 1 << 25,   /* and not one to wait for either: a regular file; see stream_by_file.c */
+    STREAM_FILING = 1 << 26,    /* a file is being sent: stream_file.c */
+    STREAM_WATCHED_OUT = 1 << 27, /* epoll: a UNIX socket, of which writability is watched too */
+    STREAM_LAYERED = 1 << 28,   /* stream->layered is there */
+    STREAM_GREETING = 1 << 29,  /* its layer has not called pawl_layer_opened() */
 };
 
 /* Marks of the out-queue, if the program names none. */
@@ -67,6 +74,7 @@ struct pawl_stream {
     void *extra;     /* io_uring: the message of the submitted send; pieces received while paused */
     int reason;      /* why it ended */
     uint32_t target; /* moving: the worker */
+    struct pawl_layered *layered; /* NULL: none */
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");
@@ -74,6 +82,17 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");
 static inline struct pawl_stream *pawl_stream_of_(struct pawl_source *source)
 {
     return (struct pawl_stream *)(void *)source; /* the first member */
+}
+
+/* The functions for streams that are no sockets, whatever the engine. */
+extern const struct pawl_engine_class pawl_plain_, pawl_by_file_;
+
+/* Who reads and writes for it. */
+static inline const struct pawl_engine_class *pawl_stream_class_(const struct pawl_stream *stream)
+{
+    if (PAWL_UNLIKELY((stream->state & STREAM_PLAIN) != 0))
+        return (stream->state & STREAM_BY_FILE) != 0 ? &pawl_by_file_ : &pawl_plain_;
+    return stream->source.engine->class;
 }
 
 /* May bytes be given to the program? */
@@ -104,6 +123,8 @@ void pawl_stream_leave_(struct pawl_stream *stream);
 /* Between enter and leave: */
 void pawl_stream_received_(struct pawl_stream *stream, const struct pawl_slice *slice);
 void pawl_stream_ended_(struct pawl_stream *stream);
+/* Without asking a layer. */
+void pawl_stream_end_(struct pawl_stream *stream);
 /* It broke: closed() will be told why. */
 void pawl_stream_failed_(struct pawl_stream *stream, int reason);
 /* connect(2) has ended, and SO_ERROR says how. */
@@ -128,12 +149,16 @@ bool pawl_stream_flush_dirty_(struct pawl_engine *engine);
 
 /* ---- between the files of streams ---- */
 
-/* stream_send.c: as much as the socket takes. */
+/* stream_send.c: into the out-queue, whether or not there is a layer. */
+int pawl_stream_put_(struct pawl_stream *stream, const void *bytes, size_t count);
+/* as much as the socket takes. */
 void pawl_stream_flush_(struct pawl_stream *stream);
 void pawl_stream_flushed_(struct pawl_stream *stream);
 void pawl_stream_fail_flushes_(struct pawl_stream *stream, int reason);
 /* stream.c: it is out of the list of those with something to send. */
 void pawl_stream_run_dirty_(struct pawl_stream *stream);
+/* stream.c: reading goes on, if the program reads: with what a layer keeps first. */
+void pawl_stream_receive_(struct pawl_stream *stream);
 /* stream_move.c: nothing is under way, it goes. */
 void pawl_stream_move_on_(struct pawl_stream *stream);
 /* uring_stream.c: gives back stream->extra. */
@@ -142,11 +167,47 @@ void pawl_uring_forget_(struct pawl_stream *stream);
 void pawl_stream_time_start_(struct pawl_stream *stream);
 void pawl_stream_time_stop_(struct pawl_stream *stream);
 
+/* ---- layers: layer.c. Of streams with STREAM_LAYERED ---- */
+
+PAWL_STATIC_ASSERT(sizeof(struct pawl_outs) <= sizeof(((struct pawl_layered *)NULL)->above),
+                   "it holds a queue");
+
+static inline struct pawl_outs *pawl_stream_above_(const struct pawl_stream *stream)
+{
+    return (struct pawl_outs *)(void *)stream->layered->above;
+}
+
+/* Bytes that the program has written and the kernel has not: those above a layer too. */
+static inline uint64_t pawl_stream_waiting_(const struct pawl_stream *stream)
+{
+    return stream->outs.bytes +
+           (PAWL_UNLIKELY((stream->state & STREAM_LAYERED) != 0) ? pawl_stream_above_(stream)->bytes : 0);
+}
+
+/* The stream's configuration names a layer: 0, or -ENOMEM. */
+int pawl_layer_attach_(struct pawl_stream *stream);
+void pawl_layer_detach_(struct pawl_stream *stream);
+/* Puts what waits above into the out-queue, as far as it may, and what is to be said at the end. */
+void pawl_layer_encode_(struct pawl_stream *stream);
+/* Would encoding go on if the out-queue were empty? */
+bool pawl_layer_more_(const struct pawl_stream *stream);
+/* flush() of a stream with something above; an operation of these has this flag while it waits for bytes that are there. */
+enum { PAWL_FLUSH_ABOVE_ = 1 << 16 };
+void pawl_layer_flush_(struct pawl_stream *stream, struct pawl_op *op);
+
 /* op.c. The worker's queue has come to the operations that end. */
 void pawl_ops_end_(struct pawl_message *message, struct pawl_worker *worker);
 /* Begins it: 0, or -EBUSY: it is pending already. */
 int pawl_op_begin_(struct pawl_op *op, struct pawl_engine *engine, void *target,
                    void (*withdraw)(struct pawl_op *op));
+/* op->flags, and those of a flush. */
+enum {
+    PAWL_OP_ASKS_ = 1 << 8,      /* withdraw() only asks: it completes when what it waits for has let go */
+    PAWL_OP_CANCELLED_ = 1 << 9, /* asked by pawl_op_cancel() */
+    PAWL_OP_LATE_ = 1 << 10,     /* its deadline has passed */
+};
+/* For those that only ask: the result, when the answer is `result`. */
+int64_t pawl_op_verdict_(const struct pawl_op *op, int64_t result);
 /* Completes it now: from events, never from a function of the program. It may be gone afterwards. */
 void pawl_op_complete_(struct pawl_op *op, int64_t result);
 /* Completes it in the next turn. */

@@ -18,19 +18,18 @@ static void arrive(struct pawl_message *message, struct pawl_worker *worker)
     }
     stream->later.run = pawl_stream_run_later_;
     stream->state &= ~(uint32_t)STREAM_MOVING;
-    engine->io.streams++;
+    pawl_count_(&engine->io.counts.streams, 1);
     if (engine->io.stopping)
         status = -ECANCELED;
     else
-        status = engine->class->attach(engine, stream);
+        status = pawl_stream_class_(stream)->attach(engine, stream);
     if (status != 0) {
         pawl_stream_abort(stream, status);
         return;
     }
     pawl_stream_time_start_(stream);
     pawl_stream_enter_(stream);
-    if (pawl_stream_reads_(stream))
-        engine->class->receive(engine, stream);
+    pawl_stream_receive_(stream);
     pawl_stream_leave_(stream);
 }
 
@@ -42,9 +41,9 @@ void pawl_stream_move_on_(struct pawl_stream *stream)
     if (stream->inflight != 0 || (stream->state & STREAM_DIRTY) != 0)
         return; /* who holds it calls again */
     pawl_stream_time_stop_(stream);
-    engine->class->detach(engine, stream);
+    pawl_stream_class_(stream)->detach(engine, stream);
     pawl_slot_give_(&stream->source);
-    engine->io.streams--;
+    pawl_count_(&engine->io.counts.streams, -UINT64_C(1));
     stream->state &= ~of_the_old_place; /* the new engine says what is true there */
     stream->later.run = arrive;
     pawl_worker_send_(&engine->worker->rt->worker[stream->target], &stream->later);
@@ -58,15 +57,16 @@ int pawl_stream_move(struct pawl_stream *stream, uint32_t target)
     if (target >= engine->worker->rt->workers)
         return -EINVAL;
     if ((stream->state & STREAM_OPENED) == 0 ||
-        (stream->state & (STREAM_CLOSING | STREAM_DEAD | STREAM_MOVING)) != 0 || stream->flushes != NULL ||
-        engine->io.stopping)
+        (stream->state & (STREAM_CLOSING | STREAM_DEAD | STREAM_MOVING | STREAM_GREETING | STREAM_FILING |
+                          STREAM_BY_FILE)) != 0 ||
+        stream->flushes != NULL || engine->io.stopping)
         return -EBUSY;
     if (target == engine->worker->index)
         return 0;
     stream->state |= STREAM_MOVING;
     stream->target = target;
     if (reads)
-        engine->class->receive_stop(engine, stream);
+        pawl_stream_class_(stream)->receive_stop(engine, stream);
     pawl_stream_later_(stream);
     return 0;
 }

@@ -2,6 +2,7 @@
 /* Streams: what is written, from the program to the kernel. */
 #include "socket_call.h"
 #include "stream.h"
+#include "stream_plain.h"
 
 #include <errno.h>
 
@@ -18,15 +19,15 @@ static uint32_t high_mark(const struct pawl_stream *stream)
 }
 
 /* Something is in the queue: it is sent when the continuation returns, or when the turn ends. */
-static void queued(struct pawl_stream *stream, uint64_t before)
+static void queued(struct pawl_stream *stream, uint64_t before, uint64_t after)
 {
     struct pawl_io *io = &stream->source.engine->io;
 
     if (before == 0)
         stream->write_at = stream->source.engine->worker->now;
-    if (stream->outs.bytes > high_mark(stream) && (stream->state & STREAM_ABOVE) == 0) {
+    if (after > high_mark(stream) && (stream->state & STREAM_ABOVE) == 0) {
         stream->state |= STREAM_ABOVE;
-        if ((stream->config->flags & PAWL_STREAM_READ_ON) == 0)
+        if ((stream->config->flags & PAWL_STREAM_READ_ON) == 0 && (stream->state & STREAM_GREETING) == 0)
             stream->state |= STREAM_CHOKED; /* leave takes it back if the socket takes all */
     }
     if (stream->depth != 0 ||
@@ -37,38 +38,77 @@ static void queued(struct pawl_stream *stream, uint64_t before)
     io->dirty = stream;
 }
 
-int pawl_stream_write(struct pawl_stream *stream, const void *bytes, size_t count)
+/* States in which writing is another thing, or refused. */
+static const uint32_t otherwise = STREAM_SHUTTING | STREAM_CLOSING | STREAM_DEAD | STREAM_LAYERED;
+
+static PAWL_COLD int write_otherwise(struct pawl_stream *stream, const void *bytes, size_t count)
 {
-    uint64_t before = stream->outs.bytes;
+    uint64_t before = pawl_stream_waiting_(stream);
     int status = writable(stream);
 
     if (status == 0)
-        status = pawl_outs_copy_(&stream->source.engine->io, &stream->outs, bytes, count);
+        status = pawl_outs_copy_(&stream->source.engine->io, pawl_stream_above_(stream), bytes, count);
     if (status == 0 && count != 0)
-        queued(stream, before);
+        queued(stream, before, before + count);
+    return status;
+}
+
+static PAWL_COLD int send_otherwise(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    uint64_t before = pawl_stream_waiting_(stream);
+    int status = writable(stream);
+
+    if (status == 0)
+        status = pawl_outs_append_(&stream->source.engine->io, pawl_stream_above_(stream), slice);
+    if (status == 0 && slice->count != 0)
+        queued(stream, before, before + slice->count);
+    return status;
+}
+
+int pawl_stream_write(struct pawl_stream *stream, const void *bytes, size_t count)
+{
+    uint64_t before = stream->outs.bytes;
+    int status;
+
+    if (PAWL_UNLIKELY((stream->state & otherwise) != 0))
+        return write_otherwise(stream, bytes, count);
+    status = pawl_outs_copy_(&stream->source.engine->io, &stream->outs, bytes, count);
+    if (status == 0 && count != 0)
+        queued(stream, before, stream->outs.bytes);
     return status;
 }
 
 int pawl_stream_send(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     uint64_t before = stream->outs.bytes;
-    int status = writable(stream);
+    int status;
 
-    if (status == 0)
-        status = pawl_outs_append_(&stream->source.engine->io, &stream->outs, slice);
+    if (PAWL_UNLIKELY((stream->state & otherwise) != 0))
+        return send_otherwise(stream, slice);
+    status = pawl_outs_append_(&stream->source.engine->io, &stream->outs, slice);
     if (status == 0 && slice->count != 0)
-        queued(stream, before);
+        queued(stream, before, stream->outs.bytes);
+    return status;
+}
+
+int pawl_stream_put_(struct pawl_stream *stream, const void *bytes, size_t count)
+{
+    uint64_t before = pawl_stream_waiting_(stream);
+    int status = pawl_outs_copy_(&stream->source.engine->io, &stream->outs, bytes, count);
+
+    if (status == 0 && count != 0)
+        queued(stream, before, before + count);
     return status;
 }
 
 size_t pawl_stream_queued(const struct pawl_stream *stream)
 {
-    return stream->outs.bytes;
+    return pawl_stream_waiting_(stream);
 }
 
 bool pawl_stream_full(const struct pawl_stream *stream)
 {
-    return stream->outs.bytes > high_mark(stream);
+    return pawl_stream_waiting_(stream) > high_mark(stream);
 }
 
 int pawl_stream_shutdown(struct pawl_stream *stream)
@@ -89,8 +129,11 @@ static ssize_t send_some(const struct pawl_stream *stream)
 {
     struct iovec iovecs[PAWL_OUT_IOVECS_];
     struct msghdr message = {.msg_iov = iovecs};
-    int n = pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_);
+    int n;
 
+    if (PAWL_UNLIKELY((stream->state & STREAM_PLAIN) != 0))
+        return pawl_plain_write_(stream);
+    n = pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_);
     if (n == 1)
         return pawl_send_now_(stream->source.fd, iovecs[0].iov_base, iovecs[0].iov_len);
     message.msg_iovlen = (size_t)n;
@@ -105,11 +148,12 @@ void pawl_stream_flush_(struct pawl_stream *stream)
     while (stream->outs.bytes != 0 && (stream->state & not_now) == 0) {
         ssize_t n = send_some(stream);
 
+        pawl_count_(&engine->io.counts.syscalls, 1);
         if (PAWL_LIKELY(n >= 0)) {
             pawl_stream_sent_(stream, (uint64_t)n);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             stream->state |= STREAM_BLOCKED;
-            engine->class->send_rest(engine, stream);
+            pawl_stream_class_(stream)->send_rest(engine, stream);
             if (stream->config->write_ms != 0)
                 pawl_stream_time_start_(stream);
         } else if (errno != EINTR) {
@@ -155,7 +199,7 @@ int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op)
     status = pawl_op_begin_(op, stream->source.engine, stream, withdraw_flush);
     if (status != 0)
         return status;
-    if (stream->outs.bytes == 0) {
+    if (pawl_stream_waiting_(stream) == 0) {
         pawl_op_complete_later_(op, 0);
         return 0;
     }
@@ -163,6 +207,8 @@ int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op)
     while (*place != NULL)
         place = &(*place)->next;
     *place = op;
+    if ((stream->state & STREAM_LAYERED) != 0)
+        pawl_layer_flush_(stream, op);
     return 0;
 }
 
@@ -170,7 +216,8 @@ void pawl_stream_flushed_(struct pawl_stream *stream)
 {
     struct pawl_op *op;
 
-    while ((op = stream->flushes) != NULL && (uint64_t)op->result <= stream->sent) {
+    while ((op = stream->flushes) != NULL && (op->flags & PAWL_FLUSH_ABOVE_) == 0 &&
+           (uint64_t)op->result <= stream->sent) {
         stream->flushes = op->next;
         pawl_op_complete_later_(op, 0);
     }

@@ -7,6 +7,8 @@
  * Needs Linux 6.1; what it needs is tried when it is opened. */
 #include "uring.h"
 
+#include "dgram.h"
+#include "file.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -24,8 +26,9 @@ struct io_uring_sqe *pawl_uring_sqe_(struct uring_engine *self)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
 
-    self->engine.io.submissions++;
+    pawl_count_(&self->engine.io.counts.submissions, 1);
     while (PAWL_UNLIKELY(sqe == NULL)) {
+        pawl_count_(&self->engine.io.counts.syscalls, 1);
         (void)io_uring_submit(&self->ring); /* fails for want of memory at worst, and is tried again */
         sqe = io_uring_get_sqe(&self->ring);
     }
@@ -38,6 +41,12 @@ static void uring_close(struct pawl_engine *engine)
 {
     struct uring_engine *self = uring_of_(engine);
 
+    if (self->ring_ready && pthread_equal(self->opener, pthread_self()) == 0) {
+        /* The number under which the ring was registered is the opener's, who has gone. For this thread it is nothing, or
+         * another ring. */
+        self->ring.enter_ring_fd = self->ring.ring_fd;
+        self->ring.int_flags = self->unregistered;
+    }
     if (self->ring_ready)
         io_uring_queue_exit(&self->ring);
     pawl_uring_buffers_close_(self); /* after the ring: the kernel has let go of them */
@@ -60,6 +69,8 @@ static int open_ring(struct uring_engine *self)
     if (status != 0)
         return status == -EINVAL ? -ENOSYS : status;
     self->ring_ready = true;
+    self->opener = pthread_self();
+    self->unregistered = self->ring.int_flags;
     (void)io_uring_register_ring_fd(&self->ring); /* spares a look-up each call; works without */
     status = pawl_uring_buffers_open_(self);
     return status == -EINVAL ? -ENOSYS : status;
@@ -89,10 +100,12 @@ static int uring_open(struct pawl_engine **out, struct pawl_worker *worker)
 
 static void ready_came(struct uring_engine *self, struct pawl_source *source, const struct io_uring_cqe *cqe)
 {
-    if (pawl_source_is_stream_(source)) {
+    if (pawl_source_is_stream_(source) && (pawl_stream_of_(source)->state & STREAM_PLAIN) == 0) {
         pawl_uring_connected_(pawl_stream_of_(source), cqe->res);
         return;
     }
+    if (pawl_source_is_stream_(source) && (pawl_stream_of_(source)->state & STREAM_ATTACHED) == 0)
+        return; /* it is ending, and not to be watched again */
     if (cqe->res == -ECANCELED)
         return;
     if ((cqe->flags & IORING_CQE_F_MORE) == 0 && cqe->res >= 0)
@@ -112,6 +125,8 @@ static void came(struct uring_engine *self, const struct io_uring_cqe *cqe)
     }
     if (verb == PAWL_VERB_CANCEL)
         return;
+    if (verb == PAWL_VERB_END && cqe->res >= 0)
+        return;
     source = pawl_slot_find_(&self->engine, cqe->user_data);
     if (source == NULL)
         return; /* a watch that was stopped; streams and listeners stay until all has come */
@@ -124,6 +139,18 @@ static void came(struct uring_engine *self, const struct io_uring_cqe *cqe)
         break;
     case PAWL_VERB_ACCEPT:
         pawl_uring_accepted_((struct pawl_listener_part *)(void *)source, cqe);
+        break;
+    case PAWL_VERB_END:
+        pawl_uring_missed_(source);
+        break;
+    case PAWL_VERB_PACKET:
+        pawl_uring_packet_came_(self, source, cqe);
+        break;
+    case PAWL_VERB_ROOM:
+        pawl_uring_room_came_(source);
+        break;
+    case PAWL_VERB_FILE:
+        pawl_uring_file_came_(source, cqe->res);
         break;
     default:
         ready_came(self, source, cqe);
@@ -140,6 +167,14 @@ static bool anything(struct uring_engine *self)
     return io_uring_sq_ready(&self->ring) != 0 || (IO_URING_READ_ONCE(*self->ring.sq.kflags) & news) != 0;
 }
 
+static int fetch(struct uring_engine *self)
+{
+    if (!anything(self))
+        return 0;
+    pawl_count_(&self->engine.io.counts.syscalls, 1);
+    return io_uring_submit_and_get_events(&self->ring);
+}
+
 static int enter(struct uring_engine *self, uint64_t deadline)
 {
     struct io_uring_cqe *cqe;
@@ -148,15 +183,18 @@ static int enter(struct uring_engine *self, uint64_t deadline)
     uint64_t now;
 
     if (deadline == 0 || io_uring_cq_ready(&self->ring) != 0)
-        return anything(self) ? io_uring_submit_and_get_events(&self->ring) : 0;
-    if (deadline == UINT64_MAX)
+        return fetch(self);
+    if (deadline == UINT64_MAX) {
+        pawl_count_(&self->engine.io.counts.syscalls, 1);
         return io_uring_submit_and_wait(&self->ring, 1);
+    }
     clock_gettime(CLOCK_MONOTONIC, &ts);
     now = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
     if (now >= deadline)
-        return anything(self) ? io_uring_submit_and_get_events(&self->ring) : 0;
+        return fetch(self);
     timeout.tv_sec = (long long)((deadline - now) / 1000000000);
     timeout.tv_nsec = (long long)((deadline - now) % 1000000000);
+    pawl_count_(&self->engine.io.counts.syscalls, 1);
     return io_uring_submit_and_wait_timeout(&self->ring, &cqe, 1, &timeout, NULL);
 }
 
@@ -185,7 +223,6 @@ static int uring_turn(struct pawl_engine *engine, uint64_t deadline)
     again = engine->worker->now + LACKING_NS;
     if (PAWL_UNLIKELY(self->lacking != 0) && deadline > again)
         deadline = again; /* looks for memory again, if nothing else happens */
-    engine->io.waits++;
     status = enter(self, deadline);
     pawl_worker_woke_(engine->worker);
     if (deadline != 0)
@@ -231,7 +268,8 @@ static void uring_unwatch(struct pawl_engine *engine, struct pawl_source *source
 {
     struct io_uring_sqe *sqe = pawl_uring_sqe_(uring_of_(engine));
 
-    io_uring_prep_poll_remove(sqe, pawl_slot_key_(source, PAWL_VERB_READY));
+    /* Not a poll_remove: that is refused, and the poll stays with the descriptor, while an event of it is under way. */
+    io_uring_prep_cancel64(sqe, pawl_slot_key_(source, PAWL_VERB_READY), 0);
     io_uring_sqe_set_data64(sqe, PAWL_VERB_CANCEL);
 }
 
@@ -253,4 +291,9 @@ const struct pawl_engine_class pawl_engine_uring_ = {
     .listen = pawl_uring_listen_,
     .listen_stop = pawl_uring_listen_stop_,
     .listen_again = pawl_uring_listen_again_,
+    .file = pawl_uring_file_,
+    .file_cancel = pawl_uring_file_cancel_,
+    .packets = pawl_uring_packets_,
+    .packets_stop = pawl_uring_packets_stop_,
+    .packets_room = pawl_uring_packets_room_,
 };

@@ -9,6 +9,7 @@
 #include "stream.h"
 
 #include <liburing.h>
+#include <pthread.h>
 
 enum {
     URING_ENTRIES = 256,
@@ -25,6 +26,8 @@ struct uring_engine {
     struct io_uring ring;
     int wake_fd;
     bool ring_ready, waking; /* the eventfd is being polled */
+    uint8_t unregistered;    /* liburing's flags of the ring before it was registered with its opener */
+    pthread_t opener;
     struct io_uring_buf_ring *buffers;
     struct pawl_chunk *chunk[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
     uint32_t lacking;                        /* how many are NULL */
@@ -55,11 +58,19 @@ void pawl_uring_buffer_back_(struct uring_engine *self, uint32_t id);
 /* Makes known what was given back, and finds memory for those that lack it. */
 void pawl_uring_buffers_flush_(struct uring_engine *self);
 
+/* ---- uring_dgram.c ---- */
+
+void pawl_uring_packet_came_(struct uring_engine *self, struct pawl_source *source,
+                             const struct io_uring_cqe *cqe);
+void pawl_uring_room_came_(struct pawl_source *source);
+
 /* ---- uring_stream.c ---- */
 
 void pawl_uring_received_(struct uring_engine *self, struct pawl_stream *stream,
                           const struct io_uring_cqe *cqe);
 void pawl_uring_sent_(struct pawl_stream *stream, int result);
+/* A cancellation found nothing. */
+void pawl_uring_missed_(struct pawl_source *source);
 void pawl_uring_connected_(struct pawl_stream *stream, int result);
 void pawl_uring_accepted_(struct pawl_listener_part *part, const struct io_uring_cqe *cqe);
 

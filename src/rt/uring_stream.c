@@ -39,7 +39,29 @@ static void cancel(struct pawl_source *source, enum pawl_verb verb)
     struct io_uring_sqe *sqe = pawl_uring_sqe_(uring_of_(source->engine));
 
     io_uring_prep_cancel64(sqe, pawl_slot_key_(source, verb), 0);
-    io_uring_sqe_set_data64(sqe, PAWL_VERB_CANCEL);
+    io_uring_sqe_set_data64(sqe, pawl_slot_key_(source, PAWL_VERB_END));
+}
+
+/* Either it has completed, and its completion comes, or is there already: then the state says so here, or the next
+ * cancellation finds nothing as well. Or it was between two places just then, on its way to be tried again, and would
+ * wait on: the descriptor is not closed as long as it does. So once more. */
+void pawl_uring_missed_(struct pawl_source *source)
+{
+    if (pawl_source_is_stream_(source)) {
+        const struct pawl_stream *stream = pawl_stream_of_(source);
+
+        if ((stream->state & (STREAM_RECEIVING | STREAM_STOPPING)) == (STREAM_RECEIVING | STREAM_STOPPING))
+            cancel(source, PAWL_VERB_RECEIVE);
+        if ((stream->state & (STREAM_DEAD | STREAM_SENDING)) == (STREAM_DEAD | STREAM_SENDING))
+            cancel(source, PAWL_VERB_SEND);
+        if ((stream->state & (STREAM_DEAD | STREAM_POLLING)) == (STREAM_DEAD | STREAM_POLLING))
+            cancel(source, PAWL_VERB_READY);
+    } else {
+        const struct pawl_listener_part *part = (const struct pawl_listener_part *)(const void *)source;
+
+        if ((part->state & PART_ARMED) != 0 && (part->state & (PART_ON | PART_STARVED)) != PART_ON)
+            cancel(source, PAWL_VERB_ACCEPT);
+    }
 }
 
 /* ---- receiving ---- */

@@ -14,6 +14,7 @@
 #ifndef PAWL_RT_WORKER_H
 #define PAWL_RT_WORKER_H
 
+#include "dump.h"
 #include "engine.h"
 #include "fiber.h"
 #include "idle.h"
@@ -122,6 +123,8 @@ struct pawl_rt {
     PAWL_ATOMIC(uint32_t) started;                         /* O: workers that have an engine, or a status */
     PAWL_ATOMIC(uint32_t) go;                              /* O: enum pawl_rt_go */
     PAWL_ATOMIC(uint32_t) stop;                            /* by pawl_rt_stop() */
+    int dump_signal;                                       /* as configured */
+    struct pawl_dumper dumper;                             /* worker 0's */
 } PAWL_LINE_PAIR_ALIGNED;
 
 /* The worker that the calling thread is; NULL: none. Never inlined: a fiber may come back on another thread. */

@@ -77,7 +77,7 @@ headers_below() {
 public_headers() {
     headers_below "$include_folder"
 }
-runtime=(rt.h task.h timer.h fiber.h block.h frame.h op.h stream.h watch.h)
+runtime=(rt.h task.h timer.h fiber.h block.h frame.h layer.h op.h resolve.h stream.h tls.h watch.h)
 # The faces of libpawl-check, libpawl-malloc and libpawl-rt are not libpawl's.
 public_headers | grep -vx -e pawl/check.h -e pawl/lin.h -e pawl/malloc.h -e pawl/arena.h -e pawl/slab.h "${runtime[@]/#/-epawl/}" | sed 's/.*/#include <&>/' >"$work/every_header.h"
 
@@ -190,7 +190,10 @@ fi
 # --- the runtime's library -----------------------------------------------------------------------
 
 runtime_exports_only_pawl_names() {
-    nm --dynamic --defined-only "$library_folder/libpawl-rt.so" | awk '$2 != "A" {print $3}' |
+    local library
+    for library in "$library_folder"/libpawl-{rt,tls,resolve}.so; do
+        [[ ! -e $library ]] || nm --dynamic --defined-only "$library" | awk '$2 != "A" {print $3}'
+    done |
         grep -v '^pawl_[a-z0-9_]*[a-z0-9]@' || true
 }
 
@@ -211,9 +214,36 @@ END
     compiled runtime "${cc[@]}" "${runtime_flags[@]}" "$work/runtime.c" "${runtime_libs[@]}"
 }
 
+# Both at once: what stands on the runtime.
+layers_link_and_run() {
+    local -a layer_flags layer_libs
+    local system
+    system=$(env -u PKG_CONFIG_LIBDIR -u PKG_CONFIG_SYSROOT_DIR pkg-config --variable pc_path pkg-config)
+    cat >"$work/layers.c" <<'END'
+#include <pawl/resolve.h>
+#include <pawl/tls.h>
+int main(void)
+{
+    struct pawl_tls_config config = {.verify = PAWL_TLS_VERIFY_NONE};
+    struct pawl_tls *tls;
+    if (pawl_tls_open(&tls, &config) != 0)
+        return 1;
+    pawl_tls_close(tls);
+    pawl_resolver_close(NULL);
+    return 0;
+}
+END
+    read -ra layer_flags <<<"$(PKG_CONFIG_PATH=$system pkg-config --cflags pawl-tls pawl-resolve)"
+    read -ra layer_libs <<<"$(PKG_CONFIG_PATH=$system pkg-config --libs pawl-tls pawl-resolve)"
+    compiled layers "${cc[@]}" "${layer_flags[@]}" "$work/layers.c" "${layer_libs[@]}"
+}
+
 if has_shared && [[ -e $library_folder/libpawl-rt.so ]]; then
-    promise 'the runtime exports names of its headers only' runtime_exports_only_pawl_names
+    promise 'the runtime and its layers export names of their headers only' runtime_exports_only_pawl_names
     promise 'a C program links the runtime by pkg-config and runs' runtime_links_and_runs
+    if [[ -e $library_folder/libpawl-tls.so && -e $library_folder/libpawl-resolve.so ]]; then
+        promise 'a C program links TLS and names by pkg-config and runs' layers_link_and_run
+    fi
 fi
 
 # --- the static library -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pawl tap: the records of a logring, from outside. */
 #include "pawl.h"
+#include "tap_cache.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -24,6 +25,7 @@ const struct command cmd_tap = {
     .summary = "show, follow, filter and count the records of a logring",
     .help = "Usage: pawl tap [--follow] [--now] [--count] [--json] [--class CLASS] [--grep TEXT]\n"
             "                [--ring N] [--max N] FILE\n"
+            "       pawl tap --pid PID [--kind LIST] [--slower US] [OPTION]...\n"
             "       pawl tap --demo [--seconds S] FILE\n"
             "\n"
             "Show the records of a logring (<pawl/logring.h>): a file in /dev/shm, or the memory of a\n"
@@ -40,6 +42,10 @@ const struct command cmd_tap = {
             "  -r, --ring N       only records of CPU N (lanes are numbered behind the CPUs)\n"
             "  -n, --max N        end after N records\n"
             "  -j, --json         one JSON object a line; the schema is in pawl-tap(1)\n"
+            "  -p, --pid PID      what a pawl-cache does, from now on: --follow and --now are implied\n"
+            "  -k, --kind LIST    of a pawl-cache, with commas: get, store, delete, touch, evict, expire,\n"
+            "                     open, close, line; all but line unless given\n"
+            "  -s, --slower US    only commands that took at least so many microseconds\n"
             "      --demo         make FILE, which must not exist, and write records into it\n"
             "      --seconds S    with --demo: for so long, 1000 a second; 0 (default): 1000 at once\n"
             "  -h, --help         this text\n"
@@ -48,6 +54,7 @@ const struct command cmd_tap = {
             "  pawl tap --demo --seconds 60 /dev/shm/demo &\n"
             "  pawl tap -f /dev/shm/demo\n"
             "  pawl tap --class important --grep timeout /proc/4711/fd/5\n"
+            "  pawl tap --pid $(pidof pawl-cache) --kind evict,expire\n"
             "  pawl tap --count --json /dev/shm/demo | jq .lost\n",
     .run = run,
 };
@@ -64,6 +71,9 @@ static const struct option options[] = {
     {"ring", required_argument, NULL, 'r'},
     {"max", required_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},
+    {"pid", required_argument, NULL, 'p'},
+    {"kind", required_argument, NULL, 'k'},
+    {"slower", required_argument, NULL, 's'},
     {"demo", no_argument, NULL, OPTION_DEMO},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {NULL, 0, NULL, 0},
@@ -77,7 +87,10 @@ struct wish {
     const char *text;
     uint64_t ring, max, seconds;
     bool one_ring;
+    uint64_t pid, least_us; /* of a pawl-cache; 0: none */
+    uint32_t kinds;
     const char *file;
+    char found[64]; /* its ring */
 };
 
 /* How long `--follow` waits before it looks again. */
@@ -97,7 +110,8 @@ static bool is_wanted(const struct wish *wish, const struct pawl_logring_record 
 {
     return record->importance <= wish->least && (!wish->one_ring || record->ring == wish->ring) &&
            (wish->text == NULL ||
-            memmem(record->data, record->bytes, wish->text, strlen(wish->text)) != NULL);
+            memmem(record->data, record->bytes, wish->text, strlen(wish->text)) != NULL) &&
+           tap_cache_wanted(record->data, record->bytes, wish->kinds, wish->least_us);
 }
 
 static void print_time(int64_t realtime_ns)
@@ -134,7 +148,8 @@ static void print_text(const struct pawl_logring_record *record, const struct pa
     else
         printf("  lane %-2" PRIu32, record->ring - file->cpus);
     printf(" %-9s  ", class_names[record->importance]);
-    print_bytes(record->data, record->bytes);
+    if (!tap_cache_print(record->data, record->bytes))
+        print_bytes(record->data, record->bytes);
     putchar('\n');
 }
 
@@ -176,7 +191,7 @@ static int print_json(const struct pawl_logring_record *record, const struct paw
                                class_names[record->importance], "number", (json_int_t)record->number, "bytes",
                                (int)record->bytes);
 
-    if (object != NULL)
+    if (object != NULL && !tap_cache_set(object, record->data, record->bytes))
         set_bytes(object, record->data, record->bytes);
     return print_object(object);
 }
@@ -411,6 +426,18 @@ static int take_option(struct wish *wish, int option)
     case 'n':
         good = parse_number(optarg, &wish->max);
         break;
+    case 'p':
+        good = parse_number(optarg, &wish->pid) && wish->pid > 0;
+        break;
+    case 'k':
+        if (!tap_cache_kinds(optarg, &wish->kinds))
+            return command_misused(
+                &cmd_tap, "'%s' names no kinds: get, store, delete, touch, evict, expire, open, close, line",
+                optarg);
+        break;
+    case 's':
+        good = parse_number(optarg, &wish->least_us);
+        break;
     case OPTION_SECONDS:
         good = parse_number(optarg, &wish->seconds);
         break;
@@ -432,18 +459,36 @@ static int tap(const struct wish *wish)
     fd = open(wish->file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return command_failed(&cmd_tap, "%s: %s", wish->file, strerror(errno));
-    status = read_file(wish, fd);
+    status = wish->pid != 0 ? tap_cache_want(fd, wish->kinds) : 0;
+    if (status != 0)
+        status = command_failed(&cmd_tap, "%s: %s", wish->file, strerror(-status));
+    else
+        status = read_file(wish, fd);
     close(fd);
     return status;
 }
 
+/* What a pawl-cache does, from now on. */
+static int tap_process(struct wish *wish)
+{
+    if (wish->demo)
+        return command_misused(&cmd_tap, "--demo goes without --pid");
+    if (!tap_cache_find(wish->pid, wish->found, sizeof wish->found))
+        return command_failed(&cmd_tap, "process %" PRIu64 ": %s", wish->pid,
+                              errno == ENOENT ? "no pawl-cache, or it has no tap" : strerror(errno));
+    wish->file = wish->found;
+    wish->follow = wish->now = true;
+    return tap(wish);
+}
+
 static int run(int argc, char **argv)
 {
-    struct wish wish = {.least = PAWL_LOG_DETAIL, .max = UINT64_MAX};
+    /* Lines say again what the others say. */
+    struct wish wish = {.least = PAWL_LOG_DETAIL, .max = UINT64_MAX, .kinds = TAP_CACHE_USUAL};
     int option;
 
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":hf0cC:g:r:n:j", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":hf0cC:g:r:n:jp:k:s:", options, NULL)) != -1) {
         int status;
 
         if (option == 'h')
@@ -454,6 +499,8 @@ static int run(int argc, char **argv)
         if (status != STATUS_OK)
             return status;
     }
+    if (wish.pid != 0 && argc == optind)
+        return tap_process(&wish);
     if (argc - optind != 1)
         return command_misused(&cmd_tap, "needs one file, got %d", argc - optind);
     if (wish.seconds != 0 && !wish.demo)

@@ -52,10 +52,13 @@ _pawl()
         --class | -C)
             mapfile -t COMPREPLY < <(compgen -W "vital important normal detail" -- "$current")
             ;;
-        --grep | -g | --ring | -r | --max | -n | --seconds) ;;
+        --kind | -k)
+            mapfile -t COMPREPLY < <(compgen -W "get store delete touch evict expire open close line" -- "$current")
+            ;;
+        --grep | -g | --ring | -r | --max | -n | --seconds | --pid | -p | --slower | -s) ;;
         *)
             if [[ $current == -* ]]; then
-                mapfile -t COMPREPLY < <(compgen -W "--class --count --demo --follow --grep --help --json --max --now --ring --seconds" -- "$current")
+                mapfile -t COMPREPLY < <(compgen -W "--class --count --demo --follow --grep --help --json --kind --max --now --pid --ring --seconds --slower" -- "$current")
             else
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")

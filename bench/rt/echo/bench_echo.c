@@ -9,13 +9,11 @@
  * rotates. The CPU time is that of /proc/PID/task/TID/schedstat, so that others on the machine disturb little; ratios are
  * taken within a round, and the median of the rounds is shown. The first contender is the base.
  * --memory: so many idle connections to each instead, and what the resident set of the server grows by for one. */
-#include "echo_peers.h"
+#include "echo_run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -36,9 +33,7 @@ enum { REQUEST = 64, MAX_DEPTH = 64, MAX_ROUNDS = 101 };
 struct contender {
     const char *name;
     echo_server *serve; /* NULL: built without it */
-    pid_t pid;
-    struct sockaddr_storage address;
-    socklen_t address_bytes;
+    struct echo_process process;
     int epoll, *fds;
     unsigned *heard; /* of the present burst, in bytes */
     double us[MAX_ROUNDS], ratio[MAX_ROUNDS];
@@ -73,40 +68,20 @@ static struct {
     const char *only;
 } options = {.slices = 7, .ms = 120, .both_kinds = true};
 
-static void die(const char *what)
-{
-    fprintf(stderr, "bench-echo: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
 /* ---- servers ---- */
-
-static void pin(int which)
-{
-    cpu_set_t all, one;
-    int n = 0;
-
-    if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 2)
-        return;
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &all) && n++ == which)
-            CPU_SET(cpu, &one);
-    (void)sched_setaffinity(0, sizeof one, &one);
-}
 
 static void place_of(struct contender *c, bool unix_sockets, unsigned number)
 {
-    memset(&c->address, 0, sizeof c->address);
+    memset(&c->process.address, 0, sizeof c->process.address);
     if (unix_sockets) {
-        struct sockaddr_un *name = (struct sockaddr_un *)&c->address;
+        struct sockaddr_un *name = (struct sockaddr_un *)&c->process.address;
         int n;
 
         name->sun_family = AF_UNIX;
         n = snprintf(name->sun_path + 1, sizeof name->sun_path - 1, "pawl-echo-%d-%u", (int)getpid(), number);
-        c->address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+        c->process.address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     } else {
-        struct sockaddr_in *name = (struct sockaddr_in *)&c->address;
+        struct sockaddr_in *name = (struct sockaddr_in *)&c->process.address;
         socklen_t bytes = sizeof *name;
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* finds a free port */
 
@@ -114,66 +89,10 @@ static void place_of(struct contender *c, bool unix_sockets, unsigned number)
         name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         if (fd < 0 || bind(fd, (const struct sockaddr *)name, bytes) != 0 ||
             getsockname(fd, (struct sockaddr *)name, &bytes) != 0)
-            die("a port");
+            echo_die("a port");
         close(fd);
-        c->address_bytes = bytes;
+        c->process.address_bytes = bytes;
     }
-}
-
-static bool start(struct contender *c)
-{
-    int ready[2], status = 0;
-    char byte;
-
-    if (pipe(ready) != 0)
-        die("pipe");
-    fflush(stdout);
-    c->pid = fork();
-    if (c->pid < 0)
-        die("fork");
-    if (c->pid == 0) {
-        const struct echo_place place = {(const struct sockaddr *)&c->address, c->address_bytes, ready[1]};
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(ready[0]);
-        pin(0);
-        status = c->serve(&place);
-        fprintf(stderr, "bench-echo: %s: %s\n", c->name, strerror(-status));
-        _exit(1);
-    }
-    close(ready[1]);
-    status = (int)read(ready[0], &byte, 1);
-    close(ready[0]);
-    return status == 1;
-}
-
-static uint64_t cpu_of(const struct contender *c)
-{
-    char path[300];
-    uint64_t sum = 0;
-    struct dirent *entry;
-    DIR *tasks;
-
-    snprintf(path, sizeof path, "/proc/%d/task", (int)c->pid);
-    tasks = opendir(path);
-    if (tasks == NULL)
-        die(c->name);
-    while ((entry = readdir(tasks)) != NULL) {
-        unsigned long long ns = 0;
-        FILE *file;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)c->pid, entry->d_name);
-        file = fopen(path, "r");
-        if (file != NULL) {
-            if (fscanf(file, "%llu", &ns) == 1)
-                sum += ns;
-            fclose(file);
-        }
-    }
-    closedir(tasks);
-    return sum;
 }
 
 static double resident_of(const struct contender *c)
@@ -182,33 +101,25 @@ static double resident_of(const struct contender *c)
     long pages = 0;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)c->pid);
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)c->process.pid);
     file = fopen(path, "r");
     if (file == NULL || fscanf(file, "%*s %ld", &pages) != 1)
-        die(c->name);
+        echo_die(c->name);
     fclose(file);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- the client ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int connect_one(const struct contender *c)
 {
-    int fd = socket(c->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(c->process.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        die("socket");
-    while (connect(fd, (const struct sockaddr *)&c->address, c->address_bytes) != 0)
+        echo_die("socket");
+    while (connect(fd, (const struct sockaddr *)&c->process.address, c->process.address_bytes) != 0)
         if (errno != EAGAIN && errno != EINTR)
-            die("connect");
+            echo_die("connect");
     echo_no_delay(fd);
     return fd;
 }
@@ -219,13 +130,13 @@ static void connect_all(struct contender *c, unsigned n)
     c->fds = calloc(n, sizeof *c->fds);
     c->heard = calloc(n, sizeof *c->heard);
     if (c->epoll < 0 || c->fds == NULL || c->heard == NULL)
-        die("memory");
+        echo_die("memory");
     for (unsigned i = 0; i < n; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
 
         c->fds[i] = connect_one(c);
         if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->fds[i], &event) != 0)
-            die("epoll_ctl");
+            echo_die("epoll_ctl");
     }
 }
 
@@ -244,14 +155,14 @@ static void burst(const struct contender *c, unsigned i, unsigned depth)
     size_t bytes = (size_t)REQUEST * depth;
 
     if (send(c->fds[i], requests, bytes, MSG_NOSIGNAL) != (ssize_t)bytes)
-        die("send");
+        echo_die("send");
 }
 
 /* Some time of requests and answers. Returns how many requests. */
 static uint64_t slice(struct contender *c, unsigned connections, unsigned depth, unsigned ms)
 {
     static char answers[REQUEST * MAX_DEPTH];
-    uint64_t end = now_ns() + (uint64_t)ms * 1000000u, bursts = 0;
+    uint64_t end = echo_now() + (uint64_t)ms * 1000000u, bursts = 0;
     unsigned under_way = connections;
 
     for (unsigned i = 0; i < connections; i++)
@@ -259,14 +170,14 @@ static uint64_t slice(struct contender *c, unsigned connections, unsigned depth,
     while (under_way > 0) {
         struct epoll_event events[256];
         int n = epoll_wait(c->epoll, events, 256, -1);
-        bool more = now_ns() < end;
+        bool more = echo_now() < end;
 
         for (int k = 0; k < n; k++) {
             unsigned i = events[k].data.u32;
             ssize_t got = recv(c->fds[i], answers, sizeof answers, 0);
 
             if (got <= 0)
-                die("recv");
+                echo_die("recv");
             c->heard[i] += (unsigned)got;
             if (c->heard[i] < REQUEST * depth)
                 continue;
@@ -283,31 +194,18 @@ static uint64_t slice(struct contender *c, unsigned connections, unsigned depth,
 
 static double measure(struct contender *c, unsigned connections, unsigned depth, unsigned ms)
 {
-    uint64_t before = cpu_of(c), requests = slice(c, connections, depth, ms);
+    uint64_t before = echo_cpu(&c->process), requests = slice(c, connections, depth, ms);
     const struct timespec a_moment = {.tv_nsec = 1000000};
 
     nanosleep(&a_moment, NULL); /* it has gone to sleep, and its time is booked */
-    return (double)(cpu_of(c) - before) / (double)requests / 1000;
+    return (double)(echo_cpu(&c->process) - before) / (double)requests / 1000;
 }
 
 /* ---- figures ---- */
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *figures, unsigned n)
-{
-    qsort(figures, n, sizeof *figures, compare);
-    return figures[n / 2];
-}
-
 static bool takes_part(const struct contender *c)
 {
-    return c->serve != NULL && c->pid > 0;
+    return c->serve != NULL && c->process.pid > 0;
 }
 
 static void compare_all(unsigned connections, unsigned depth, bool unix_sockets)
@@ -338,8 +236,9 @@ static void compare_all(unsigned connections, unsigned depth, bool unix_sockets)
             printf("  %-22s %10s\n", c->name, "-");
             continue;
         }
-        middle = median(c->us, options.slices); /* sorted: the first is the least */
-        printf("  %-22s %10.3f %8.3f %8.3f\n", c->name, middle, c->us[0], median(c->ratio, options.slices));
+        middle = echo_median(c->us, options.slices); /* sorted: the first is the least */
+        printf("  %-22s %10.3f %8.3f %8.3f\n", c->name, middle, c->us[0],
+               echo_median(c->ratio, options.slices));
         disconnect_all(c, connections);
     }
     fflush(stdout);
@@ -426,21 +325,21 @@ static void run_kind(bool unix_sockets)
     for (unsigned i = 0; i < CONTENDERS; i++) {
         struct contender *c = &contenders[i];
 
-        c->pid = 0;
+        c->process.pid = 0;
         if (c->serve == NULL || (i != 0 && options.only != NULL && strstr(c->name, options.only) == NULL))
             continue;
         place_of(c, unix_sockets, i);
-        if (!start(c))
-            c->pid = 0;
+        if (!echo_start(&c->process, c->name, c->serve))
+            c->process.pid = 0;
     }
     if (options.memory != 0)
         measure_memory(options.memory);
     else
         run_grid(unix_sockets);
     for (unsigned i = 0; i < CONTENDERS; i++)
-        if (contenders[i].pid > 0) {
-            kill(contenders[i].pid, SIGKILL);
-            waitpid(contenders[i].pid, NULL, 0);
+        if (contenders[i].process.pid > 0) {
+            kill(contenders[i].process.pid, SIGKILL);
+            waitpid(contenders[i].process.pid, NULL, 0);
         }
 }
 
@@ -454,7 +353,7 @@ int main(int argc, char **argv)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    pin(1);
+    echo_pin(1);
     for (int kind = 0; kind < 2; kind++)
         if (options.both_kinds || options.unix_sockets == (kind == 1))
             run_kind(kind == 1);

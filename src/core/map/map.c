@@ -17,6 +17,7 @@ extern inline void *pawl_map_get_by(const struct pawl_map *map, uint64_t hash, c
                                     bool (*equal)(const void *object, const void *key));
 extern inline void *pawl_map_get(const struct pawl_map *map, uint64_t hash, const void *key);
 extern inline void pawl_map_prefetch(const struct pawl_map *map, uint64_t hash);
+extern inline void pawl_map_prefetch_object(const struct pawl_map *map, uint64_t hash, size_t bytes);
 
 /* ---- memory ---- */
 

@@ -72,19 +72,6 @@ bool pawl_map_walk(const struct pawl_map *map, struct pawl_map_cursor *cursor, s
 
 enum { BATCH = 16 };
 
-/* Asks for what is probably the object: the first with the tag and the bits. A hint, which pawl_map_get does not rely
- * on: relaxed. */
-static inline void prefetch_object(const struct pawl_map_bucket_ *bucket, uint64_t hash)
-{
-    uint64_t match = pawl_map_match_(pawl_load_relaxed(&bucket->meta), pawl_map_tag_(hash));
-    uint64_t slot;
-
-    if (match == 0)
-        return;
-    slot = pawl_load_relaxed(&bucket->slot[__builtin_ctzll(match) >> 3]);
-    __builtin_prefetch(pawl_map_object_(slot));
-}
-
 /* Buckets on their way, then objects, then all else. */
 static size_t get_batch(const struct pawl_map *map, size_t n, const uint64_t *hashes, const void *const *keys,
                         void **objects)
@@ -95,7 +82,7 @@ static size_t get_batch(const struct pawl_map *map, size_t n, const uint64_t *ha
     for (size_t i = 0; i < n; i++)
         __builtin_prefetch(pawl_map_bucket_of_(table, hashes[i]));
     for (size_t i = 0; i < n; i++)
-        prefetch_object(pawl_map_bucket_of_(table, hashes[i]), hashes[i]);
+        pawl_map_prefetch_object(map, hashes[i], 1);
     for (size_t i = 0; i < n; i++) {
         objects[i] = pawl_map_get(map, hashes[i], keys[i]);
         found += objects[i] != NULL;

@@ -98,20 +98,20 @@ struct census {
 static void take_census(void *arg)
 {
     struct census *census = arg;
-    const struct pawl_io *io = &pawl_worker_here_()->engine->io;
+    struct pawl_io_counts *counts = &pawl_worker_here_()->engine->io.counts;
 
     switch (census->counter) {
     case IO_STREAMS:
-        census->sum += io->streams;
+        census->sum += io_get(&counts->streams);
         break;
     case IO_STARVATIONS:
-        census->sum += io->starvations;
+        census->sum += io_get(&counts->starved);
         break;
     case IO_WRITES:
-        census->sum += io->writes;
+        census->sum += io_get(&counts->writes);
         break;
     default:
-        census->sum += io->received_bytes - io->sent_bytes;
+        census->sum += io_get(&counts->received) - io_get(&counts->sent);
         break;
     }
 }

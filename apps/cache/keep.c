@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "keep.h"
+
+#include "snapshot.h"
+
+#include <errno.h>
+#include <pawl/clock.h>
+#include <pawl/rt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* ---- loading ---- */
+
+static void say_loaded(const struct cache_keep *keep, const char *path, const struct cache_snapshot *from,
+                       uint64_t took_ns)
+{
+    if (from->refused > 0)
+        fprintf(stderr, "pawl-cache: %s: %llu items did not fit (-m, -I)\n", path,
+                (unsigned long long)from->refused);
+    if (keep->options->verbosity > 0)
+        fprintf(stderr, "pawl-cache: %s: %llu items loaded in %llu ms, %llu had expired\n", path,
+                (unsigned long long)from->items, (unsigned long long)(took_ns / MILLISECOND),
+                (unsigned long long)from->expired);
+}
+
+/* Returns 0: it was loaded; else why not, which was said unless it is not there. */
+static int load(const struct cache_keep *keep, const char *path)
+{
+    struct cache_session *session = cache_session_open(keep->store);
+    const uint64_t began = pawl_clock_ns();
+    struct cache_snapshot from;
+    int error;
+
+    if (session == NULL)
+        return -ENOMEM;
+    error = cache_snapshot_read(session, path, &from);
+    while (error != 0 && error != -ENOENT && cache_maintain(session))
+        ; /* nothing is left of what was loaded before the damage */
+    cache_session_close(session);
+    if (error == 0)
+        say_loaded(keep, path, &from, pawl_clock_ns() - began);
+    else if (error != -ENOENT)
+        fprintf(stderr, "pawl-cache: %s was not loaded: %s\n", path,
+                from.wrong != NULL ? from.wrong : strerror(-error));
+    return error;
+}
+
+static int load_kept(const struct cache_keep *keep, const char *path)
+{
+    const int error = load(keep, path);
+
+    if (error == -ENOENT)
+        return 0;
+    if (error == 0) {
+        /* What is changed from now on must not come back from it. */
+        if (unlink(path) == 0)
+            return 0;
+        fprintf(stderr, "pawl-cache: %s cannot be removed: %s\n", path, strerror(errno));
+        return -EACCES;
+    }
+    if (error == -EBADMSG) {
+        fprintf(stderr, "pawl-cache: starts empty; %s will be overwritten at the end\n", path);
+        return 0;
+    }
+    fprintf(stderr, "pawl-cache: -e would overwrite it: give another file, or remove it\n");
+    return error;
+}
+
+int cache_keep_open(struct cache_keep *keep, struct cache_store *store, const struct cache_options *options)
+{
+    int error = 0;
+
+    keep->store = store;
+    keep->options = options;
+    if (options->load_file != NULL) {
+        error = load(keep, options->load_file);
+        if (error == -ENOENT)
+            fprintf(stderr, "pawl-cache: %s was not loaded: %s\n", options->load_file, strerror(ENOENT));
+        error = 0; /* a cache may be empty */
+    }
+    if (options->restart_file != NULL)
+        error = load_kept(keep, options->restart_file);
+    return error;
+}
+
+/* ---- writing ---- */
+
+static void say_failed(const char *path, int error)
+{
+    fprintf(stderr, "pawl-cache: %s was not written: %s\n", path, strerror(-error));
+}
+
+/* On a thread of the pool. */
+static int64_t write_beside(void *arg)
+{
+    const struct cache_keep *keep = arg;
+    const char *path = keep->options->snapshot_file;
+    const uint64_t began = pawl_clock_ns();
+    struct cache_snapshot written;
+    const int error = cache_snapshot_write(keep->store, path, &keep->stops, &written);
+
+    if (error != 0)
+        say_failed(path, error);
+    else
+        fprintf(stderr, "pawl-cache: %s: %llu items, %llu bytes written in %llu ms\n", path,
+                (unsigned long long)written.items, (unsigned long long)written.bytes,
+                (unsigned long long)((pawl_clock_ns() - began) / MILLISECOND));
+    return error;
+}
+
+static void wrote(struct pawl_job *job, int64_t result)
+{
+    struct cache_keep *keep = pawl_job_of(job, struct cache_keep, job);
+
+    (void)result;
+    keep->writes = false;
+}
+
+void cache_keep_ask(struct cache_keep *keep)
+{
+    pawl_store_relaxed(&keep->asked, true); /* relaxed: see the field */
+}
+
+void cache_keep_tick(struct cache_keep *keep, struct pawl_rt *rt)
+{
+    int error;
+
+    if (PAWL_LIKELY(!pawl_load_relaxed(&keep->asked)) || keep->writes) /* relaxed, all: see the fields */
+        return;
+    pawl_store_relaxed(&keep->asked, false);
+    if (keep->options->snapshot_file == NULL) {
+        fprintf(stderr, "pawl-cache: SIGUSR1: no snapshot without -o snapshot=FILE\n");
+        return;
+    }
+    pawl_job_init(&keep->job, wrote);
+    keep->writes = true;
+    error = pawl_block(rt, &keep->job, write_beside, keep);
+    if (error != 0) {
+        keep->writes = false;
+        say_failed(keep->options->snapshot_file, error);
+    }
+}
+
+void cache_keep_stop(struct cache_keep *keep)
+{
+    pawl_store_relaxed(&keep->stops, true); /* relaxed: see the field */
+}
+
+int cache_keep_items(struct cache_keep *keep)
+{
+    const char *path = keep->options->restart_file;
+    struct cache_snapshot written;
+    int error;
+
+    if (path == NULL)
+        return 0;
+    error = cache_snapshot_write(keep->store, path, NULL, &written);
+    if (error != 0)
+        say_failed(path, error);
+    else if (keep->options->verbosity > 0)
+        fprintf(stderr, "pawl-cache: %s: %llu items kept\n", path, (unsigned long long)written.items);
+    return error;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the server share. */
+#ifndef CACHE_SERVER_INNER_H
+#define CACHE_SERVER_INNER_H
+
+#include "http.h"
+#include "keep.h"
+#include "latency.h"
+#include "listen.h"
+#include "metrics.h"
+#include "protocol.h"
+#include "server.h"
+#include "slow.h"
+#include "watch.h"
+
+#include <pawl/stream.h>
+#include <pawl/task.h>
+#include <pawl/timer.h>
+#include <time.h>
+
+/* What a worker has for itself. */
+struct worker {
+    struct worker *next;
+    struct cache_session *session;
+    clockid_t cpu; /* its thread's */
+    uint32_t number;
+    struct cache_reply reply;
+    struct cache_latency latency; /* of turns: from what was received to what was answered */
+};
+
+/* The context of a client's stream. */
+struct connection {
+    struct cache_protocol protocol;
+    struct cache_watcher *watcher; /* `watch`; NULL: it is an ordinary one */
+};
+
+struct cache_server {
+    struct cache_service service; /* first: hooks lead back from it */
+    const struct cache_options *options;
+    struct cache_store *store;
+    struct cache_tokens *tokens;
+    struct pawl_rt *rt;
+    struct cache_listeners listeners;
+    struct pawl_stream_config stream;
+    struct cache_http http;
+    struct cache_metrics metrics;
+    struct cache_slow *slow;
+    struct cache_keep keep;
+    struct cache_watchers watchers;
+    uint64_t slow_cycles; /* turns that take longer are noted */
+    struct pawl_task starter;
+    struct pawl_timer tick;
+    PAWL_ATOMIC(uint32_t) numbered;       /* workers that have taken a place in the statistics */
+    PAWL_ATOMIC(struct worker *) workers; /* W: all */
+    PAWL_ATOMIC(uint64_t)
+    connections, accepted, rejected PAWL_LINE_PAIR_ALIGNED; /* relaxed: figures and a limit */
+};
+
+/* ---- server_figures.c ---- */
+
+/* The hooks of `stats`. */
+void cache_server_figures(struct cache_server *server);
+
+/* --metrics. Returns 0 or a negative errno; what is wrong was said on stderr. */
+int cache_server_metrics(struct cache_server *server);
+
+#endif

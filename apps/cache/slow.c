@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "slow.h"
+
+#include "peer.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct entry {
+    int64_t unix_us;
+    uint64_t took_ns;
+    size_t received, answered;
+    char client[CACHE_PEER_TEXT];
+    char text[CACHE_SLOW_TEXT];
+};
+
+struct cache_slow {
+    pthread_mutex_t lock;
+    PAWL_ATOMIC(uint64_t) count; /* ever; changed under the lock, relaxed for who only looks */
+    struct entry kept[CACHE_SLOW_KEPT];
+};
+
+struct cache_slow *cache_slow_open(void)
+{
+    struct cache_slow *slow = calloc(1, sizeof *slow);
+
+    if (slow != NULL)
+        (void)pthread_mutex_init(&slow->lock, NULL);
+    return slow;
+}
+
+void cache_slow_close(struct cache_slow *slow)
+{
+    if (slow == NULL)
+        return;
+    (void)pthread_mutex_destroy(&slow->lock);
+    free(slow);
+}
+
+/* The first line, or what there is room for, with dots for what cannot be printed. */
+static void first_line(char *text, const struct cache_slow_turn *turn)
+{
+    size_t i;
+
+    if (turn->inside) {
+        memcpy(text, "(a value)", sizeof "(a value)");
+        return;
+    }
+    for (i = 0; i < CACHE_SLOW_TEXT - 1 && i < turn->received; i++) {
+        const unsigned char byte = (unsigned char)turn->bytes[i];
+
+        if (byte == '\r' || byte == '\n')
+            break;
+        text[i] = byte >= ' ' && byte < 127 ? (char)byte : '.';
+    }
+    text[i] = '\0';
+}
+
+void cache_slow_note(struct cache_slow *slow, const struct cache_slow_turn *turn)
+{
+    struct timespec now;
+    struct entry entry = {.took_ns = turn->took_ns, .received = turn->received, .answered = turn->answered};
+    uint64_t count;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    entry.unix_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    cache_peer_text(entry.client, turn->fd);
+    first_line(entry.text, turn);
+    (void)pthread_mutex_lock(&slow->lock);
+    count = pawl_load_relaxed(&slow->count); /* relaxed, both: under the lock */
+    slow->kept[count % CACHE_SLOW_KEPT] = entry;
+    pawl_store_relaxed(&slow->count, count + 1);
+    (void)pthread_mutex_unlock(&slow->lock);
+}
+
+static void say_entry(const struct entry *entry, uint64_t number, cache_stat_fn *say, void *arg)
+{
+    char name[48];
+
+    (void)snprintf(name, sizeof name, "slow:%llu:time", (unsigned long long)number);
+    cache_stat(say, arg, name, "%lld.%06lld", (long long)(entry->unix_us / 1000000),
+               (long long)(entry->unix_us % 1000000));
+    (void)snprintf(name, sizeof name, "slow:%llu:us", (unsigned long long)number);
+    cache_stat(say, arg, name, "%llu", (unsigned long long)(entry->took_ns / 1000));
+    (void)snprintf(name, sizeof name, "slow:%llu:client", (unsigned long long)number);
+    cache_stat(say, arg, name, "%s", entry->client);
+    (void)snprintf(name, sizeof name, "slow:%llu:received", (unsigned long long)number);
+    cache_stat(say, arg, name, "%zu", entry->received);
+    (void)snprintf(name, sizeof name, "slow:%llu:answered", (unsigned long long)number);
+    cache_stat(say, arg, name, "%zu", entry->answered);
+    (void)snprintf(name, sizeof name, "slow:%llu:request", (unsigned long long)number);
+    cache_stat(say, arg, name, "%s", entry->text);
+}
+
+void cache_slow_say(struct cache_slow *slow, cache_stat_fn *say, void *arg)
+{
+    const uint64_t count = cache_slow_count(slow);
+    const uint64_t kept = count < CACHE_SLOW_KEPT ? count : CACHE_SLOW_KEPT;
+
+    for (uint64_t i = 1; i <= kept; i++) {
+        struct entry entry;
+
+        (void)pthread_mutex_lock(&slow->lock);
+        entry = slow->kept[(count - i) % CACHE_SLOW_KEPT];
+        (void)pthread_mutex_unlock(&slow->lock);
+        say_entry(&entry, count - i, say, arg);
+    }
+}
+
+uint64_t cache_slow_count(const struct cache_slow *slow)
+{
+    return pawl_load_relaxed(&slow->count); /* relaxed: a figure; entries are read under the lock */
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "crc32c.h"
+#include "snapshot.h"
+#include "snapshot_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <pawl/rcu.h>
+#include <pawl/stream.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BUCKETS_A_STEP = 8,      /* some 40 items a section */
+    BLOCK_BYTES = 256 << 10, /* a block is written when it has so many */
+    HELD_BYTES = 16 << 10,   /* values from here on are held, not copied */
+};
+
+/* An item whose value is too large to be copied: its segment is held. */
+struct held {
+    struct snapshot_item head;
+    struct pawl_slice key_and_value; /* they stand one behind the other */
+};
+
+struct writer {
+    const struct cache_store *store;
+    int fd, error;
+    int64_t unix_now;
+    uint32_t clock_now, id, items; /* of this block */
+    char *block;
+    size_t used, room;
+    struct held *held;
+    size_t held_count, held_room;
+    uint64_t number;
+    struct cache_snapshot *result;
+};
+
+/* ---- bytes ---- */
+
+static int write_all(int fd, struct iovec *part, int parts)
+{
+    while (parts > 0) {
+        ssize_t count = writev(fd, part, parts);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -errno;
+        while (parts > 0 && (size_t)count >= part->iov_len) {
+            count -= (ssize_t)part->iov_len;
+            part++;
+            parts--;
+        }
+        if (parts > 0) {
+            part->iov_base = (char *)part->iov_base + count;
+            part->iov_len -= (size_t)count;
+        }
+    }
+    return 0;
+}
+
+/* A block of two pieces; the second may be empty. */
+static void write_block(struct writer *writer, uint32_t magic, uint32_t items, const void *bytes,
+                        size_t count, const char *more, size_t more_count)
+{
+    struct snapshot_block head = {.magic = magic,
+                                  .items = items,
+                                  .bytes = (uint64_t)count + more_count,
+                                  .number = writer->number++,
+                                  .id = writer->id};
+    struct iovec parts[] = {{&head, sizeof head},
+                            {(void *)(uintptr_t)bytes, count}, /* writev only reads */
+                            {(void *)(uintptr_t)more, more_count}};
+
+    if (writer->error != 0)
+        return;
+    head.sum = cache_crc32c(0, &head, offsetof(struct snapshot_block, sum));
+    head.sum = cache_crc32c(head.sum, bytes, count);
+    head.sum = cache_crc32c(head.sum, more, more_count);
+    writer->error = write_all(writer->fd, parts, more_count > 0 ? 3 : 2);
+    writer->result->items += items;
+    writer->result->bytes += sizeof head + count + more_count;
+}
+
+/* ---- items ---- */
+
+static void describe(const struct writer *writer, const struct cache_item *item, struct snapshot_item *head)
+{
+    struct cache_restored from;
+
+    cache_describe(writer->store, item, &from);
+    *head = (struct snapshot_item){
+        .cas = from.cas,
+        .flags = from.flags,
+        .size = from.value_bytes | (from.stale ? CACHE_STALE_ : 0) | (from.won ? CACHE_WON_ : 0),
+        .key_bytes = item->key_bytes,
+        .heat = from.heat,
+        .queue = from.spared,
+        .age = from.age,
+    };
+    if (from.expires != 0)
+        head->expires = writer->unix_now + ((int64_t)from.expires - (int64_t)writer->clock_now);
+}
+
+/* Room for `count` more of `size` bytes in an array. */
+static bool make_room(struct writer *writer, void *array, size_t *room, size_t count, size_t size)
+{
+    size_t wanted = *room > 0 ? *room : 64;
+    void *larger, *present;
+
+    memcpy(&present, array, sizeof present);
+    if (count <= *room)
+        return true;
+    while (wanted < count)
+        wanted *= 2;
+    larger = realloc(present, wanted * size);
+    if (larger == NULL) {
+        writer->error = -ENOMEM;
+        return false;
+    }
+    memcpy(array, &larger, sizeof larger);
+    *room = wanted;
+    return true;
+}
+
+static void hold(struct writer *writer, const struct cache_item *item, const struct snapshot_item *head,
+                 size_t bytes)
+{
+    struct held *held;
+
+    if (!make_room(writer, &writer->held, &writer->held_room, writer->held_count + 1, sizeof *held))
+        return;
+    held = &writer->held[writer->held_count++];
+    held->head = *head;
+    held->key_and_value = (struct pawl_slice){cache_item_key(item), bytes,
+                                              cache_store_chunk(writer->store, item)};
+    pawl_slice_hold(&held->key_and_value);
+}
+
+/* In a section. */
+static void take(void *arg, const struct cache_item *item)
+{
+    struct writer *writer = arg;
+    const size_t bytes = (size_t)item->key_bytes + cache_item_value_bytes(item);
+    struct snapshot_item head;
+
+    if (writer->error != 0)
+        return;
+    describe(writer, item, &head);
+    if (bytes >= HELD_BYTES) {
+        hold(writer, item, &head, bytes);
+        return;
+    }
+    if (!make_room(writer, &writer->block, &writer->room, writer->used + sizeof head + bytes, 1))
+        return;
+    memcpy(writer->block + writer->used, &head, sizeof head);
+    memcpy(writer->block + writer->used + sizeof head, cache_item_key(item), bytes);
+    writer->used += sizeof head + bytes;
+    writer->items++;
+}
+
+/* What has been taken goes out, without a section. */
+static void put_out(struct writer *writer, bool all)
+{
+    if (writer->used >= BLOCK_BYTES || (all && writer->used > 0)) {
+        write_block(writer, SNAPSHOT_BLOCK, writer->items, writer->block, writer->used, NULL, 0);
+        writer->used = 0;
+        writer->items = 0;
+    }
+    for (size_t i = 0; i < writer->held_count; i++) {
+        const struct held *held = &writer->held[i];
+
+        write_block(writer, SNAPSHOT_BLOCK, 1, &held->head, sizeof held->head, held->key_and_value.bytes,
+                    held->key_and_value.count);
+        pawl_slice_release(&held->key_and_value);
+    }
+    writer->held_count = 0;
+}
+
+/* ---- all of it ---- */
+
+static void write_header(struct writer *writer)
+{
+    const uint32_t flush_at = cache_flush_at(writer->store);
+    struct snapshot_header header = {
+        .magic = {'p', 'a', 'w', 'l', 's', 'n', 'a', 'p'},
+        .order = SNAPSHOT_ORDER,
+        .version = SNAPSHOT_VERSION,
+        .taken = writer->unix_now,
+        .next_cas = cache_cas_end(writer->store),
+        .flush = flush_at == 0 ? 0 : writer->unix_now + ((int64_t)flush_at - (int64_t)writer->clock_now),
+    };
+    struct iovec part = {&header, sizeof header};
+
+    if (getrandom(&header.id, sizeof header.id, 0) != (ssize_t)sizeof header.id)
+        header.id = (uint64_t)writer->unix_now; /* it need not be secret */
+    header.sum = cache_crc32c(0, &header, offsetof(struct snapshot_header, sum));
+    writer->id = (uint32_t)header.id;
+    writer->error = write_all(writer->fd, &part, 1);
+    writer->result->bytes += sizeof header;
+}
+
+static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
+{
+    struct pawl_map_cursor cursor = {0};
+    bool more = true;
+
+    write_header(writer);
+    while (more && writer->error == 0) {
+        if (stop != NULL && pawl_load_relaxed(stop)) /* relaxed: it may be late */
+            writer->error = -ECANCELED;
+        pawl_rcu_read_lock();
+        more = cache_walk(writer->store, &cursor, BUCKETS_A_STEP, take, writer);
+        pawl_rcu_read_unlock();
+        put_out(writer, !more);
+    }
+    if (writer->error == 0)
+        write_block(writer, SNAPSHOT_LAST, 0, &writer->result->items, sizeof writer->result->items, NULL, 0);
+    free(writer->block);
+    free(writer->held);
+    return writer->error;
+}
+
+/* The name is as durable as the bytes. */
+static int sync_folder(const char *path)
+{
+    char *copy = strdup(path);
+    int fd, error = 0;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    if (fd < 0)
+        return -errno;
+    if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a file system that has nothing to sync */
+        error = -errno;
+    close(fd);
+    return error;
+}
+
+int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
+                         struct cache_snapshot *result)
+{
+    struct writer writer = {.store = store,
+                            .unix_now = (int64_t)time(NULL),
+                            .clock_now = cache_now(store),
+                            .result = result};
+    char *name = NULL;
+    int error;
+
+    *result = (struct cache_snapshot){0};
+    if (asprintf(&name, "%s.XXXXXX", path) < 0)
+        return -ENOMEM;
+    writer.fd = mkostemp(name, O_CLOEXEC);
+    if (writer.fd < 0) {
+        error = -errno;
+        free(name);
+        return error;
+    }
+    error = write_store(&writer, stop);
+    if (error == 0 && fsync(writer.fd) != 0)
+        error = -errno;
+    if (close(writer.fd) != 0 && error == 0)
+        error = -errno;
+    if (error == 0 && rename(name, path) != 0)
+        error = -errno;
+    if (error != 0)
+        unlink(name);
+    free(name);
+    return error == 0 ? sync_folder(path) : error;
+}

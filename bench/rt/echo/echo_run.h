@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the benchmarks of servers share: servers are processes, of which the CPU time is read. */
+#ifndef BENCH_ECHO_RUN_H
+#define BENCH_ECHO_RUN_H
+
+#include "echo_peers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct echo_process {
+    pid_t pid;
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+};
+
+/* Ends the program, with errno. */
+void echo_die(const char *what) __attribute__((noreturn));
+
+/* This process to the first CPU it may use, or the second, if there are two. */
+void echo_pin(int which);
+
+/* Starts a server at process->address, on the first CPU. Whether it listens. */
+bool echo_start(struct echo_process *process, const char *name, echo_server *serve);
+
+/* ns that all its threads have run. */
+uint64_t echo_cpu(const struct echo_process *process);
+uint64_t echo_now(void);
+
+/* Sorts them. */
+double echo_median(double *figures, unsigned n);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Children: pidfd_open(2), waitid(2), posix_spawn(3). */
+#include <pawl/child.h>
+
+#include "engine.h"
+#include "stream.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+PAWL_STATIC_ASSERT(sizeof(struct pawl_child) == 88, "as the header says");
+
+enum { BY_PIDFD = 3 }; /* P_PIDFD, which an older C library does not name */
+
+/* ---- the end ---- */
+
+static struct pawl_child *child_of(struct pawl_watch *watch)
+{
+    return (struct pawl_child *)(void *)((char *)watch - offsetof(struct pawl_child, watch));
+}
+
+static void close_fd(struct pawl_child *child)
+{
+    close(child->fd);
+    child->fd = -1;
+}
+
+/* As waitpid(2) would say it. */
+static int64_t status_of(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return (int64_t)(info->si_status & 0xff) << 8;
+    return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+static void ended(struct pawl_watch *watch, uint32_t events)
+{
+    struct pawl_child *child = child_of(watch);
+    siginfo_t info = {0};
+    int64_t result;
+    int status;
+
+    (void)events;
+    do
+        status = waitid((idtype_t)BY_PIDFD, (id_t)child->fd, &info, WEXITED | WNOHANG);
+    while (status != 0 && errno == EINTR);
+    if (status == 0 && info.si_pid == 0)
+        return; /* it has not ended: the descriptor will say so again */
+    result = status == 0 ? status_of(&info) : -errno;
+    pawl_watch_stop(watch);
+    close_fd(child);
+    pawl_op_complete_(child->op, result);
+}
+
+static void stopped(struct pawl_watch *watch)
+{
+    struct pawl_child *child = child_of(watch);
+
+    close_fd(child);
+    pawl_op_complete_later_(child->op, -ECANCELED);
+}
+
+static void withdraw(struct pawl_op *op)
+{
+    struct pawl_child *child = op->target;
+
+    pawl_watch_stop(&child->watch);
+    close_fd(child);
+}
+
+int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
+{
+    struct pawl_worker *worker = pawl_worker_here_();
+    int status;
+
+    if (worker == NULL)
+        return -EPERM;
+    if (pawl_op_pending(op) || child->watch.started)
+        return -EBUSY;
+    child->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (child->fd < 0)
+        return -errno;
+    child->watch.ready = ended;
+    child->watch.stopped = stopped;
+    child->op = op;
+    status = pawl_watch_start(&child->watch, child->fd, EPOLLIN);
+    if (status != 0) {
+        close_fd(child);
+        return status;
+    }
+    return pawl_op_begin_(op, worker->engine, child, withdraw);
+}
+
+/* ---- the beginning ---- */
+
+/* What the child's 0, 1 and 2 are copies of; -1: none of ours. */
+struct ends {
+    int fd[3];
+};
+
+static void close_ends(struct ends *ends)
+{
+    for (int i = 0; i < 3; i++)
+        if (ends->fd[i] >= 0)
+            close(ends->fd[i]);
+}
+
+/* A copy above 2, so that none is written over before it is used. */
+static int copy_of(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    return copy >= 0 ? copy : -errno;
+}
+
+/* A stream, and the child's end of it. */
+static int connect_one(struct pawl_child_end *end, int *fd)
+{
+    int pair[2], status;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return -errno;
+    status = *fd = copy_of(pair[1]);
+    close(pair[1]);
+    if (status >= 0)
+        status = pawl_stream_adopt(&end->stream, end->config, pair[0]);
+    if (status != 0)
+        close(pair[0]);
+    return status;
+}
+
+static int make_end(struct pawl_child_end *end, int *fd)
+{
+    switch (end->kind) {
+    case PAWL_CHILD_INHERIT:
+    case PAWL_CHILD_NULL:
+        return 0;
+    case PAWL_CHILD_FD:
+        *fd = copy_of(end->fd);
+        return *fd >= 0 ? 0 : *fd;
+    case PAWL_CHILD_STREAM:
+        return connect_one(end, fd);
+    default:
+        return -EINVAL;
+    }
+}
+
+/* Nobody was told of them: `closed` comes, as of every stream. */
+static void abort_streams(struct pawl_child_config *config)
+{
+    for (int i = 0; i < 3; i++)
+        if (config->stdio[i].kind == PAWL_CHILD_STREAM && config->stdio[i].stream != NULL) {
+            pawl_stream_abort(config->stdio[i].stream, -ECANCELED);
+            config->stdio[i].stream = NULL;
+        }
+}
+
+static int one_action(posix_spawn_file_actions_t *actions, const struct pawl_child_end *end, int number,
+                      int fd)
+{
+    if (end->kind == PAWL_CHILD_NULL)
+        return posix_spawn_file_actions_addopen(actions, number, "/dev/null", O_RDWR, 0);
+    return fd >= 0 ? posix_spawn_file_actions_adddup2(actions, fd, number) : 0;
+}
+
+static int start(struct pawl_child *child, const struct pawl_child_config *config,
+                 posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes)
+{
+    char *const *envp = config->envp != NULL ? config->envp : environ;
+    sigset_t none, all;
+    int status;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    status = posix_spawnattr_setsigmask(attributes, &none);
+    if (status == 0)
+        status = posix_spawnattr_setsigdefault(attributes, &all);
+    if (status == 0)
+        status = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (status == 0 && config->folder != NULL)
+        status = posix_spawn_file_actions_addchdir_np(actions, config->folder);
+    if (status != 0)
+        return status;
+    return config->path != NULL
+               ? posix_spawn(&child->pid, config->path, actions, attributes, config->argv, envp)
+               : posix_spawnp(&child->pid, config->argv[0], actions, attributes, config->argv, envp);
+}
+
+static int start_with(struct pawl_child *child, const struct pawl_child_config *config,
+                      const struct ends *ends)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int status = posix_spawn_file_actions_init(&actions);
+
+    if (status != 0)
+        return -status;
+    status = posix_spawnattr_init(&attributes);
+    if (status == 0) {
+        for (int i = 0; i < 3 && status == 0; i++)
+            status = one_action(&actions, &config->stdio[i], i, ends->fd[i]);
+        if (status == 0)
+            status = start(child, config, &actions, &attributes);
+        (void)posix_spawnattr_destroy(&attributes);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return -status;
+}
+
+int pawl_child_spawn(struct pawl_child *child, struct pawl_child_config *config)
+{
+    const struct pawl_worker *worker = pawl_worker_here_();
+    struct ends ends = {{-1, -1, -1}};
+    int status = 0;
+
+    if (worker == NULL)
+        return -EPERM;
+    if (worker->engine->io.stopping)
+        return -EPIPE;
+    for (int i = 0; i < 3; i++)
+        config->stdio[i].stream = NULL;
+    for (int i = 0; i < 3 && status == 0; i++)
+        status = make_end(&config->stdio[i], &ends.fd[i]);
+    if (status == 0)
+        status = start_with(child, config, &ends);
+    close_ends(&ends);
+    if (status != 0)
+        abort_streams(config);
+    return status;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams over descriptors that are no sockets: pipes, terminals, and what else one can wait for.
+ *
+ * Readiness comes from the engine, as a watch's; reading and writing are read(2) and writev(2) on a descriptor that does not
+ * block. O_NONBLOCK belongs to the open file, which a terminal or a pipe may share with other programs: where the file
+ * can be opened anew, the stream has an open file of its own. A short read says nothing here (a terminal gives line
+ * by line), so reading goes on until EAGAIN. */
+#include "stream_plain.h"
+
+#include "stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    READ_BUDGET_BYTES = 65536,
+    READ_BUDGET_CALLS = 32,
+};
+
+/* ---- the engine's part ---- */
+
+static int plain_attach(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    int status;
+
+    stream->source.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+    status = engine->class->watch(engine, &stream->source, stream->source.events);
+    if (status == 0)
+        stream->state |= STREAM_ATTACHED;
+    return status;
+}
+
+static void plain_detach(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_ATTACHED) == 0)
+        return;
+    stream->state &= ~(uint32_t)STREAM_ATTACHED;
+    engine->class->unwatch(engine, &stream->source);
+}
+
+/* The next edge does it, unless there was one. */
+static void plain_receive(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    (void)engine;
+    if ((stream->state & STREAM_READABLE) != 0)
+        pawl_stream_later_(stream);
+}
+
+static void nothing(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    (void)engine;
+    (void)stream;
+}
+
+/* Returns whether there may be more. */
+static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *budget)
+{
+    struct pawl_chunk *chunk = pawl_read_room_(io);
+    struct pawl_slice slice;
+    ssize_t n;
+
+    if (chunk == NULL) {
+        stream->state |= STREAM_STARVED; /* tried again after a while */
+        pawl_stream_time_start_(stream);
+        return false;
+    }
+    slice.bytes = pawl_chunk_bytes_(chunk) + chunk->used;
+    slice.chunk = chunk;
+    do
+        n = read(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, PAWL_CHUNK_ROOM_ - chunk->used);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        slice.count = (size_t)n;
+        *budget = *budget > slice.count ? *budget - slice.count : 0;
+        pawl_stream_received_(stream, &slice);
+        pawl_read_done_(chunk, slice.count);
+        return true;
+    }
+    stream->state &= ~(uint32_t)STREAM_READABLE;
+    /* EIO: the other side of a pseudo-terminal is gone */
+    if (n == 0 || (errno == EIO && (stream->state & STREAM_HANGUP) != 0))
+        pawl_stream_ended_(stream);
+    else if (errno != EAGAIN)
+        pawl_stream_failed_(stream, -errno);
+    return false;
+}
+
+static void plain_read_on(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    size_t budget = READ_BUDGET_BYTES;
+    unsigned calls = READ_BUDGET_CALLS;
+
+    pawl_stream_enter_(stream);
+    while ((stream->state & STREAM_READABLE) != 0 && pawl_stream_reads_(stream)) {
+        if (budget == 0 || calls-- == 0) {
+            pawl_stream_later_(stream); /* the others first */
+            break;
+        }
+        if (!read_once(stream, &engine->io, &budget))
+            break;
+    }
+    pawl_stream_leave_(stream);
+}
+
+const struct pawl_engine_class pawl_plain_ = {
+    .name = "plain",
+    .attach = plain_attach,
+    .detach = plain_detach,
+    .read_on = plain_read_on,
+    .receive = plain_receive,
+    .receive_stop = nothing, /* edges that come meanwhile are kept in STREAM_READABLE */
+    .send_rest = nothing,    /* EPOLLOUT will come: writev(2) has said EAGAIN */
+};
+
+static void plain_ready(struct pawl_source *source, uint32_t events)
+{
+    struct pawl_stream *stream = pawl_stream_of_(source);
+    const uint32_t broken = EPOLLERR | EPOLLHUP;
+
+    if ((stream->state & STREAM_DEAD) != 0)
+        return;
+    if ((events & (EPOLLIN | EPOLLRDHUP | broken)) != 0)
+        stream->state |= STREAM_READABLE;
+    if ((events & broken) != 0)
+        stream->state |= STREAM_HANGUP;
+    if ((events & EPOLLERR) != 0 && (stream->state & STREAM_ENDED) != 0) {
+        pawl_stream_enter_(stream);
+        pawl_stream_failed_(stream, -EPIPE); /* who reads the pipe has gone */
+        pawl_stream_leave_(stream);
+        return;
+    }
+    if ((events & (EPOLLOUT | broken)) != 0 && (stream->state & STREAM_BLOCKED) != 0) {
+        pawl_stream_enter_(stream);
+        pawl_stream_writable_(stream);
+        pawl_stream_leave_(stream);
+    }
+    if ((stream->state & STREAM_READABLE) != 0 && pawl_stream_reads_(stream))
+        plain_read_on(stream->source.engine, stream);
+}
+
+/* ---- writing ---- */
+
+/* writev(2) without SIGPIPE, which has no flag for that: the signal is for this thread, and taken back here. */
+static ssize_t write_quietly(int fd, const struct iovec *iovecs, int n)
+{
+    const struct timespec at_once = {0};
+    sigset_t broken, pending, before;
+    ssize_t written;
+    int error;
+
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    written = writev(fd, iovecs, n);
+    error = errno;
+    if (written < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0)
+        (void)sigtimedwait(&broken, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return written;
+}
+
+ssize_t pawl_plain_write_(const struct pawl_stream *stream)
+{
+    struct iovec iovecs[PAWL_OUT_IOVECS_];
+
+    if ((stream->state & STREAM_BY_FILE) != 0) {
+        errno = EAGAIN; /* send_rest does it */
+        return -1;
+    }
+    return write_quietly(stream->source.fd, iovecs,
+                         pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_));
+}
+
+/* ---- adopting ---- */
+
+/* Whether one can wait for it; a negative errno: cannot be told. */
+static int pollable(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int probe = epoll_create1(EPOLL_CLOEXEC), status = 1;
+
+    if (probe < 0)
+        return -errno;
+    if (epoll_ctl(probe, EPOLL_CTL_ADD, fd, &event) != 0)
+        status = errno == EPERM ? 0 : -errno;
+    close(probe);
+    return status;
+}
+
+/* Opening it anew gives the same pipe or terminal: not so with other devices, and the master of a pseudo-terminal. */
+static bool opens_anew(int fd, mode_t mode)
+{
+    int number;
+
+    return S_ISFIFO(mode) || (S_ISCHR(mode) && isatty(fd) != 0 && ioctl(fd, TIOCGPTN, &number) != 0);
+}
+
+/* The same number, another open file. */
+static bool open_anew(int fd, int flags)
+{
+    int close_on_exec = fcntl(fd, F_GETFD) & FD_CLOEXEC, fresh, status;
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    fresh = open(path, (flags & (O_ACCMODE | O_APPEND)) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fresh < 0)
+        return false;
+    status = dup3(fresh, fd, close_on_exec != 0 ? O_CLOEXEC : 0);
+    close(fresh);
+    return status >= 0;
+}
+
+static int unblock(int fd, mode_t mode, int flags)
+{
+    if ((flags & O_NONBLOCK) != 0 || (opens_anew(fd, mode) && open_anew(fd, flags)))
+        return 0;
+    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+int pawl_plain_state_(int fd, mode_t mode, uint32_t *state)
+{
+    int flags = fcntl(fd, F_GETFL), status;
+
+    if (flags < 0)
+        return -errno;
+    if ((flags & O_PATH) != 0)
+        return -EBADF;
+    if (S_ISDIR(mode))
+        return -EISDIR;
+    status = pollable(fd);
+    if (status < 0)
+        return status;
+    *state = STREAM_PLAIN | STREAM_UNIX | (status == 0 ? (uint32_t)STREAM_BY_FILE : 0);
+    if ((flags & O_ACCMODE) == O_WRONLY)
+        *state |= STREAM_ENDED; /* nobody sends anything, and the program knows */
+    else if ((flags & O_ACCMODE) == O_RDONLY)
+        *state |= STREAM_SHUTTING | STREAM_SHUT;
+    return status == 0 ? 0 : unblock(fd, mode, flags);
+}
+
+int pawl_plain_begin_(struct pawl_stream *stream)
+{
+    if ((stream->state & STREAM_BY_FILE) != 0)
+        return pawl_by_file_begin_(stream);
+    stream->source.ready = plain_ready;
+    return 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions that a client may resume, by the server's name. */
+#include "tls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The mutex is held. NULL: none of that name. */
+static struct tls_session *find(struct tls_sessions *sessions, const char *name)
+{
+    for (unsigned i = 0; i < TLS_SESSIONS; i++) {
+        struct tls_session *session = &sessions->session[i];
+
+        if (session->session != NULL && strcmp(session->name, name) == 0)
+            return session;
+    }
+    return NULL;
+}
+
+/* The mutex is held. */
+static void drop(struct tls_session *session)
+{
+    SSL_SESSION_free(session->session);
+    free(session->name);
+    *session = (struct tls_session){0};
+}
+
+/* OpenSSL has got a ticket. 1: we keep the reference. */
+int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session)
+{
+    const struct tls_stream *stream = SSL_get_app_data(ssl);
+    struct tls_sessions *sessions = &stream->tls->sessions;
+    struct tls_session *place;
+    char *name = stream->name != NULL ? strdup(stream->name) : NULL;
+
+    if (name == NULL)
+        return 0;
+    pawl_mutex_lock(&sessions->mutex);
+    place = find(sessions, name);
+    if (place == NULL)
+        place = &sessions->session[sessions->next++ % TLS_SESSIONS];
+    drop(place);
+    *place = (struct tls_session){.name = name, .session = session};
+    pawl_mutex_unlock(&sessions->mutex);
+    return 1;
+}
+
+/* Before the handshake. A ticket of TLS 1.3 is used once, so that nobody who listens can join connections by it. */
+void pawl_tls_session_offer_(struct tls_stream *stream)
+{
+    struct tls_sessions *sessions = &stream->tls->sessions;
+    struct tls_session *found;
+
+    pawl_mutex_lock(&sessions->mutex);
+    found = find(sessions, stream->name);
+    if (found != NULL) {
+        if (SSL_SESSION_is_resumable(found->session))
+            (void)SSL_set_session(stream->ssl, found->session); /* else a full handshake */
+        if (SSL_SESSION_get_protocol_version(found->session) >= TLS1_3_VERSION ||
+            !SSL_SESSION_is_resumable(found->session))
+            drop(found);
+    }
+    pawl_mutex_unlock(&sessions->mutex);
+}
+
+void pawl_tls_sessions_free_(struct tls_sessions *sessions)
+{
+    for (unsigned i = 0; i < TLS_SESSIONS; i++)
+        drop(&sessions->session[i]);
+}

@@ -1,0 +1,509 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What pawl-cache promises to those who operate it, through the real server: TAP on stdout.
+
+    operate.py SERVER [PAWL]
+
+SERVER is the program, PAWL the command `pawl` for its tap. With PAWL_TEST_LONG=1 and chromium the page is looked at, too.
+"""
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+SERVER = sys.argv[1]
+PAWL = sys.argv[2] if len(sys.argv) > 2 else None
+PATIENCE = 30  # seconds: as long as a busy machine may take
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, why):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        got = what()
+        if got:
+            return got
+        time.sleep(0.01)
+    raise AssertionError("never: " + why)
+
+
+class Client:
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, text):
+        self.socket.sendall(text)
+
+    def ask(self, text, end=b"\n"):
+        """Sends, and returns what comes up to a line that ends so."""
+        self.send(text)
+        got = b""
+        while not got.endswith(end):
+            line = self.file.readline()
+            assert line, "closed after " + repr(got)
+            got += line
+        return got
+
+    def stats(self, what=""):
+        lines = self.ask(("stats " + what).strip().encode() + b"\r\n", b"END\r\n").decode().split("\r\n")
+        return dict(line.split(" ", 2)[1:] for line in lines if line.startswith("STAT "))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Server:
+    def __init__(self, *options):
+        self.port = free_port()
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(self.port), "-t", "2", "-v", *options],
+                                        stdout=subprocess.DEVNULL, stderr=self.errors)
+        try:
+            until(self.is_up, "the server starts")
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def is_up(self):
+        if self.process.poll() is not None:
+            return True
+        try:
+            self.client().close()
+            return True
+        except OSError:
+            return False
+
+    def client(self):
+        return Client(self.port)
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        status = self.stop()
+        if kind is None:
+            assert status in (0, -signal.SIGKILL), (status, self.said())
+        self.errors.close()
+
+
+def web(port, path, **more):
+    with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}{path}", **more), timeout=PATIENCE) as a:
+        return a.read().decode(), a.headers
+
+
+def raw_http(port, request):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as s:
+        try:
+            s.sendall(request)
+            got = b""
+            while piece := s.recv(65536):
+                got += piece
+        except ConnectionResetError:
+            pass
+    return got
+
+
+def folder():
+    return tempfile.TemporaryDirectory(prefix="pawl-cache-")
+
+
+# ---- metrics ----
+
+def prometheus_reads_counters_gauges_and_a_histogram():
+    web_port = free_port()
+    with Server("--metrics", str(web_port)) as server:
+        client = server.client()
+        client.ask(b"set a 0 0 1\r\nx\r\n")
+        client.ask(b"get a b\r\n", b"END\r\n")
+        text, headers = web(web_port, "/metrics")
+        assert headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers
+        series, typed = {}, set()
+        for line in text.splitlines():
+            if line.startswith("#"):
+                assert re.match(r"# (HELP|TYPE) [a-z_]+ \S", line), line
+                typed.add(line.split()[2])
+                continue
+            match = re.match(r'([a-z_]+)(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? ([0-9.e+-]+)$', line)
+            assert match, line
+            name = re.sub("_(bucket|sum|count)$", "", match[1])
+            assert name in typed or match[1] in typed, line
+            key = match[1] + (match[2] or "")
+            assert key not in series, line
+            series[key] = float(match[4])
+        assert series['pawl_cache_commands_total{command="get",result="hit"}'] == 1
+        assert series['pawl_cache_commands_total{command="get",result="miss"}'] == 1
+        assert series["pawl_cache_items"] == 1 and series["pawl_cache_connections"] >= 1
+        buckets = [n for key, n in series.items() if key.startswith("pawl_cache_turn_seconds_bucket")]
+        assert buckets == sorted(buckets) and buckets[-1] == series["pawl_cache_turn_seconds_count"] > 0
+        client.ask(b"stats reset\r\n")
+        text, _ = web(web_port, "/metrics")
+        assert 'command="get",result="hit"} 1' in text, "a counter went back"
+
+
+def the_page_has_all_it_needs_and_its_figures_are_json():
+    web_port = free_port()
+    with Server("--metrics", str(web_port)) as server:
+        server.client().ask(b"set a 0 0 1\r\nx\r\n")
+        page, headers = web(web_port, "/")
+        assert headers["Content-Type"].startswith("text/html") and "default-src 'none'" in headers["Content-Security-Policy"]
+        assert not re.search(r"(src|href)=[\"']?(https?:)?//", page), "something from outside"
+        figures = json.loads(web(web_port, "/stats.json")[0])
+        for name in re.findall(r"now\.([a-z_]+)", page):
+            assert name in figures, name
+        names = re.search(r"const commands = (\[.*?\]\]);", page, re.S)[1]
+        for name in re.findall(r'"([a-z_]+_[a-z_]+)"', names):
+            assert name in figures["counters"], name
+        assert figures["counters"]["cmd_set"] == 1 and sum(n for _, n in figures["latency"]) > 0
+        assert figures["workers"] and all(w["cpu_ns"] > 0 for w in figures["workers"] if w["turns"] > 0)
+        if os.environ.get("PAWL_TEST_LONG") == "1" and shutil.which("chromium"):
+            look_with_chromium(web_port)
+
+
+def look_with_chromium(web_port):
+    with folder() as home:
+        shown = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + home,
+                                "--virtual-time-budget=5000", "--dump-dom", f"http://127.0.0.1:{web_port}/"],
+                               capture_output=True, text=True, timeout=120).stdout
+    looks = re.search(r'data-looks="(\d+)"', shown)
+    assert looks and int(looks[1]) >= 2, shown[-2000:]
+    assert re.search(r'id="memory">[0-9.]+ (KiB|MiB)<', shown) and 'id="lost"></small>' in shown, shown[-2000:]
+
+
+def what_is_no_good_request_is_answered_and_ended():
+    web_port = free_port()
+    with Server("--metrics", str(web_port)) as server:
+        for request, status in [
+                (b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+                (b"GET /../../etc/passwd HTTP/1.0\r\n\r\n", b"404"),
+                (b"GET /" + b"m" * 4000 + b" HTTP/1.0\r\n\r\n", b"404"),
+                (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", b"405"),
+                (b"\x80\x00nonsense\r\n\r\n", b"400"),
+                (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 9000, b"431"),
+                (b"HEAD / HTTP/1.0\r\n\r\n", b"200")]:
+            got = raw_http(web_port, request)
+            assert got.startswith(b"HTTP/1.1 " + status), (request[:40], got[:200])
+        assert not got.split(b"\r\n\r\n", 1)[1], "a body for HEAD"
+        two = raw_http(web_port, b"GET /stats.json HTTP/1.1\r\nHost: x\r\n\r\nGET /stats.json HTTP/1.0\r\n\r\n")
+        assert two.count(b"HTTP/1.1 200") == 2
+        held = [socket.create_connection(("127.0.0.1", web_port), timeout=PATIENCE) for _ in range(40)]
+        refused = until(lambda: len(r := select.select(held, [], [], 0)[0]) >= 8 and r, "some are refused")
+        assert len(refused) == 8 and all(s.recv(100).startswith(b"HTTP/1.1 503") for s in refused), len(refused)
+        for s in held:
+            s.close()
+        until(lambda: raw_http(web_port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"), "served again")
+        assert server.client().ask(b"version\r\n").startswith(b"VERSION")
+
+
+# ---- restarts ----
+
+def fill(client):
+    client.send(b"".join(b"set k%d %d %d 5 noreply\r\nv%04d\r\n" % (i, i, 1000 if i % 2 else 0, i) for i in range(2000)))
+    assert client.ask(b"set big 1 0 300000\r\n" + b"B" * 300000 + b"\r\n") == b"STORED\r\n"
+    client.ask(b"set short 0 1 1\r\nx\r\n")
+    client.ask(b"set stale 0 0 1\r\nx\r\n")
+    client.ask(b"md stale I T300\r\n")
+    return client.ask(b"gets k1 k2\r\n", b"END\r\n")
+
+
+def a_graceful_restart_keeps_items_their_times_and_their_numbers():
+    with folder() as where:
+        path = where + "/items"
+        with Server("-e", path) as server:
+            numbers = fill(server.client())
+        assert os.stat(path).st_mode & 0o077 == 0, "others may read it"
+        time.sleep(1.1)
+        with Server("-e", path, "-m", "32") as server:
+            client = server.client()
+            assert not os.path.exists(path)
+            assert client.ask(b"gets k1 k2\r\n", b"END\r\n") == numbers
+            assert client.ask(b"get short\r\n", b"END\r\n") == b"END\r\n"
+            assert client.ask(b"get big\r\n", b"END\r\n") == b"VALUE big 1 300000\r\n" + b"B" * 300000 + b"\r\nEND\r\n"
+            assert client.ask(b"mg stale\r\n") == b"HD X W\r\n"
+            assert 900 < int(client.ask(b"mg k1 t\r\n").split(b"t")[1]) < 1000
+            assert client.ask(b"mg k2 t\r\n") == b"HD t-1\r\n"
+            highest = int(numbers.split(b"\r\n")[2].split()[4])
+            client.ask(b"set new 0 0 1\r\nx\r\n")
+            assert int(client.ask(b"gets new\r\n", b"END\r\n").split(b"\r\n")[0].split()[4]) > highest
+            assert client.stats()["curr_items"] == "2003"
+
+
+def a_killed_server_starts_empty_and_never_old():
+    with folder() as where:
+        path = where + "/items"
+        with Server("-e", path) as server:
+            fill(server.client())
+        with Server("-e", path) as server:
+            server.client().ask(b"set k1 0 0 1\r\nx\r\n")
+            server.stop(signal.SIGKILL)
+        with Server("-e", path) as server:
+            assert server.client().ask(b"get k1 k2\r\n", b"END\r\n") == b"END\r\n"
+
+
+def damaged_files_are_refused_with_one_clear_line():
+    with folder() as where:
+        path = where + "/items"
+        with Server("-e", path) as server:
+            fill(server.client())
+        whole = open(path, "rb").read()
+        other = bytearray(whole)
+        other[12] += 1
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 64
+        for bytes_, word in [(whole[:-9], "truncated"), (flipped, "damaged"), (other, "version"), (whole + b"x", "damaged")]:
+            with open(path, "wb") as out:
+                out.write(bytes_)
+            with Server("-e", path) as server:
+                assert f"{path} was not loaded: " in server.said() and word in server.said(), server.said()
+                client = server.client()
+                assert client.ask(b"get k1 k2 k1999\r\n", b"END\r\n") == b"END\r\n"
+                assert client.stats()["curr_items"] == "0"
+
+
+def a_file_of_somebody_else_is_not_overwritten():
+    with folder() as where:
+        path = where + "/letter"
+        with open(path, "w") as out:
+            out.write("dear cache\n" * 10)
+        done = subprocess.run([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path], capture_output=True, text=True,
+                              timeout=PATIENCE)
+        assert done.returncode == 1 and "no snapshot" in done.stderr, done
+        assert open(path).read() == "dear cache\n" * 10
+
+
+def a_snapshot_is_written_while_it_serves_and_loads_again():
+    with folder() as where:
+        path = where + "/snapshot"
+        with Server("-o", "snapshot=" + path) as server:
+            client = server.client()
+            numbers = fill(client)
+            server.process.send_signal(signal.SIGUSR1)
+            until(lambda: os.path.exists(path), "a snapshot")
+            assert client.ask(b"gets k1 k2\r\n", b"END\r\n") == numbers
+            until(lambda: "items" in server.said(), "it says so")
+            assert os.listdir(where) == ["snapshot"]
+        with Server("-o", "load=" + path) as server:
+            assert server.client().ask(b"gets k1 k2\r\n", b"END\r\n") == numbers
+            server.process.send_signal(signal.SIGUSR1)
+            until(lambda: "no snapshot without" in server.said(), "it says what is missing")
+        assert os.path.exists(path)
+        with Server("-o", f"load={where}/none") as server:
+            assert "No such file" in server.said(), server.said()
+
+
+# ---- who listens ----
+
+def a_watcher_is_told_as_memcached_tells():
+    with Server() as server:
+        watcher, client = server.client(), server.client()
+        assert watcher.ask(b"watch nonsense\r\n") == b"ERROR\r\n"
+        assert watcher.ask(b"version\r\nwatch\r\n", b"watch\r\n") .endswith(b"pipeline other commands before watch\r\n")
+        assert watcher.ask(b"watch fetchers mutations deletions\r\n") == b"OK\r\n"
+        assert client.stats()["log_watchers"] == "1"
+        client.ask(b"set a%b 0 100 3\r\nabc\r\n")
+        client.ask(b"get a%b none\r\n", b"END\r\n")
+        client.ask(b"add a%b 0 0 1\r\nx\r\n")
+        client.ask(b"delete a%b\r\n")
+        for number, wanted in enumerate([
+                "type=item_store key=a%25b status=stored cmd=set ttl=100 clsid=1 cfd=N size=3",
+                "type=item_get key=a%25b status=found clsid=1 cfd=N size=3",
+                "type=item_get key=none status=not_found clsid=0 cfd=N size=0",
+                "type=item_store key=a%25b status=not_stored cmd=add ttl=0 clsid=1 cfd=N size=1",
+                "type=deleted key=a%25b cmd=delete clsid=1 size=0"]):
+            line = watcher.file.readline().decode()
+            match = re.match(r"ts=(\d+)\.\d{6} gid=(\d+) (.*)\n$", line)
+            assert match and int(match[2]) == number + 1 and abs(int(match[1]) - time.time()) < 60, line
+            assert re.sub(r"cfd=\d+", "cfd=N", match[3]) == wanted, line
+        watcher.send(b"get a\r\n")  # nobody looks at it
+        watcher.close()
+        until(lambda: client.stats()["log_watchers"] == "0", "the watcher has gone")
+    with Server("-W") as server:
+        assert server.client().ask(b"watch\r\n") == b"CLIENT_ERROR watch commands not allowed\r\n"
+
+
+def watchers_hear_of_evictions_and_connections_and_there_are_twenty():
+    with Server("-m", "4", "-I", "64k") as server:
+        watchers = [server.client() for _ in range(21)]
+        assert all(w.ask(b"watch evictions connevents\r\n") == b"OK\r\n" for w in watchers[:20])
+        assert watchers[20].ask(b"watch\r\n") == b"WATCHER_TOO_MANY log watcher limit reached\r\n"
+        assert watchers[20].ask(b"version\r\n").startswith(b"VERSION")
+        client = server.client()
+        client.send(b"".join(b"set k%d 0 0 9000 noreply\r\n%s\r\n" % (i, b"x" * 9000) for i in range(1000)))
+        client.ask(b"version\r\n")
+        lines = b""
+        while b"type=conn_new rip=127.0.0.1 rport=" not in lines or b"type=eviction" not in lines:
+            lines += watchers[0].file.readline()
+        assert re.search(rb"type=eviction key=k\d+ fetch=no ttl=-1 la=\d+ clsid=1 size=9000\n", lines), lines[-500:]
+        client.close()
+        while b"type=conn_close rip=127.0.0.1" not in lines:
+            lines += watchers[0].file.readline()
+
+
+def a_tap_from_outside_sees_and_a_killed_one_harms_nothing():
+    if PAWL is None:
+        return
+    with Server() as server, subprocess.Popen(
+            [PAWL, "tap", "--json", "--pid", str(server.process.pid), "--kind", "get,store"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as tap:
+        try:
+            tap_sees(server, tap)
+        finally:
+            tap.kill()
+        assert server.client().ask(b"version\r\n").startswith(b"VERSION")
+
+
+def tap_sees(server, tap):
+    client = server.client()
+    os.set_blocking(tap.stdout.fileno(), False)
+
+    def sees():
+        client.ask(b"set a 0 0 3\r\nabc\r\n")
+        client.ask(b"get a\r\n", b"END\r\n")
+        return [json.loads(line) for line in (tap.stdout.read() or b"").splitlines()]
+    seen = until(sees, "the tap sees something")
+    got = until(lambda: [e for e in seen + sees() if e["event"] == "get"], "a get")[0]
+    assert got["key"] == "a" and got["status"] == "found" and got["value_bytes"] == 3 and got["client"] == "127.0.0.1"
+    assert got["port"] == client.socket.getsockname()[1] and got["latency_ns"] > 0
+    tap.kill()
+    tap.wait()
+    assert client.ask(b"get a\r\n", b"END\r\n").startswith(b"VALUE")
+
+
+# ---- statistics ----
+
+def slow_turns_are_kept_with_their_client():
+    with Server("-o", "slow_log=1") as server:
+        client = server.client()
+        client.ask(b"get " + b" ".join(b"key%d" % i for i in range(2000)) + b"\r\n", b"END\r\n")
+        slow = client.stats("slow")
+        number = [k for k in slow if k.endswith(":request") and slow[k].startswith("get key0 key1")]
+        assert number, slow
+        first = number[0].rsplit(":", 1)[0]
+        assert slow[first + ":client"] == "127.0.0.1:%d" % client.socket.getsockname()[1], slow
+        assert int(slow[first + ":us"]) > 0 and int(client.stats()["slow_turns"]) > 0
+    with Server("-o", "slow_log=0") as server:
+        client = server.client()
+        client.ask(b"get " + b"k " * 2000 + b"\r\n", b"END\r\n")
+        assert client.stats("slow") == {}
+
+
+def sizes_are_counted_while_they_are_wanted():
+    with Server() as server:
+        client = server.client()
+        client.ask(b"set small 0 0 1\r\nx\r\n")
+        client.ask(b"set large 0 0 500\r\n" + b"x" * 500 + b"\r\n")
+        assert client.stats("sizes") == {"sizes_status": "disabled"}
+        assert client.stats("sizes_enable") == {"sizes_status": "enabled"}
+        assert until(lambda: client.stats("sizes"), "counted") == {"32": "1", "544": "1"}
+        client.ask(b"delete large\r\n")
+        until(lambda: client.stats("sizes") == {"32": "1"}, "counted again")
+        assert client.stats("sizes_disable") == {"sizes_status": "disabled"}
+
+
+# ---- systemd ----
+
+def sockets_of_systemd_are_served_and_it_is_told():
+    with folder() as where, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, socket.socket() as tcp, \
+            socket.socket(socket.AF_UNIX) as unix:
+        told.bind(where + "/notify")
+        told.settimeout(PATIENCE)
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        unix.bind(where + "/socket")
+        unix.listen()
+        pid = os.fork()
+        if pid == 0:
+            first, second = os.dup(tcp.fileno()), os.dup(unix.fileno())
+            os.dup2(first, 3)
+            os.dup2(second, 4)
+            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", NOTIFY_SOCKET=where + "/notify")
+            os.execv(SERVER, [SERVER, "-t", "2", "-l", "127.0.0.1", "-p", "1"])
+        assert told.recv(100) == b"READY=1"
+        for family, address in [(socket.AF_INET, tcp.getsockname()), (socket.AF_UNIX, where + "/socket")]:
+            with socket.socket(family) as client:
+                client.settimeout(PATIENCE)
+                client.connect(address)
+                client.sendall(b"version\r\n")
+                assert client.recv(100).startswith(b"VERSION")
+        os.kill(pid, signal.SIGTERM)
+        assert told.recv(100) == b"STOPPING=1"
+        assert os.waitpid(pid, 0)[1] == 0
+        assert os.path.exists(where + "/socket"), "it is systemd's"
+
+
+def what_is_no_listening_socket_is_refused():
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(write, 2)
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 3)
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+        os.execv(SERVER, [SERVER])
+    os.close(write)
+    with os.fdopen(read) as said:
+        text = said.read()
+    assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 1 and "no stream socket that listens" in text, text
+
+
+PROMISES = [
+    prometheus_reads_counters_gauges_and_a_histogram,
+    the_page_has_all_it_needs_and_its_figures_are_json,
+    what_is_no_good_request_is_answered_and_ended,
+    a_graceful_restart_keeps_items_their_times_and_their_numbers,
+    a_killed_server_starts_empty_and_never_old,
+    damaged_files_are_refused_with_one_clear_line,
+    a_file_of_somebody_else_is_not_overwritten,
+    a_snapshot_is_written_while_it_serves_and_loads_again,
+    a_watcher_is_told_as_memcached_tells,
+    watchers_hear_of_evictions_and_connections_and_there_are_twenty,
+    a_tap_from_outside_sees_and_a_killed_one_harms_nothing,
+    slow_turns_are_kept_with_their_client,
+    sizes_are_counted_while_they_are_wanted,
+    sockets_of_systemd_are_served_and_it_is_told,
+    what_is_no_listening_socket_is_refused,
+]
+
+
+def main():
+    no_metrics = "no --metrics" in subprocess.run([SERVER, "--metrics", "1", "-V"], capture_output=True, text=True).stderr
+    print(f"1..{len(PROMISES)}", flush=True)
+    for number, promise in enumerate(PROMISES, 1):
+        began = time.monotonic()
+        name = promise.__name__
+        if no_metrics and number <= 3:
+            print(f"ok {number} - {name} # SKIP built without libhttp-parser", flush=True)
+            continue
+        try:
+            promise()
+            print(f"ok {number} - {name}", flush=True)
+        except Exception as error:  # whatever it is, the next promise is looked at
+            print(f"not ok {number} - {name}\n# {error!r:.2000}", flush=True)
+        print(f"# {time.monotonic() - began:.2f} s", flush=True)
+
+
+main()

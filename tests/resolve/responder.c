@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "responder.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HEAD = 12, UDP_MOST = 512, TYPE_A = 1, TYPE_AAAA = 28, MANY = 60, TRUNCATED = 0x02, SECONDS = 60 };
+
+static int udp, tcp, stop_pipe[2];
+static pthread_t thread;
+static char address[32];
+
+static void demand(bool good, const char *what)
+{
+    if (good)
+        return;
+    perror(what);
+    abort();
+}
+
+/* ---- answers ---- */
+
+struct answer {
+    unsigned char bytes[4096];
+    size_t count;
+    size_t question; /* where it ends */
+};
+
+/* One more address: 4 bytes or 16. */
+static void add(struct answer *answer, const void *bytes, uint16_t count)
+{
+    const unsigned char record[] = {0xc0, HEAD,    0, count == 4 ? TYPE_A : TYPE_AAAA,
+                                    0,    1,       0, 0,
+                                    0,    SECONDS, 0, (unsigned char)count};
+
+    memcpy(answer->bytes + answer->count, record, sizeof record);
+    memcpy(answer->bytes + answer->count + sizeof record, bytes, count);
+    answer->count += sizeof record + count;
+    answer->bytes[7]++;
+}
+
+static void add_v4(struct answer *answer, unsigned third, unsigned last)
+{
+    const unsigned char bytes[4] = {127, 0, (unsigned char)third, (unsigned char)last};
+
+    add(answer, bytes, sizeof bytes);
+}
+
+/* Fills in what the name has. False: no answer. */
+static bool look_up(struct answer *answer, const char *name, unsigned type)
+{
+    if (strcmp(name, "silent.test") == 0 || (strcmp(name, "late6.test") == 0 && type == TYPE_AAAA))
+        return false;
+    if (strcmp(name, "broken.test") == 0) {
+        answer->bytes[3] |= 2;
+    } else if (strcmp(name, "refused.test") == 0) {
+        answer->bytes[3] |= 5;
+    } else if (strcmp(name, "garbage.test") == 0) {
+        answer->bytes[7] = 3; /* of which there is none */
+    } else if (strcmp(name, "both.test") == 0 && type == TYPE_AAAA) {
+        add(answer, &in6addr_loopback, sizeof in6addr_loopback);
+    } else if (strcmp(name, "many.test") == 0 && type == TYPE_A) {
+        for (unsigned i = 1; i <= MANY; i++)
+            add_v4(answer, 1, i);
+    } else if (strcmp(name, "second.test") == 0 && type == TYPE_A) {
+        add_v4(answer, 0, 2);
+        add_v4(answer, 0, 1);
+    } else if (strcmp(name, "both.test") != 0 && strcmp(name, "four.test") != 0 &&
+               strcmp(name, "late6.test") != 0 && strcmp(name, "many.test") != 0 &&
+               strcmp(name, "second.test") != 0) {
+        answer->bytes[3] |= 3; /* no such name */
+    } else if (type == TYPE_A) {
+        add_v4(answer, 0, 1);
+    }
+    return true;
+}
+
+/* Of a query. False: none. */
+static bool make_answer(struct answer *answer, const unsigned char *query, size_t count)
+{
+    char name[256];
+    size_t at = HEAD, length = 0;
+    unsigned type;
+
+    while (at < count && query[at] != 0) {
+        demand(at + query[at] < count && length + query[at] < sizeof name - 1, "query");
+        memcpy(name + length, query + at + 1, query[at]);
+        length += query[at];
+        name[length++] = '.';
+        at += query[at] + 1u;
+    }
+    demand(at + 5 <= count && length > 0, "query");
+    name[length - 1] = '\0';
+    type = (unsigned)query[at + 1] << 8 | query[at + 2];
+    memset(answer, 0, sizeof *answer);
+    memcpy(answer->bytes, query, at + 5);
+    answer->question = answer->count = at + 5;
+    answer->bytes[2] = 0x84 | (query[2] & 1); /* an answer, with authority */
+    answer->bytes[3] = 0x80;
+    memset(answer->bytes + 6, 0, 6);
+    return look_up(answer, name, type);
+}
+
+static void serve_udp(void)
+{
+    unsigned char query[UDP_MOST];
+    struct sockaddr_in from;
+    socklen_t bytes = sizeof from;
+    ssize_t n = recvfrom(udp, query, sizeof query, 0, (struct sockaddr *)&from, &bytes);
+    struct answer answer;
+
+    if (n < HEAD || !make_answer(&answer, query, (size_t)n))
+        return;
+    if (answer.count > UDP_MOST) {
+        answer.bytes[2] |= TRUNCATED;
+        answer.bytes[7] = 0;
+        answer.count = answer.question;
+    }
+    (void)sendto(udp, answer.bytes, answer.count, 0, (const struct sockaddr *)&from, bytes);
+}
+
+static bool read_all(int fd, unsigned char *bytes, size_t count)
+{
+    return recv(fd, bytes, count, MSG_WAITALL) == (ssize_t)count;
+}
+
+/* In two pieces, with a pause, so that who reads at an edge sees more than one. */
+static void serve_tcp(void)
+{
+    unsigned char head[2], query[UDP_MOST];
+    struct answer answer;
+    int fd = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+    size_t count;
+
+    demand(fd >= 0, "accept");
+    if (read_all(fd, head, 2) && (count = (size_t)head[0] << 8 | head[1]) <= sizeof query &&
+        read_all(fd, query, count) && make_answer(&answer, query, count)) {
+        head[0] = (unsigned char)(answer.count >> 8);
+        head[1] = (unsigned char)answer.count;
+        (void)send(fd, head, 2, MSG_NOSIGNAL | MSG_MORE);
+        (void)send(fd, answer.bytes, answer.count / 2, MSG_NOSIGNAL);
+        usleep(5000);
+        (void)send(fd, answer.bytes + answer.count / 2, answer.count - answer.count / 2, MSG_NOSIGNAL);
+    }
+    close(fd);
+}
+
+static void *serve(void *arg)
+{
+    struct pollfd polls[] = {{udp, POLLIN, 0}, {tcp, POLLIN, 0}, {stop_pipe[0], POLLIN, 0}};
+
+    while (poll(polls, 3, -1) >= 0 && polls[2].revents == 0) {
+        if (polls[0].revents != 0)
+            serve_udp();
+        if (polls[1].revents != 0)
+            serve_tcp();
+    }
+    return arg;
+}
+
+/* ---- on and off ---- */
+
+/* A port that is free for both. */
+static bool bind_both(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof at;
+
+    udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    demand(udp >= 0 && tcp >= 0 && bind(udp, (const struct sockaddr *)&at, bytes) == 0, "bind");
+    demand(getsockname(udp, (struct sockaddr *)&at, &bytes) == 0, "getsockname");
+    snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
+    if (bind(tcp, (const struct sockaddr *)&at, bytes) == 0 && listen(tcp, 16) == 0)
+        return true;
+    close(udp);
+    close(tcp);
+    return false;
+}
+
+const char *responder_start(void)
+{
+    while (!bind_both())
+        ;
+    demand(pipe(stop_pipe) == 0, "pipe");
+    demand(pthread_create(&thread, NULL, serve, NULL) == 0, "pthread_create");
+    return address;
+}
+
+void responder_stop(void)
+{
+    demand(write(stop_pipe[1], "x", 1) == 1, "write");
+    pthread_join(thread, NULL);
+    close(udp);
+    close(tcp);
+    close(stop_pipe[0]);
+    close(stop_pipe[1]);
+}

@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: MIT */
+/* User events, signals, children, file-system changes. On both engines. */
+#include "io.h"
+#include "test_io.h"
+
+#include <pawl/child.h>
+#include <pawl/event.h>
+#include <pawl/inotify.h>
+#include <pawl/signal.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static PAWL_ATOMIC(uint64_t) stops;
+
+static void start_counting(void)
+{
+    pawl_store_relaxed(&stops, UINT64_C(0)); /* relaxed: before the threads of the test */
+}
+
+/* ---- user events ---- */
+
+struct bell {
+    struct pawl_event event;
+    PAWL_ATOMIC(uint64_t) count, calls;
+    int status; /* of its start */
+    bool stop;  /* in raised() */
+};
+
+static void rung(struct pawl_event *event, uint64_t count)
+{
+    struct bell *bell = pawl_event_of(event, struct bell, event);
+
+    assert_true(count > 0);
+    io_add(&bell->calls, 1);
+    if (bell->stop)
+        pawl_event_stop(event);
+    io_add(&bell->count, count);
+}
+
+static void silenced(struct pawl_event *event)
+{
+    (void)event;
+    io_add(&stops, 1);
+}
+
+static void hang(void *arg)
+{
+    struct bell *bell = arg;
+
+    bell->event.raised = rung;
+    bell->event.stopped = silenced;
+    bell->status = pawl_event_start(&bell->event);
+}
+
+static void take_down(void *arg)
+{
+    pawl_event_stop(&((struct bell *)arg)->event);
+    pawl_event_stop(&((struct bell *)arg)->event); /* nothing */
+}
+
+enum { RINGERS = 3, RINGS = 5000 };
+
+static void *ring(void *arg)
+{
+    for (int i = 0; i < RINGS; i++)
+        assert_int_equal(pawl_event_raise(arg), 0);
+    return NULL;
+}
+
+static void raises_coalesce_and_none_is_forgotten(void **state)
+{
+    struct bell bell = {.stop = false};
+    pthread_t threads[RINGERS];
+    struct pawl_rt *rt;
+
+    (void)state;
+    start_counting();
+    io_open(&rt, 2);
+    assert_int_equal(pawl_event_start(&bell.event), -EPERM);
+    io_on(rt, 1, hang, &bell);
+    assert_int_equal(bell.status, 0);
+    io_on(rt, 1, hang, &bell);
+    assert_int_equal(bell.status, -EBUSY);
+    for (int i = 0; i < RINGERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ring, &bell.event), 0);
+    for (int i = 0; i < RINGERS; i++)
+        pthread_join(threads[i], NULL);
+    io_reach(&bell.count, RINGERS * RINGS);
+    assert_int_equal(io_get(&bell.count), RINGERS * RINGS);
+    assert_true(io_get(&bell.calls) <= RINGERS * RINGS);
+    io_on(rt, 1, take_down, &bell);
+    io_reach(&stops, 1);
+    assert_int_equal(pawl_event_raise(&bell.event), -EALREADY);
+    io_on(rt, 0, hang, &bell); /* it is idle: on another worker this time */
+    assert_int_equal(bell.status, 0);
+    assert_int_equal(pawl_event_raise(&bell.event), 0);
+    io_reach(&bell.count, RINGERS * RINGS + 1);
+    io_close(rt); /* stops it */
+    assert_int_equal(io_get(&stops), 2);
+}
+
+static void *ring_until_it_is_over(void *arg)
+{
+    while (pawl_event_raise(arg) == 0)
+        ;
+    return NULL;
+}
+
+static void an_event_may_be_stopped_while_it_is_raised(void **state)
+{
+    struct pawl_rt *rt;
+
+    (void)state;
+    start_counting();
+    io_open(&rt, 2);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct bell bell = {.stop = i % 2 == 0};
+        pthread_t threads[2];
+        uint64_t count;
+
+        io_on(rt, i % 2, hang, &bell);
+        for (int t = 0; t < 2; t++)
+            assert_int_equal(pthread_create(&threads[t], NULL, ring_until_it_is_over, &bell.event), 0);
+        if (!bell.stop)
+            io_on(rt, i % 2, take_down, &bell);
+        io_reach(&stops, i + 1);
+        count = io_get(&bell.count);
+        for (int t = 0; t < 2; t++)
+            pthread_join(threads[t], NULL);
+        assert_int_equal(io_get(&bell.count), count); /* nothing comes after stopped() */
+        if (bell.stop)
+            assert_int_equal(io_get(&bell.calls), 1);
+    }
+    assert_int_equal(io_get(&stops), 50);
+    io_close(rt);
+}
+
+/* ---- signals ---- */
+
+struct ear {
+    struct pawl_signal signal;
+    PAWL_ATOMIC(uint64_t) count, calls;
+    int number, status;
+};
+
+static void heard(struct pawl_signal *signal, uint64_t count)
+{
+    struct ear *ear = pawl_signal_of(signal, struct ear, signal);
+
+    io_add(&ear->calls, 1);
+    io_add(&ear->count, count);
+}
+
+static void deaf(struct pawl_signal *signal)
+{
+    (void)signal;
+    io_add(&stops, 1);
+}
+
+static void listen_for(void *arg)
+{
+    struct ear *ear = arg;
+
+    ear->signal.caught = heard;
+    ear->signal.stopped = deaf;
+    ear->status = pawl_signal_start(&ear->signal, ear->number);
+}
+
+static void cover(void *arg)
+{
+    pawl_signal_stop(&((struct ear *)arg)->signal);
+    pawl_signal_stop(&((struct ear *)arg)->signal); /* nothing */
+}
+
+static PAWL_ATOMIC(uint64_t) own_handler_ran;
+
+static void own_handler(int number)
+{
+    (void)number;
+    io_add(&own_handler_ran, 1);
+}
+
+static void set_handler(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+
+    assert_int_equal(sigaction(number, &action, NULL), 0);
+}
+
+static void a_signal_is_told_to_all_who_listen_and_the_old_handler_rests(void **state)
+{
+    struct ear ears[3] = {{.number = SIGUSR1}, {.number = SIGUSR1}, {.number = SIGUSR1}};
+    struct pawl_rt *first, *second;
+    uint64_t ran = io_get(&own_handler_ran);
+    struct sigaction now;
+
+    (void)state;
+    start_counting();
+    set_handler(SIGUSR1, own_handler);
+    io_open(&first, 2);
+    assert_int_equal(pawl_rt_open(&second, &(struct pawl_rt_config){.workers = 1, .engine = io_engine}), 0);
+    assert_int_equal(pawl_signal_start(&ears[0].signal, SIGUSR1), -EPERM);
+    io_on(first, 0, listen_for, &ears[0]);
+    io_on(first, 1, listen_for, &ears[1]);
+    io_on(second, 0, listen_for, &ears[2]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ears[i].status, 0);
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    for (int i = 0; i < 3; i++)
+        io_reach(&ears[i].count, 1);
+    io_on(first, 1, listen_for, &ears[1]);
+    assert_int_equal(ears[1].status, -EBUSY);
+    io_on(first, 1, cover, &ears[1]); /* from the middle of the list */
+    io_reach(&stops, 1);
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    io_reach(&ears[0].count, 2);
+    io_reach(&ears[2].count, 2);
+    assert_int_equal(pawl_rt_close(second), 0); /* ends the third */
+    assert_int_equal(io_get(&stops), 2);
+    io_on(first, 0, cover, &ears[0]);
+    io_reach(&stops, 3);
+    assert_int_equal(io_get(&ears[1].count), 1);
+    assert_int_equal(io_get(&own_handler_ran), ran);
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    io_reach(&own_handler_ran, ran + 1);
+    /* one that the program installs meanwhile stays */
+    io_on(first, 0, listen_for, &ears[0]);
+    set_handler(SIGUSR1, SIG_IGN);
+    io_on(first, 0, cover, &ears[0]);
+    io_reach(&stops, 4);
+    assert_int_equal(sigaction(SIGUSR1, NULL, &now), 0);
+    assert_true(now.sa_handler == SIG_IGN);
+    set_handler(SIGUSR1, SIG_DFL);
+    io_close(first);
+}
+
+static void storms_of_signals_coalesce_as_in_the_kernel(void **state)
+{
+    const struct pawl_rt_config none = {.engine = io_engine, .dump_signal = SIGSEGV};
+    const int never[] = {0, -1, 65, 1000, SIGKILL, SIGSTOP, SIGSEGV, SIGABRT, 32};
+    struct ear ordinary = {.number = SIGUSR2}, queued = {.number = SIGRTMIN + 3}, bad = {.number = 0};
+    struct pawl_rt *rt;
+    uint64_t before;
+
+    (void)state;
+    start_counting();
+    assert_int_equal(pawl_rt_open(&rt, &none), -EINVAL);
+    io_open(&rt, 2);
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+        bad.number = never[i];
+        io_on(rt, 0, listen_for, &bad);
+        assert_int_equal(bad.status, -EINVAL);
+    }
+    io_on(rt, 0, listen_for, &ordinary);
+    io_on(rt, 1, listen_for, &queued);
+    assert_int_equal(ordinary.status | queued.status, 0);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(kill(getpid(), SIGUSR2), 0);
+        assert_int_equal(sigqueue(getpid(), SIGRTMIN + 3, (union sigval){.sival_int = i}), 0);
+    }
+    io_reach(&queued.count, 1000); /* those of real time are queued: none is lost */
+    io_reach(&ordinary.count, 1);
+    before = io_get(&ordinary.count);
+    assert_int_equal(kill(getpid(), SIGUSR2), 0); /* after the storm one more is one more */
+    io_reach(&ordinary.count, before + 1);
+    assert_true(io_get(&ordinary.count) <= 1001);
+    assert_int_equal(io_get(&queued.count), 1000);
+    io_close(rt);
+    assert_int_equal(io_get(&stops), 2);
+}
+
+/* Listeners come and go while the signal comes: nothing is lost but to those who have gone. */
+static void listeners_come_and_go_in_a_storm(void **state)
+{
+    struct ear stays = {.number = SIGUSR1}, goes = {.number = SIGUSR1};
+    struct pawl_rt *rt;
+    uint64_t heard_by;
+
+    (void)state;
+    start_counting();
+    io_open(&rt, 2);
+    io_on(rt, 0, listen_for, &stays);
+    for (uint64_t i = 0; i < 100; i++) {
+        io_on(rt, 1, listen_for, &goes);
+        assert_int_equal(goes.status, 0);
+        heard_by = io_get(&stays.count);
+        assert_int_equal(kill(getpid(), SIGUSR1), 0);
+        io_on(rt, 1, cover, &goes);
+        io_reach(&stops, i + 1);
+        io_reach(&stays.count, heard_by + 1);
+    }
+    io_close(rt);
+}
+
+/* ---- children ---- */
+
+struct waiting {
+    struct pawl_child child;
+    struct pawl_op op;
+    struct pawl_child_config config;
+    pid_t pid;
+    int begun;
+    PAWL_ATOMIC(uint64_t) completed;
+    int64_t result;
+};
+
+static void waited(struct pawl_op *op, int64_t result)
+{
+    struct waiting *waiting = pawl_op_of(op, struct waiting, op);
+
+    waiting->result = result;
+    io_add(&waiting->completed, 1);
+}
+
+static void wait_for(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    pawl_op_init(&waiting->op, waited);
+    waiting->begun = pawl_child_wait(&waiting->child, &waiting->op, waiting->pid);
+}
+
+static void wait_not_long(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    wait_for(arg);
+    assert_int_equal(pawl_op_deadline(&waiting->op, 1000000), 0);
+}
+
+static void wait_no_more(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    assert_int_equal(pawl_op_cancel(&waiting->op), 0);
+}
+
+static void run(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    waiting->begun = pawl_child_spawn(&waiting->child, &waiting->config);
+    waiting->pid = waiting->child.pid;
+}
+
+static char sh[] = "sh", dash_c[] = "-c";
+
+static void shell(struct waiting *waiting, struct pawl_rt *rt, const char *command)
+{
+    char *argv[] = {sh, dash_c, (char *)(uintptr_t)command, NULL};
+
+    *waiting = (struct waiting){.config = {.argv = argv}};
+    io_on(rt, 0, run, waiting);
+    assert_int_equal(waiting->begun, 0);
+    waiting->config.argv = NULL;
+}
+
+static void a_child_that_ends_is_told_once_with_its_status(void **state)
+{
+    struct ear ear = {.number = SIGCHLD};
+    struct waiting waiting;
+    struct pawl_rt *rt;
+
+    (void)state;
+    start_counting();
+    io_open(&rt, 1);
+    assert_int_equal(pawl_child_wait(&waiting.child, &waiting.op, 1), -EPERM);
+    io_on(rt, 0, listen_for, &ear);
+    shell(&waiting, rt, "exit 7");
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, 0);
+    io_reach(&waiting.completed, 1);
+    assert_true(WIFEXITED((int)waiting.result) && WEXITSTATUS((int)waiting.result) == 7);
+    io_reach(&ear.count, 1);                             /* who listens for SIGCHLD hears it all the same */
+    assert_int_equal(waitpid(waiting.pid, NULL, 0), -1); /* and it was reaped */
+    assert_int_equal(errno, ECHILD);
+
+    shell(&waiting, rt, "exec sleep 1000");
+    io_on(rt, 0, wait_not_long, &waiting);
+    io_reach(&waiting.completed, 1);
+    assert_int_equal(waiting.result, -ETIMEDOUT);
+    io_on(rt, 0, wait_for, &waiting);
+    io_on(rt, 0, wait_no_more, &waiting);
+    io_reach(&waiting.completed, 2);
+    assert_int_equal(waiting.result, -ECANCELED);
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(kill(waiting.pid, SIGKILL), 0);
+    io_reach(&waiting.completed, 3);
+    assert_true(WIFSIGNALED((int)waiting.result) && WTERMSIG((int)waiting.result) == SIGKILL);
+
+    waiting.pid = getppid(); /* not ours: its end is not for us */
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, 0);
+    io_on(rt, 0, wait_no_more, &waiting);
+    io_reach(&waiting.completed, 4);
+    waiting.pid = 0x3fffffff;
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, -ESRCH);
+
+    shell(&waiting, rt, "exec sleep 1000");
+    assert_int_equal(waitpid(waiting.pid, NULL, WNOHANG), 0);
+    assert_int_equal(kill(waiting.pid, SIGKILL), 0);
+    assert_int_equal(waitpid(waiting.pid, NULL, 0), waiting.pid); /* somebody else was faster */
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, -ESRCH);
+
+    shell(&waiting, rt, "exec sleep 1000");
+    io_on(rt, 0, wait_for, &waiting);
+    io_close(rt); /* cancels the wait; the child lives on */
+    assert_int_equal(io_get(&waiting.completed), 1);
+    assert_int_equal(waiting.result, -ECANCELED);
+    assert_int_equal(kill(waiting.pid, SIGKILL), 0);
+    assert_int_equal(waitpid(waiting.pid, NULL, 0), waiting.pid);
+}
+
+static char said[64];
+static size_t said_count;
+
+static void said_more(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    (void)stream;
+    assert_true(said_count + slice->count <= sizeof said);
+    memcpy(said + said_count, slice->bytes, slice->count);
+    said_count += slice->count;
+}
+
+static const struct pawl_stream_config listens = {.opened = io_opened,
+                                                  .received = said_more,
+                                                  .closed = io_closed};
+
+static void talk(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    run(arg);
+    assert_int_equal(waiting->begun, 0);
+    wait_for(arg);
+    assert_int_equal(waiting->begun, 0);
+    assert_int_equal(pawl_stream_write(waiting->config.stdio[0].stream, "hello", 5), 0);
+    pawl_stream_close(waiting->config.stdio[0].stream);
+}
+
+static void a_child_s_input_and_output_are_streams(void **state)
+{
+    static char talks[] = "cat; pwd; echo err >&2; exit 3", nobody[] = "/no/such/program";
+    char *argv[] = {sh, dash_c, talks, NULL};
+    struct waiting waiting = {.config = {.argv = argv, .folder = "/"}};
+    struct pawl_rt *rt;
+    char text[16];
+    int errors[2];
+
+    (void)state;
+    io_open(&rt, 1);
+    assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+    said_count = 0;
+    waiting.config.stdio[0] = (struct pawl_child_end){.kind = PAWL_CHILD_STREAM, .config = &listens};
+    waiting.config.stdio[1] = (struct pawl_child_end){.kind = PAWL_CHILD_STREAM, .config = &listens};
+    waiting.config.stdio[2] = (struct pawl_child_end){.kind = PAWL_CHILD_FD, .fd = errors[1]};
+    io_on(rt, 0, talk, &waiting);
+    io_reach(&waiting.completed, 1);
+    assert_int_equal(WEXITSTATUS((int)waiting.result), 3);
+    io_reach(&io_counts.closed, 2);
+    assert_int_equal(said_count, 7);
+    assert_memory_equal(said, "hello/\n", 7);
+    assert_int_equal(read(errors[0], text, sizeof text), 4);
+    assert_memory_equal(text, "err\n", 4);
+    close(errors[0]);
+    close(errors[1]);
+    /* a program that is not there leaves nothing behind: its stream is only closed */
+    argv[0] = nobody;
+    waiting.config.stdio[2].fd = -1;
+    io_on(rt, 0, run, &waiting);
+    assert_int_equal(waiting.begun, -EBADF);
+    waiting.config.stdio[2] = (struct pawl_child_end){.kind = PAWL_CHILD_NULL};
+    io_on(rt, 0, run, &waiting);
+    assert_int_equal(waiting.begun, -ENOENT);
+    waiting.config.stdio[2].kind = (enum pawl_child_stdio)77;
+    io_on(rt, 0, run, &waiting);
+    assert_int_equal(waiting.begun, -EINVAL);
+    io_reach(&io_counts.closed, 8);
+    assert_int_equal(io_get(&io_counts.opened), 2);
+    io_close(rt);
+}
+
+/* ---- file-system changes ---- */
+
+struct eye {
+    struct pawl_inotify inotify;
+    PAWL_ATOMIC(uint64_t) changes, overflows, ignored;
+    uint32_t from, to; /* cookies of a rename */
+    char names[2][16]; /* ... and its names */
+    uint32_t masks;    /* all that came */
+    bool stop;         /* in changed() */
+    int status, watch;
+    char folder[32];
+};
+
+static void seen(struct pawl_inotify *inotify, const struct pawl_change *change)
+{
+    struct eye *eye = pawl_inotify_of(inotify, struct eye, inotify);
+
+    eye->masks |= change->mask;
+    if ((change->mask & IN_MOVED_FROM) != 0) {
+        eye->from = change->cookie;
+        (void)snprintf(eye->names[0], sizeof eye->names[0], "%s", change->name);
+    }
+    if ((change->mask & IN_MOVED_TO) != 0) {
+        eye->to = change->cookie;
+        (void)snprintf(eye->names[1], sizeof eye->names[1], "%s", change->name);
+    }
+    if ((change->mask & IN_Q_OVERFLOW) != 0) {
+        assert_int_equal(change->watch, -1);
+        io_add(&eye->overflows, 1);
+    }
+    if ((change->mask & IN_IGNORED) != 0)
+        io_add(&eye->ignored, 1);
+    if (eye->stop)
+        pawl_inotify_stop(inotify);
+    io_add(&eye->changes, 1);
+}
+
+static void eye_closed(struct pawl_inotify *inotify)
+{
+    (void)inotify;
+    io_add(&stops, 1);
+}
+
+static void look(void *arg)
+{
+    struct eye *eye = arg;
+
+    eye->inotify.changed = seen;
+    eye->inotify.stopped = eye_closed;
+    assert_int_equal(pawl_inotify_add(&eye->inotify, "/", IN_CREATE), -EINVAL); /* not started */
+    eye->status = pawl_inotify_start(&eye->inotify);
+    assert_int_equal(pawl_inotify_start(&eye->inotify), -EBUSY);
+    assert_int_equal(pawl_inotify_add(&eye->inotify, "/no/such/folder", IN_CREATE), -ENOENT);
+    eye->watch = pawl_inotify_add(&eye->inotify, eye->folder,
+                                  IN_CREATE | IN_MOVE | IN_CLOSE_WRITE | IN_DELETE);
+    assert_int_equal(pawl_inotify_remove(&eye->inotify, eye->watch + 7), -EINVAL);
+}
+
+static void look_away(void *arg)
+{
+    struct eye *eye = arg;
+
+    assert_int_equal(pawl_inotify_remove(&eye->inotify, eye->watch), 0);
+}
+
+static void close_eye(void *arg)
+{
+    pawl_inotify_stop(&((struct eye *)arg)->inotify);
+    pawl_inotify_stop(&((struct eye *)arg)->inotify); /* nothing */
+}
+
+static void file_in(const struct eye *eye, const char *name, char *path)
+{
+    (void)snprintf(path, 64, "%s/%s", eye->folder, name);
+}
+
+static void touch(const struct eye *eye, const char *name)
+{
+    char path[64];
+    int fd;
+
+    file_in(eye, name, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void remove_file(const struct eye *eye, const char *name)
+{
+    char path[64];
+
+    file_in(eye, name, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void changes_of_a_folder_are_told_in_order(void **state)
+{
+    struct eye eye = {.folder = "/tmp/pawl-test-XXXXXX"};
+    char old_path[64], new_path[64];
+    struct pawl_rt *rt;
+
+    (void)state;
+    start_counting();
+    assert_non_null(mkdtemp(eye.folder));
+    io_open(&rt, 1);
+    io_on(rt, 0, look, &eye);
+    assert_int_equal(eye.status, 0);
+    assert_true(eye.watch >= 0);
+    touch(&eye, "one");
+    io_reach(&eye.changes, 2);
+    assert_int_equal(eye.masks, IN_CREATE | IN_CLOSE_WRITE);
+    file_in(&eye, "one", old_path);
+    file_in(&eye, "two", new_path);
+    assert_int_equal(rename(old_path, new_path), 0);
+    io_reach(&eye.changes, 4);
+    assert_int_equal(eye.from, eye.to);
+    assert_true(eye.from != 0);
+    assert_string_equal(eye.names[0], "one");
+    assert_string_equal(eye.names[1], "two");
+    remove_file(&eye, "two");
+    io_reach(&eye.changes, 5);
+    io_on(rt, 0, look_away, &eye);
+    io_reach(&eye.ignored, 1);
+    touch(&eye, "one"); /* nobody looks */
+    io_on(rt, 0, close_eye, &eye);
+    io_reach(&stops, 1);
+    assert_int_equal(io_get(&eye.changes), 6);
+    io_on(rt, 0, look, &eye); /* once more, and the runtime ends it */
+    io_close(rt);
+    assert_int_equal(io_get(&stops), 2);
+    remove_file(&eye, "one");
+    assert_int_equal(rmdir(eye.folder), 0);
+}
+
+/* More changes at once than the kernel keeps: on the worker, so that it cannot read them meanwhile. */
+static void change_much(void *arg)
+{
+    FILE *limit = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    struct eye *eye = arg;
+    int most;
+
+    assert_non_null(limit);
+    assert_int_equal(fscanf(limit, "%d", &most), 1);
+    (void)fclose(limit);
+    for (int i = 0; i <= most / 2; i++) { /* two that are not alike in a row are two */
+        touch(eye, "one");
+        touch(eye, "two");
+    }
+}
+
+static void lost_changes_are_told_and_stopping_may_happen_anywhere(void **state)
+{
+    struct eye eye = {.folder = "/tmp/pawl-test-XXXXXX"};
+    uint64_t changes;
+    struct pawl_rt *rt;
+
+    (void)state;
+    start_counting();
+    assert_non_null(mkdtemp(eye.folder));
+    io_open(&rt, 1);
+    io_on(rt, 0, look, &eye);
+    io_on(rt, 0, change_much, &eye);
+    io_reach(&eye.overflows, 1);
+    assert_true(io_get(&eye.changes) > 1000);
+    eye.stop = true;
+    changes = io_get(&eye.changes);
+    touch(&eye, "one"); /* one change is told, and that stops it */
+    io_reach(&stops, 1);
+    touch(&eye, "two");
+    io_on(rt, 0, close_eye, &eye);
+    assert_int_equal(io_get(&eye.changes), changes + 1);
+    io_close(rt);
+    assert_int_equal(io_get(&stops), 1);
+    remove_file(&eye, "one");
+    remove_file(&eye, "two");
+    assert_int_equal(rmdir(eye.folder), 0);
+}
+
+/* ---- what the runtime is at ---- */
+
+static void counters_and_a_dump_on_a_signal_tell_of_connections(void **state)
+{
+    static const struct pawl_stream_config echo = {IO_ECHO};
+    const struct pawl_rt_config config = {.workers = 2, .engine = io_engine, .dump_signal = SIGUSR2};
+    int saved = dup(STDERR_FILENO), pipes[2], fd;
+    struct pawl_rt_counts total;
+    struct io_server server;
+    char text[32768], byte;
+    size_t length = 0;
+    struct pawl_rt *rt;
+
+    (void)state;
+    memset(&io_counts, 0, sizeof io_counts);
+    assert_int_equal(pawl_rt_open(&rt, &config), 0);
+    io_listen(&server, rt, IO_TCP, &echo);
+    fd = io_connect(&server);
+    io_write(fd, "abc", 3);
+    io_read(fd, text, 3);
+    assert_int_equal(io_sum(rt, IO_STREAMS), 1); /* by a message: what the peer has read is counted now */
+    assert_int_equal(pawl_rt_stats(rt, PAWL_RT_TOTAL, &total), 0);
+    assert_int_equal(total.connections, 1);
+    assert_int_equal(total.streams, 1);
+    assert_int_equal(total.received, 3);
+    assert_int_equal(total.sent, 3);
+    assert_int_equal(total.starved, 0);
+    assert_true(total.syscalls >= 3);
+    assert_int_equal(total.submissions != 0, strcmp(io_engine, "uring") == 0);
+    assert_true(pawl_rt_prometheus(rt, text, sizeof text) < sizeof text);
+    assert_non_null(
+        strstr(text, "# TYPE pawl_rt_streams gauge\npawl_rt_streams{runtime=\"pawl\",worker=\"0\"} "));
+    assert_non_null(strstr(text, "# TYPE pawl_rt_sent_total counter\n"));
+
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(dup2(pipes[1], STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(kill(getpid(), SIGUSR2), 0);
+    do {
+        ssize_t n = read(pipes[0], text + length, sizeof text - 1 - length);
+
+        assert_true(n > 0);
+        length += (size_t)n;
+        text[length] = '\0';
+    } while (strstr(text, "worker 1") == NULL || strstr(strstr(text, "worker 1"), "other sources\n") == NULL);
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    assert_non_null(strstr(text, "    connection, descriptor "));
+    assert_non_null(strstr(text, ": reads; 0 bytes queued, idle "));
+    assert_non_null(strstr(text, "listeners, watches and other sources"));
+    io_write(fd, "x", 1); /* it goes on */
+    io_read(fd, &byte, 1);
+    close(pipes[0]);
+    close(pipes[1]);
+    close(saved);
+    close(fd);
+    io_unlisten(&server);
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+static PAWL_ATOMIC(uint64_t) stuck;
+
+static void be_stuck(struct pawl_message *message, struct pawl_worker *worker)
+{
+    (void)message;
+    (void)worker;
+    io_add(&stuck, 1);
+    while (io_get(&stuck) == 1)
+        usleep(1000);
+}
+
+static void a_dump_passes_over_a_worker_that_does_not_answer(void **state)
+{
+    struct pawl_message message = {.run = be_stuck};
+    int pipes[2];
+    char text[32768];
+    struct pawl_rt *rt;
+    ssize_t n;
+
+    (void)state;
+    io_open(&rt, 2);
+    pawl_store_relaxed(&stuck, UINT64_C(0)); /* relaxed: before the message */
+    pawl_worker_send_(&rt->worker[0], &message);
+    io_reach(&stuck, 1);
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(pawl_rt_dump(rt, pipes[1]), 0);
+    io_add(&stuck, 1);
+    n = read(pipes[0], text, sizeof text - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_non_null(strstr(text, "does not answer"));
+    assert_non_null(strstr(text, "other sources")); /* of the other worker */
+    close(pipes[0]);
+    close(pipes[1]);
+    io_close(rt);
+}
+
+const struct CMUnitTest source_tests[] = {
+    cmocka_unit_test(raises_coalesce_and_none_is_forgotten),
+    cmocka_unit_test(an_event_may_be_stopped_while_it_is_raised),
+    cmocka_unit_test(a_signal_is_told_to_all_who_listen_and_the_old_handler_rests),
+    cmocka_unit_test(storms_of_signals_coalesce_as_in_the_kernel),
+    cmocka_unit_test(listeners_come_and_go_in_a_storm),
+    cmocka_unit_test(a_child_that_ends_is_told_once_with_its_status),
+    cmocka_unit_test(a_child_s_input_and_output_are_streams),
+    cmocka_unit_test(changes_of_a_folder_are_told_in_order),
+    cmocka_unit_test(lost_changes_are_told_and_stopping_may_happen_anywhere),
+    cmocka_unit_test(counters_and_a_dump_on_a_signal_tell_of_connections),
+    cmocka_unit_test(a_dump_passes_over_a_worker_that_does_not_answer),
+};
+const size_t source_test_count = sizeof source_tests / sizeof source_tests[0];
