@@ -35,6 +35,7 @@ build|pkg-config|cmd:pkg-config|finds libraries
 build|libhwloc-dev|pc:hwloc|pawl topo: caches, cores, NUMA nodes
 build|liburing-dev|pc:liburing|the runtime's second engine
 build|libjansson-dev|pc:jansson|JSON output
+build|libhttp-parser-dev|file:/usr/include/http_parser.h|pawl-cache --metrics; an example
 build|scdoc|cmd:scdoc|man pages
 build|libelf-dev|pc:libelf|pawl rseq-check: reads programs
 build|libcapstone-dev|pc:capstone|pawl rseq-check: decodes instructions
@@ -43,9 +44,11 @@ build|libssl-dev|pc:openssl|TLS for streams (libpawl-tls)
 build|libc-ares-dev|pc:libcares|names to addresses (libpawl-resolve)
 test|g++|cmd:g++|the headers are tested as C++ too
 test|libcmocka-dev|pc:cmocka|the test framework
-test|libhttp-parser-dev|file:/usr/include/http_parser.h|an example serves HTTP
 test|openssl|cmd:openssl|the TLS examples are talked to by its client
 test|curl|cmd:curl|the HTTP examples are talked to by it
+test|libevent-dev|pc:libevent_core|headers of libpawl-event, and the library that it is compared with
+test|memcached|cmd:memcached|runs on libpawl-event
+test|tmux|cmd:tmux|runs on libpawl-event
 test|binutils|cmd:readelf|the tests read what the libraries export
 docs|scdoc|cmd:scdoc|man pages
 lint|clang|cmd:clang|the second compiler
@@ -59,6 +62,7 @@ bench|liburcu-dev|pc:liburcu|peer: RCU, queues, hash table
 bench|libck-dev|pc:ck|peer: Concurrency Kit
 bench|libabsl-dev|pc:absl_synchronization|peer: Abseil, mutex
 bench|libtbb-dev|pc:tbb|peer: oneTBB, sharded counter
+bench|libcuckoo-dev|file:/usr/include/libcuckoo/cuckoohash_map.hh|peer: libcuckoo, map
 bench|libconcurrentqueue-dev|file:/usr/include/concurrentqueue/concurrentqueue.h|peer: moodycamel
 bench|libjemalloc2|file:/usr/lib/x86_64-linux-gnu/libjemalloc.so.2|peer: jemalloc
 bench|libjemalloc-dev|pc:jemalloc|peer: jemalloc, linked (pools)
@@ -77,6 +81,8 @@ bench|libdpdk-dev|pc:libdpdk|peer: DPDK's rte_ring
 bench|libevent-dev|pc:libevent|peer: libevent, timers and echo
 bench|libuv1-dev|pc:libuv|peer: libuv, timers and echo
 bench|libev-dev|file:/usr/include/ev.h|peer: libev, timers and echo
+bench|memcached|cmd:memcached|peer: the cache server
+bench|redis-server|cmd:redis-server|peer: the cache server
 instructions|valgrind|cmd:valgrind|counts instructions
 programs|jq|cmd:jq|under the allocator
 programs|sqlite3|cmd:sqlite3|under the allocator

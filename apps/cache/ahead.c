@@ -32,22 +32,21 @@ static bool glimpse(const char *at, const char *end, struct glimpse *seen)
     return true;
 }
 
-/* Where the next command begins, if this one's line ends at `end`. */
-static const char *behind(const struct glimpse *seen, const char *end, const char *slice_end)
+/* Where the next command begins, if this one's line ends at `line_end`, and what may be its value begins at `at`. */
+static const char *behind(const struct glimpse *seen, const char *line_end, const char *at, const char *end)
 {
-    const char *at = seen->key.at + seen->key.count, *line_end = end[-1] == '\r' ? end - 1 : end;
-    struct cache_word word = {at, 0};
+    const char *word_at = seen->key.at + seen->key.count;
+    struct cache_word word = {word_at, 0};
     uint32_t bytes;
 
     if (seen->length_at == 0)
-        return end + 1;
+        return at;
     for (unsigned int i = 0; i < seen->length_at; i++)
-        if (!cache_next_word(&at, &line_end, &word))
-            return end + 1;
-    if (!cache_read_u32(word, &bytes) || bytes >= (size_t)(slice_end - end) - 1)
-        return slice_end;
-    at = end + 1 + bytes;
-    return slice_end - at > CACHE_LINE_END ? at + CACHE_LINE_END : slice_end;
+        if (!cache_next_word(&word_at, &line_end, &word))
+            return at;
+    if (!cache_read_u32(word, &bytes) || (size_t)(end - at) < (size_t)bytes + CACHE_LINE_END)
+        return end;
+    return at + bytes + CACHE_LINE_END;
 }
 
 const char *cache_look_ahead(struct cache_turn *turn, const char *at, const char *end)
@@ -59,18 +58,21 @@ const char *cache_look_ahead(struct cache_turn *turn, const char *at, const char
     uint32_t count = 0;
 
     while (count < AHEAD && at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *newline = memchr(at, '\n', (size_t)(end - at)), *line_end = newline;
         struct cache_key key;
         struct glimpse seen;
 
-        if (newline == NULL || newline == at || !glimpse(at, newline, &seen) ||
-            seen.key.count > CACHE_KEY_MAX)
+        if (newline == NULL)
+            break;
+        if (line_end != at && line_end[-1] == '\r')
+            line_end--;
+        if (!glimpse(at, line_end, &seen) || seen.key.count > CACHE_KEY_MAX)
             break;
         cache_key_make(turn->store, &key, seen.key.at, seen.key.count);
         cache_prefetch(turn->store, &key);
         items[count].hash = key.hash;
         items[count++].bytes = seen.length_at == 0 ? CACHE_READ_AHEAD : CACHE_WRITE_AHEAD;
-        at = behind(&seen, newline, end);
+        at = behind(&seen, line_end, newline + 1, end);
     }
     if (count > 1) {
         cache_read(turn);

@@ -270,21 +270,29 @@ void cache_ascii_stored(struct cache_turn *turn, const struct cache_receiving *r
 
 /* ---- incr, decr, delete, touch ---- */
 
+/* Of incr, decr and touch: a key, a number, and perhaps noreply. False: it was answered. */
+static bool key_and_number(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    if (count != 3 && count != 4) {
+        cache_answer(turn, "ERROR\r\n");
+        return false;
+    }
+    says_noreply(turn, words, count);
+    if (words[1].count > CACHE_KEY_MAX) {
+        cache_answer(turn, bad_format);
+        return false;
+    }
+    return true;
+}
+
 static void arithmetic(struct cache_turn *turn, const struct cache_word *words, uint32_t count, bool down)
 {
     struct cache_sum sum = {.down = down};
     struct cache_key key;
     char *at;
 
-    if (count != 3 && count != 4) {
-        cache_answer(turn, "ERROR\r\n");
+    if (!key_and_number(turn, words, count))
         return;
-    }
-    says_noreply(turn, words, count);
-    if (words[1].count > CACHE_KEY_MAX) {
-        cache_answer(turn, bad_format);
-        return;
-    }
     if (!cache_read_u64(words[2], &sum.delta)) {
         cache_answer(turn, "CLIENT_ERROR invalid numeric delta argument\r\n");
         return;
@@ -351,15 +359,8 @@ static void touch(struct cache_turn *turn, const struct cache_word *words, uint3
     struct cache_key key;
     int32_t exptime;
 
-    if (count != 3 && count != 4) {
-        cache_answer(turn, "ERROR\r\n");
+    if (!key_and_number(turn, words, count))
         return;
-    }
-    says_noreply(turn, words, count);
-    if (words[1].count > CACHE_KEY_MAX) {
-        cache_answer(turn, bad_format);
-        return;
-    }
     if (!cache_read_i32(words[2], &exptime)) {
         cache_answer(turn, "CLIENT_ERROR invalid exptime argument\r\n");
         return;

@@ -3,7 +3,7 @@
  *
  *   an item of the segment      dead, or no longer in the map      nothing to do
  *                               expired, flushed                   out of the map
- *                               small queue, hit more than once    copied into the main queue
+ *                               small queue, hit since             copied into the main queue
  *                               main queue, hit since              copied behind it, with one hit less
  *                               others                             out of the map: evicted (small: a ghost stays) */
 #include "store_inner.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    HITS_TO_STAY = 2, /* of the small queue, as S3-FIFO has it */
+    HITS_TO_STAY = 1, /* of the small queue. S3-FIFO has 2; docs/cache.md says what each misses */
     ROUNDS_MAX = 64,  /* segments emptied at once before those that are hit go too */
     ITEMS_A_STEP = 64,
     BUCKETS_A_STEP = 64,
@@ -259,7 +259,18 @@ bool cache_short(struct cache_store *store)
 {
     const uint64_t reserve = pawl_load_relaxed(&store->reserve); /* relaxed: see store_inner.h */
 
-    return cache_pool_room_soon(&store->pool) < reserve * store->pool.segment_bytes;
+    return cache_pool_room_soon(&store->pool) < (int64_t)(reserve * store->pool.segment_bytes);
+}
+
+void cache_share_memory(struct cache_store *store)
+{
+    struct pawl_map_counts map;
+    const size_t limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
+    size_t taken;
+
+    pawl_map_stats(&store->map, &map);
+    taken = map.bytes + cache_ghosts_bytes(&store->ghosts);
+    cache_pool_limit(&store->pool, limit > taken ? limit - taken : 0);
 }
 
 /* ---- what has expired ---- */
@@ -373,18 +384,6 @@ void cache_flush(struct cache_store *store, uint32_t when)
 
 /* ---- all of it ---- */
 
-/* The map's memory is a part of the limit: what it takes, the segments may not. */
-static void share_memory(struct cache_store *store)
-{
-    struct pawl_map_counts map;
-    const size_t limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
-    size_t taken;
-
-    pawl_map_stats(&store->map, &map);
-    taken = map.bytes + cache_ghosts_bytes(&store->ghosts);
-    cache_pool_limit(&store->pool, limit > taken ? limit - taken : 0);
-}
-
 bool cache_maintain(struct cache_session *session)
 {
     struct cache_store *store = session->store;
@@ -396,7 +395,7 @@ bool cache_maintain(struct cache_session *session)
     pawl_mutex_unlock(&store->lock);
     more |= expire_some(session);
     more |= pawl_map_help(&store->map, BUCKETS_A_STEP);
-    share_memory(store);
+    cache_share_memory(store);
     if (!store->no_eviction && cache_short(store))
         more |= empty_some(session, ITEMS_A_STEP, SIZE_MAX, true);
     cache_pool_reap(&store->pool);

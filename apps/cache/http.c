@@ -73,7 +73,8 @@ static int completed(http_parser *parser)
 {
     struct request *request = parser->data;
     const struct cache_http *http = http_of(request);
-    const bool more = http_should_keep_alive(parser) != 0;
+    /* Who asks many times at once and takes nothing gets no more. */
+    const bool more = http_should_keep_alive(parser) != 0 && !pawl_stream_full(request->stream);
     struct cache_http_answer what = {.body = NULL};
     char *query;
 

@@ -65,6 +65,13 @@ static bool split(const char *text, uint16_t port, char *name, char *service)
     return true;
 }
 
+static const char notls[] = "notls:";
+
+static bool without_tls(const char *address)
+{
+    return strncmp(address, notls, sizeof(notls) - 1) == 0;
+}
+
 /* On all addresses that the name has. NULL: all of this machine. `other_port`: instead of that of the name; 0: none. */
 static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
                      const struct pawl_stream_config *stream, const struct cache_options *options,
@@ -77,6 +84,8 @@ static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
     int error = -EADDRNOTAVAIL, code;
     const unsigned before = listeners->count;
 
+    if (text != NULL && without_tls(text))
+        text += sizeof(notls) - 1;
     if (text != NULL && !split(text, port, name, service))
         return complain(text, "the name is too long", -ENAMETOOLONG);
     if (text == NULL || other_port != 0)
@@ -149,7 +158,8 @@ static int listen_on_passed(struct cache_listeners *listeners, struct pawl_rt *r
 }
 
 int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
-                         const struct pawl_stream_config *stream, const struct cache_options *options)
+                         const struct pawl_stream_config *stream, const struct pawl_stream_config *plain,
+                         const struct cache_options *options)
 {
     int error = 0;
 
@@ -158,13 +168,14 @@ int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
     if (options->sockets > 0)
         return error;
     if (options->unix_path != NULL)
-        return listen_on_path(listeners, rt, stream, options);
+        return listen_on_path(listeners, rt, plain, options);
     if (options->port == 0)
         return complain("nothing", "-p 0, and no -s", -EINVAL);
     if (options->address_count == 0)
         return listen_on(listeners, rt, stream, options, NULL, 0);
     for (unsigned i = 0; error == 0 && i < options->address_count; i++)
-        error = listen_on(listeners, rt, stream, options, options->addresses[i], 0);
+        error = listen_on(listeners, rt, without_tls(options->addresses[i]) ? plain : stream, options,
+                          options->addresses[i], 0);
     return error;
 }
 

@@ -17,7 +17,8 @@ struct cache_listeners {
 
 /* Returns 0 or a negative errno; what is wrong was said on stderr. */
 int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
-                         const struct pawl_stream_config *stream, const struct cache_options *options);
+                         const struct pawl_stream_config *stream, const struct pawl_stream_config *plain,
+                         const struct cache_options *options);
 
 /* The same addresses at another port, for other streams; 127.0.0.1 where the others are no addresses. */
 int cache_listeners_add(struct cache_listeners *listeners, struct pawl_rt *rt,

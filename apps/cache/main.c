@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,12 @@ static void stop(int number)
 {
     (void)number;
     cache_server_stop(server);
+}
+
+static void refresh(int number)
+{
+    (void)number;
+    cache_server_refresh(server);
 }
 
 static void write_snapshot(int number)
@@ -38,8 +45,34 @@ static void catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     action.sa_handler = write_snapshot;
     sigaction(SIGUSR1, &action, NULL);
+    action.sa_handler = refresh;
+    sigaction(SIGHUP, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Those that come while it starts wait until it has: an end in the middle would lose the items of -e, whose file is
+ * removed when they are loaded. */
+static void hold_signals(int how)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGHUP);
+    (void)pthread_sigmask(how, &ours, NULL);
+}
+
+/* It has ended: who asks for it once more would ask one that is being closed. */
+static void ignore_signals(void)
+{
+    const struct sigaction action = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
 }
 
@@ -98,11 +131,14 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); // NOLINT(bugprone-signal-handler): nothing is called
+    hold_signals(SIG_BLOCK);
     server = cache_server_open(&options);
     if (server == NULL)
         return EXIT_FAILED;
     catch_signals();
+    hold_signals(SIG_UNBLOCK);
     cache_server_run(server);
+    ignore_signals();
     if (cache_server_close(server, true) != 0)
         status = EXIT_FAILED;
     if (options.pid_file != NULL)

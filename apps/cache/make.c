@@ -9,6 +9,9 @@
 enum {
     CAS_BLOCK = 1024, /* numbers that a session takes at once */
     ROOM_A_BYTE = 2,  /* bytes emptied for each that is stored, while memory is short */
+    ROOM_A_MOVE =
+        2048, /* bytes emptied for each item that is stored, while the map has taken memory of segments: when it
+                         * grows, an item that is put in moves some 1 KiB of its buckets */
     SEEN_STEP = 4,
 };
 
@@ -18,6 +21,8 @@ static struct cache_segment *next_segment(struct cache_session *session, enum ca
     struct cache_pool *pool = &session->store->pool;
     struct cache_segment *segment = NULL;
 
+    if (!session->sparing)
+        cache_share_memory(session->store); /* the map may have grown since the last one */
     if (session->sparing && session->ready != NULL && cache_segment_room(session->ready) >= bytes) {
         segment = session->ready;
         session->ready = NULL;
@@ -133,8 +138,12 @@ void cache_item_stored(struct cache_session *session, struct cache_item *item, s
     add_bytes(&session->counts, (int64_t)bytes);
     if (own != NULL)
         cache_segment_seal(own);
-    if (!session->sparing && cache_short(session->store))
-        cache_make_room(session, ROOM_A_BYTE * bytes);
+    if (!session->sparing && cache_short(session->store)) {
+        const size_t room = ROOM_A_BYTE * bytes;
+        const bool above = cache_pool_room_soon(&session->store->pool) < 0;
+
+        cache_make_room(session, above && room < ROOM_A_MOVE ? ROOM_A_MOVE : room);
+    }
 }
 
 void cache_item_died(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)

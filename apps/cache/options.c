@@ -34,6 +34,7 @@ static const char help[] =
     "How\n"
     "  -t, --threads=N         workers (default 4)\n"
     "  -B, --protocol=NAME     auto, ascii or binary (default auto)\n"
+    "  -Z, --enable-ssl        TLS on TCP (-l notls:ADDRESS: not there); -o ssl_chain_cert, ssl_key, ...: see the manual\n"
     "  -Y, --auth-file=FILE    lines of user:password; ASCII clients must give one\n"
     "  -S, --enable-sasl       binary clients must give one, too\n"
     "  -A, --enable-shutdown   the command `shutdown` ends the server\n"
@@ -45,11 +46,11 @@ static const char help[] =
     "  -u, --user=NAME         as this user, when it is started by root\n"
     "  -P, --pidfile=FILE      writes its process id there, with -d\n"
     "  -v, --verbose           say more; -vv, -vvv\n"
-    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (epoll), slow_log=MICROSECONDS (10000),\n"
+    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (auto), slow_log=MICROSECONDS (10000),\n"
     "                          snapshot=FILE, load=FILE, track_sizes, and those of memcached that need nothing here: see the manual\n"
     "  -V, --version\n"
     "  -h, --help              this text\n\n"
-    "SIGTERM and SIGINT end it, SIGUSR1 writes the snapshot. Sockets that systemd passes are taken instead of -p, -l and -s.\n"
+    "SIGTERM and SIGINT end it, SIGUSR1 writes the snapshot, SIGHUP reads certificates again. Sockets that systemd passes are taken instead of -p, -l and -s.\n"
     "Exit status: 0 ended, 1 it could not start, 64 wrong usage.\n";
 
 static const struct option long_options[] = {
@@ -79,6 +80,7 @@ static const struct option long_options[] = {
     {"metrics", required_argument, NULL, OPTION_METRICS},
     {"memory-file", required_argument, NULL, 'e'},
     {"disable-watch", no_argument, NULL, 'W'},
+    {"enable-ssl", no_argument, NULL, 'Z'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     /* of memcached's slabs and threads: there is nothing here for them to change */
@@ -212,6 +214,13 @@ static int read_extended(struct cache_options *options, char *list)
             const size_t length = strcspn(value, "=");
             unsigned i = 0;
 
+            if (strncmp(value, "ssl_", 4) == 0) {
+                const int status = cache_tls_option(&options->tls, value);
+
+                if (status >= 0)
+                    return status;
+                break;
+            }
             while (nothing[i] != NULL &&
                    (strlen(nothing[i]) != length || memcmp(nothing[i], value, length) != 0))
                 i++;
@@ -346,6 +355,9 @@ static bool read_flag(struct cache_options *options, int option, char *value)
     case 'e':
         options->restart_file = value;
         return true;
+    case 'Z':
+        options->tls.on = true;
+        return true;
     case 'W':
         options->no_watch = true;
         return true;
@@ -374,10 +386,11 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         .threads = 4,
         .backlog = 1024,
         .delimiter = ':',
-        .engine = "epoll",
+        .engine = "auto",
         .slow_us = 10000,
+        .tls = {.least = 12, .buffer_kib = 16},
     };
-    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:Wvo:VhfLrn:R:C",
+    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:WZvo:VhfLrn:R:C",
                                  long_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
@@ -399,6 +412,9 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
     }
     if (optind < argc)
         return misuse("only options are taken", argv[optind]);
+    status = cache_tls_check(&options->tls);
+    if (status >= 0)
+        return status;
     if (options->item_max > options->limit / 2)
         return misuse("-I may be half of -m at most", "more");
     return -1;

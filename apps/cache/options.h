@@ -3,6 +3,8 @@
 #ifndef CACHE_OPTIONS_H
 #define CACHE_OPTIONS_H
 
+#include "tls.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +12,7 @@
 enum { CACHE_ADDRESSES_MAX = 16 };
 
 struct cache_options {
-    const char *addresses[CACHE_ADDRESSES_MAX]; /* of -l: host, host:port, [v6]:port */
+    const char *addresses[CACHE_ADDRESSES_MAX]; /* of -l: host, host:port, [v6]:port; with notls: before it */
     unsigned address_count;                     /* 0: all interfaces */
     uint16_t port;                              /* 0: no TCP */
     const char *unix_path;                      /* instead of TCP */
@@ -31,6 +33,7 @@ struct cache_options {
     uint32_t slow_us;          /* -o slow_log: turns that took longer; 0: none */
     int sockets;               /* passed by systemd, from CACHE_SYSTEMD_FIRST on; then no others */
     char delimiter;            /* -D */
+    struct cache_tls_options tls;
     bool detail;
     bool no_eviction, lock_memory, daemon, may_shutdown, no_flush, sasl, no_watch, track_sizes;
 };

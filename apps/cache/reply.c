@@ -53,9 +53,7 @@ bool cache_reply_part(const struct cache_reply *reply, size_t index, struct pawl
     }
     from = reference == 0 ? 0 : reply->references[reference - 1].at;
     to = reference == reply->reference_count ? reply->count : reply->references[reference].at;
-    *part = (struct pawl_slice){reply->bytes + from, to - from, NULL};
-    if (reply->bytes == NULL)
-        part->bytes = "";
+    *part = (struct pawl_slice){reply->bytes != NULL ? reply->bytes + from : "", to - from, NULL};
     return true;
 }
 

@@ -118,3 +118,8 @@ uint32_t cache_flush_at(const struct cache_store *store)
 {
     return pawl_load_relaxed(&store->flush_at); /* relaxed: a number */
 }
+
+uint32_t cache_flushes(const struct cache_store *store)
+{
+    return pawl_load_relaxed(&store->epoch); /* relaxed: a number */
+}

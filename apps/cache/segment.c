@@ -26,10 +26,9 @@ static size_t limit_of(const struct cache_pool *pool)
 static void note_room(struct cache_pool *pool)
 {
     const size_t room = pool->free_count * pool->segment_bytes + pool->waiting.bytes;
-    const size_t limit = limit_of(pool);
 
     /* relaxed: who reads it acts a moment later in any case */
-    pawl_store_relaxed(&pool->room_bytes, limit + room > pool->memory ? limit + room - pool->memory : 0);
+    pawl_store_relaxed(&pool->room_left, (int64_t)(limit_of(pool) + room - pool->memory));
 }
 
 void cache_pool_open(struct cache_pool *pool, size_t limit, unsigned int fillers)

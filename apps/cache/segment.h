@@ -51,7 +51,7 @@ struct cache_pool {
     size_t free_count;
     PAWL_ATOMIC(uint32_t)
     waiting_count;                  /* changed under the lock; relaxed for who asks whether there are any */
-    PAWL_ATOMIC(size_t) room_bytes; /* as cache_pool_room(pool, true); the same */
+    PAWL_ATOMIC(int64_t) room_left; /* as cache_pool_room(pool, true), below 0 above the limit; the same */
     size_t count;                   /* in `all` */
     struct cache_segment **all;     /* mapped, in any order */
     size_t room;                    /* in `all` */
@@ -109,11 +109,11 @@ void cache_pool_reap(struct cache_pool *pool);
 /* Bytes that can be taken, now or, with `waiting`, when the readers have left what was emptied. */
 size_t cache_pool_room(struct cache_pool *pool, bool waiting);
 
-/* The latter, without the lock, as it was a moment ago. */
-static inline size_t cache_pool_room_soon(const struct cache_pool *pool)
+/* The latter, without the lock, as it was a moment ago; below 0: so much is taken above the limit, which was lowered. */
+static inline int64_t cache_pool_room_soon(const struct cache_pool *pool)
 {
     return pawl_load_relaxed(
-        &pool->room_bytes); /* relaxed: who is late by one change looks again with the next item */
+        &pool->room_left); /* relaxed: who is late by one change looks again with the next item */
 }
 
 /* What a segment for an item of so many bytes takes. */

@@ -186,10 +186,13 @@ static void closed(struct pawl_stream *stream, int reason)
     struct worker *worker = worker_here(server);
     struct connection *connection = pawl_stream_context(stream);
 
+    if (pawl_load_relaxed(&server->service.verbosity) > 1 && reason != 0) /* relaxed: a setting */
+        fprintf(stderr, "pawl-cache: a connection ended: %s %s\n", strerror(-reason),
+                server->tls != NULL ? cache_tls_error(stream) : "");
+    if (connection->protocol.service == NULL)
+        return; /* its handshake failed: it was never opened */
     tell_of(server, connection, CACHE_TAP_CLOSE, reason);
     cache_watcher_close(connection->watcher);
-    if (pawl_load_relaxed(&server->service.verbosity) > 1 && reason != 0) /* relaxed: a setting */
-        fprintf(stderr, "pawl-cache: a connection ended: %s\n", strerror(-reason));
     if (worker != NULL)
         cache_protocol_free(&connection->protocol, worker->session);
     pawl_fetch_sub_relaxed(&server->connections, UINT64_C(1)); /* relaxed: see above */
@@ -207,6 +210,8 @@ static void tick(struct pawl_timer *timer)
         cache_tap_look(server->service.tap);
     cache_census_tick(server->service.census, server->store);
     cache_keep_tick(&server->keep, server->rt);
+    if (server->tls != NULL)
+        cache_tls_tick(server->tls);
     if (worker == NULL)
         return; /* the next time, perhaps */
     for (int i = 0; i < STEPS_A_TICK && cache_maintain(worker->session); i++)
@@ -240,6 +245,11 @@ static void shut_down(struct cache_service *service, bool graceful)
 {
     (void)graceful; /* it always is */
     cache_server_stop(server_of_service(service));
+}
+
+static const char *refresh_certs(struct cache_service *service)
+{
+    return cache_tls_refresh(server_of_service(service)->tls);
 }
 
 static bool set_limit(struct cache_service *service, size_t bytes)
@@ -299,6 +309,18 @@ static void describe_service(struct cache_server *server)
         .context_bytes = sizeof(struct connection),
         .idle_ms = options->idle_seconds * 1000,
     };
+    server->plain = server->stream;
+}
+
+static int open_tls(struct cache_server *server)
+{
+    int error = cache_tls_open(&server->tls, &server->options->tls);
+
+    if (error != 0)
+        return error;
+    server->stream.layer = cache_tls_layer(server->tls);
+    server->service.refresh_certs = refresh_certs;
+    return 0;
 }
 
 static int open_store(struct cache_server *server)
@@ -349,15 +371,19 @@ static int open_runtime(struct cache_server *server)
         .engine = server->options->engine,
         .name = "cache",
     };
-    int error = pawl_rt_open(&server->rt, &config);
+    int error = server->options->tls.on ? open_tls(server) : 0;
 
+    if (error != 0)
+        return error;
+    error = pawl_rt_open(&server->rt, &config);
     if (error != 0)
         return complain("cannot start the runtime", error);
     pawl_task_init(&server->starter, start_clock, 0);
     error = pawl_task_spawn(server->rt, &server->starter);
     if (error != 0)
         return complain("cannot start the clock", error);
-    error = cache_listeners_open(&server->listeners, server->rt, &server->stream, server->options);
+    error = cache_listeners_open(&server->listeners, server->rt, &server->stream, &server->plain,
+                                 server->options);
     return error == 0 && server->options->metrics_port != 0 ? cache_server_metrics(server) : error;
 }
 
@@ -392,6 +418,12 @@ void cache_server_snapshot(struct cache_server *server)
     cache_keep_ask(&server->keep);
 }
 
+void cache_server_refresh(struct cache_server *server)
+{
+    if (server->tls != NULL)
+        cache_tls_ask(server->tls);
+}
+
 void cache_server_stop(struct cache_server *server)
 {
     pawl_rt_stop(server->rt);
@@ -415,6 +447,7 @@ int cache_server_close(struct cache_server *server, bool keeps)
         free(worker);
         worker = next;
     }
+    cache_tls_close(server->tls);
     cache_store_close(server->store);
     cache_tap_close(server->service.tap);
     cache_census_close(server->service.census);

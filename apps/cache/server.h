@@ -19,6 +19,9 @@ void cache_server_stop(struct cache_server *server);
 /* SIGUSR1: a snapshot is written soon, beside the work (-o snapshot). Any thread; signal handlers. */
 void cache_server_snapshot(struct cache_server *server);
 
+/* Reads the certificates again, soon. Any thread; signal handlers. */
+void cache_server_refresh(struct cache_server *server);
+
 /* Ends it; `keeps`: the items are written for the next start (-e). Returns 0, or why they could not be, which was said. */
 int cache_server_close(struct cache_server *server, bool keeps);
 

@@ -33,6 +33,8 @@ static void say_general(struct cache_service *service, cache_stat_fn *say, void 
                (unsigned long long)pawl_load_relaxed(&server->watchers.skipped));
     cache_stat(say, arg, "log_watcher_sent", "%llu",
                (unsigned long long)pawl_load_relaxed(&server->watchers.sent));
+    if (server->tls != NULL)
+        cache_tls_say_general(server->tls, say, arg);
     cache_stat(say, arg, "slow_turns", "%llu", (unsigned long long)cache_slow_count(server->slow));
 }
 
@@ -59,6 +61,7 @@ static void say_settings(struct cache_service *service, cache_stat_fn *say, void
     cache_stat(say, arg, "idle_timeout", "%u", options->idle_seconds);
     cache_stat(say, arg, "shutdown_command", "%s", options->may_shutdown ? "yes" : "no");
     cache_stat(say, arg, "flush_enabled", "%s", options->no_flush ? "no" : "yes");
+    cache_tls_say_settings(&options->tls, say, arg);
 }
 
 void cache_server_figures(struct cache_server *server)
@@ -69,6 +72,8 @@ void cache_server_figures(struct cache_server *server)
 }
 
 /* ---- what metrics ask ---- */
+
+#if CACHE_HAVE_HTTP
 
 static uint32_t get_loads(void *arg, struct cache_load *loads, uint32_t room)
 {
@@ -108,7 +113,6 @@ static void get_connections(void *arg, uint64_t *now, uint64_t *accepted, uint64
     *rejected = pawl_load_relaxed(&server->rejected);
 }
 
-#if CACHE_HAVE_HTTP
 int cache_server_metrics(struct cache_server *server)
 {
     server->metrics = (struct cache_metrics){

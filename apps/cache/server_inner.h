@@ -41,7 +41,8 @@ struct cache_server {
     struct cache_tokens *tokens;
     struct pawl_rt *rt;
     struct cache_listeners listeners;
-    struct pawl_stream_config stream;
+    struct pawl_stream_config stream, plain; /* with TLS, if it is on, and without */
+    struct cache_tls *tls;                   /* NULL: none */
     struct cache_http http;
     struct cache_metrics metrics;
     struct cache_slow *slow;

@@ -50,11 +50,13 @@ static void first_line(char *text, const struct cache_slow_turn *turn)
         return;
     }
     for (i = 0; i < CACHE_SLOW_TEXT - 1 && i < turn->received; i++) {
-        const unsigned char byte = (unsigned char)turn->bytes[i];
+        const char byte = turn->bytes[i];
 
         if (byte == '\r' || byte == '\n')
             break;
-        text[i] = byte >= ' ' && byte < 127 ? (char)byte : '.';
+        text[i] = byte;
+        if (byte < ' ' || byte >= 127)
+            text[i] = '.';
     }
     text[i] = '\0';
 }

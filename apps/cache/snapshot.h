@@ -22,7 +22,8 @@
  * Crash      It is written under another name, synced, renamed, and the folder synced: whoever looks under the name finds
  *            the old file or the whole new one. What a crash leaves is a file `NAME.XXXXXX`.
  * Meanwhile  Written by any thread while others change the store: each item that stays is in it, as it was at
- *            some moment of the writing. Sections of a few dozen items; large values are held, not copied.
+ *            some moment of the writing. Sections of a few dozen items; large values are held, not copied. When a flush
+ *            comes between, it is written anew, ten times at most: then -ESTALE.
  */
 #ifndef CACHE_SNAPSHOT_H
 #define CACHE_SNAPSHOT_H

@@ -21,6 +21,7 @@ enum {
     BUCKETS_A_STEP = 8,      /* some 40 items a section */
     BLOCK_BYTES = 256 << 10, /* a block is written when it has so many */
     HELD_BYTES = 16 << 10,   /* values from here on are held, not copied */
+    TRIES_MAX = 10,
 };
 
 /* An item whose value is too large to be copied: its segment is held. */
@@ -207,8 +208,9 @@ static void write_header(struct writer *writer)
     writer->result->bytes += sizeof header;
 }
 
-static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
+static int write_items(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
 {
+    const uint32_t flushes = cache_flushes(writer->store);
     struct pawl_map_cursor cursor = {0};
     bool more = true;
 
@@ -221,11 +223,31 @@ static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
         pawl_rcu_read_unlock();
         put_out(writer, !more);
     }
+    if (writer->error == 0 && cache_flushes(writer->store) != flushes)
+        writer->error = -ESTALE;
     if (writer->error == 0)
         write_block(writer, SNAPSHOT_LAST, 0, &writer->result->items, sizeof writer->result->items, NULL, 0);
+    return writer->error;
+}
+
+/* Once more when there was a flush: what it took must not come back from the file. */
+static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
+{
+    int error = write_items(writer, stop);
+
+    for (int tries = 1; error == -ESTALE && tries < TRIES_MAX; tries++) {
+        if (lseek(writer->fd, 0, SEEK_SET) != 0 || ftruncate(writer->fd, 0) != 0) {
+            error = -errno;
+            break;
+        }
+        *writer->result = (struct cache_snapshot){0};
+        writer->error = 0;
+        writer->number = 0;
+        error = write_items(writer, stop);
+    }
     free(writer->block);
     free(writer->held);
-    return writer->error;
+    return error;
 }
 
 /* The name is as durable as the bytes. */

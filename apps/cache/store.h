@@ -222,8 +222,9 @@ struct pawl_chunk *cache_store_chunk(const struct cache_store *store, const stru
 uint64_t cache_cas_end(const struct cache_store *store);
 void cache_cas_begin(struct cache_store *store, uint64_t cas);
 
-/* When a flush is due; 0: none. */
+/* When a flush is due; 0: none. How many there have been. */
 uint32_t cache_flush_at(const struct cache_store *store);
+uint32_t cache_flushes(const struct cache_store *store);
 
 /* ---- figures ---- */
 

@@ -130,6 +130,9 @@ void cache_make_room_now(struct cache_session *session, size_t bytes);
  * item. False: there cannot be any, or it cannot wait here, in a section. */
 bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries);
 
+/* The map's memory is a part of the limit: what it takes, the segments may not. */
+void cache_share_memory(struct cache_store *store);
+
 /* Will there soon be no room? */
 bool cache_short(struct cache_store *store);
 

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LANES = 4 }; /* for threads without restartable sequences: there are few, if any */
+
 struct cache_tap {
     struct pawl_logring *log;
     int fd;
@@ -21,12 +23,13 @@ struct cache_tap {
 
 struct cache_tap *cache_tap_open(void)
 {
+    const struct pawl_logring_options options = {.lanes = LANES};
     struct cache_tap *tap = calloc(1, sizeof *tap);
     int error;
 
     if (tap == NULL)
         return NULL;
-    tap->fd = pawl_logring_create(CACHE_TAP_NAME, NULL);
+    tap->fd = pawl_logring_create(CACHE_TAP_NAME, &options);
     if (tap->fd >= 0)
         tap->log = pawl_logring_open(tap->fd);
     if (tap->log != NULL)

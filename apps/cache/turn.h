@@ -34,7 +34,8 @@ enum {
     CACHE_OPAQUE_MAX = 32,
     CACHE_READ_AHEAD =
         192, /* bytes of an item that is to be read: most are not longer, of the others the rest comes by itself */
-    CACHE_WRITE_AHEAD = 1, /* the same, of one that is to be replaced: its head */
+    CACHE_WRITE_AHEAD =
+        72, /* the same, of one that is to be replaced: its head, and its key in the next line */
     CACHE_RETURNS_MAX = 4,
     CACHE_BYTES_MAX = INT32_MAX - 2 /* that a line may announce */,
 };

@@ -197,11 +197,12 @@ enum cache_result cache_store_item(struct cache_session *session, const struct c
         pawl_rcu_read_unlock();
     } while (result == CACHE_NO_MEMORY &&
              cache_wait_for_room(session, room_for(session, key, change->value_bytes), tries++));
-    pawl_rcu_read_lock();
-    if ((result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && change->mode == CACHE_SET &&
-        change->cas == 0)
+    if (PAWL_UNLIKELY(result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && change->mode == CACHE_SET &&
+        change->cas == 0) {
+        pawl_rcu_read_lock();
         forget(session, key);
-    pawl_rcu_read_unlock();
+        pawl_rcu_read_unlock();
+    }
     return result;
 }
 

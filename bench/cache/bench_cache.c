@@ -32,7 +32,6 @@ enum {
 };
 
 #define MILLISECOND UINT64_C(1000000)
-#define DISTURBED_SHARE 0.02
 
 struct row {
     struct bench_group group;
@@ -78,6 +77,15 @@ static const struct bench_program program = {
 
 static struct bench_contender contenders[SERVER_PROGRAMS];
 
+static double *numbers(size_t count)
+{
+    double *memory = calloc(count, sizeof(*memory));
+
+    if (memory == NULL)
+        server_die("the client", strerror(errno));
+    return memory;
+}
+
 static void open_scenario(struct bench_scenario *scenario, const struct row *row, const struct effort *effort)
 {
     *scenario = (struct bench_scenario){.group = &row->group,
@@ -100,9 +108,7 @@ static void open_scenario(struct bench_scenario *scenario, const struct row *row
             continue;
         if (scenario->first < 0)
             scenario->first = i;
-        result->samples = calloc((size_t)4 * effort->reps, sizeof(double));
-        if (result->samples == NULL)
-            server_die("the client", strerror(errno));
+        result->samples = numbers((size_t)4 * effort->reps);
         result->raw_ns = result->samples;
         result->net_ns = result->raw_ns + effort->reps;
         result->ops_per_s = result->net_ns + effort->reps;

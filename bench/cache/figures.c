@@ -52,10 +52,12 @@ static int compare(const void *left, const void *right)
 
 static double p99_us(uint64_t *latency, size_t count)
 {
+    const size_t place = count - count / 100;
+
     if (count == 0)
         return nan("");
     qsort(latency, count, sizeof(latency[0]), compare);
-    return (double)latency[count - 1 - count / 100] / 1000;
+    return (double)latency[place - 1] / 1000;
 }
 
 /* Half of what memcached can do, in a closed loop of as many connections. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Abseil's flat_hash_map, the best sequential one, behind 64 mutexes, each with a share of the keys. */
-#include "map_peers.h"
+#include "peers.h"
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
@@ -59,37 +59,27 @@ inline void put(shards *all, const bench_key *key, uint64_t value)
 
 } // namespace
 
-int peer_absl_sharded_open_empty(unsigned, void **shared)
+int key_absl_open_empty(unsigned, void **shared)
 {
     *shared = new shards();
     return 0;
 }
 
-int peer_absl_sharded_open(unsigned threads, void **shared)
-{
-    int status = peer_absl_sharded_open_empty(threads, shared);
-
-    for (uint64_t i = 0; i < bench_map_keys; i++) {
-        bench_key key = bench_key_of(i);
-
-        put(static_cast<shards *>(*shared), &key, i + 1);
-    }
-    return status;
-}
-
-void peer_absl_sharded_empty(void *shared)
+void key_absl_empty(void *shared)
 {
     for (shard &part : static_cast<shards *>(shared)->part)
         absl::flat_hash_map<bench_key, uint64_t, hasher, same>().swap(part.map);
 }
 
-void peer_absl_sharded_close(void *shared)
+void key_absl_close(void *shared)
 {
     delete static_cast<shards *>(shared);
 }
 
-#define LOOP(name) peer_absl_sharded_##name
+#define LOOP(name) key_absl_##name
 #define MAP shards
-#define GET(thread, map, key) get((map), (key))
-#define PUT(thread, map, key, value) put((map), (key), (value))
-#include "map_loops.h"
+#define KEY bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put((map), &(key), (value))
+#include "loops.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Abseil's flat_hash_map, the best sequential one: behind 64 mutexes, each with a share of the keys, and
  * alone, with no synchronisation at all, which is right for gets only and says what there is to win. */
-#include "u64map_peers.h"
+#include "peers.h"
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
@@ -83,12 +83,16 @@ void word_absl_alone_empty(void *shared)
 
 #define LOOP(name) word_absl_##name
 #define MAP shards
-#define GET(map, key) get((map), (key))
-#define PUT(map, key, value) put((map), (key), (value))
-#include "u64map_loops.h"
+#define KEY uint64_t
+#define KEY_OF bench_word_of
+#define GET(thread, map, key) get((map), (key))
+#define PUT(thread, map, key, value) put((map), (key), (value))
+#include "loops.h"
 
 #define LOOP(name) word_absl_alone_##name
 #define MAP table
-#define GET(map, key) get((map), (key))
-#define PUT(map, key, value) put((map), (key), (value))
-#include "u64map_loops.h"
+#define KEY uint64_t
+#define KEY_OF bench_word_of
+#define GET(thread, map, key) get((map), (key))
+#define PUT(thread, map, key, value) put((map), (key), (value))
+#include "loops.h"

@@ -2,7 +2,7 @@
 /* Concurrency Kit's ck_ht: readers without a lock, writers under a mutex. Keys stand in memory of their own. */
 #include <ck_ht.h>
 
-#include "map_peers.h"
+#include "peers.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static inline void put(struct table *table, const struct bench_key *key, uint64_
     pthread_mutex_unlock(&table->lock);
 }
 
-int peer_ck_ht_open_empty(unsigned threads, void **shared)
+int key_ck_open_empty(unsigned threads, void **shared)
 {
     struct table *table = calloc(1, sizeof *table);
 
@@ -86,19 +86,7 @@ int peer_ck_ht_open_empty(unsigned threads, void **shared)
     return 0;
 }
 
-int peer_ck_ht_open(unsigned threads, void **shared)
-{
-    int status = peer_ck_ht_open_empty(threads, shared);
-
-    for (uint64_t i = 0; i < bench_map_keys; i++) {
-        struct bench_key key = bench_key_of(i);
-
-        put(*shared, &key, i + 1);
-    }
-    return status;
-}
-
-void peer_ck_ht_empty(void *shared)
+void key_ck_empty(void *shared)
 {
     struct table *table = shared;
     ck_ht_iterator_t iterator = CK_HT_ITERATOR_INITIALIZER;
@@ -111,17 +99,19 @@ void peer_ck_ht_empty(void *shared)
         abort();
 }
 
-void peer_ck_ht_close(void *shared)
+void key_ck_close(void *shared)
 {
     struct table *table = shared;
 
-    peer_ck_ht_empty(table);
+    key_ck_empty(table);
     ck_ht_destroy(&table->ht);
     free(table);
 }
 
-#define LOOP(name) peer_ck_ht_##name
+#define LOOP(name) key_ck_##name
 #define MAP struct table
-#define GET(thread, map, key) get((map), (key))
-#define PUT(thread, map, key, value) put((map), (key), (value))
-#include "map_loops.h"
+#define KEY struct bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put((map), &(key), (value))
+#include "loops.h"

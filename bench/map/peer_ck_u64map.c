@@ -2,7 +2,7 @@
 /* Concurrency Kit's ck_ht with direct keys and values: readers without a lock, writers under a mutex. */
 #include <ck_ht.h>
 
-#include "u64map_peers.h"
+#include "peers.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -93,6 +93,8 @@ void word_ck_close(void *shared)
 
 #define LOOP(name) word_ck_##name
 #define MAP struct table
-#define GET(map, key) get((map), (key))
-#define PUT(map, key, value) put((map), (key), (value))
-#include "u64map_loops.h"
+#define KEY uint64_t
+#define KEY_OF bench_word_of
+#define GET(thread, map, key) get((map), (key))
+#define PUT(thread, map, key, value) put((map), (key), (value))
+#include "loops.h"

@@ -2,7 +2,7 @@
 /* GLib's GHashTable behind a lock for readers and writers, as it is mostly used. */
 #include <glib.h>
 
-#include "map_peers.h"
+#include "peers.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static inline void put(struct table *table, const struct bench_key *key, uint64_
     pthread_rwlock_unlock(&table->lock);
 }
 
-int peer_glib_open_empty(unsigned threads, void **shared)
+int key_glib_open_empty(unsigned threads, void **shared)
 {
     struct table *table = g_malloc(sizeof *table);
 
@@ -66,19 +66,7 @@ int peer_glib_open_empty(unsigned threads, void **shared)
     return 0;
 }
 
-int peer_glib_open(unsigned threads, void **shared)
-{
-    int status = peer_glib_open_empty(threads, shared);
-
-    for (uint64_t i = 0; i < bench_map_keys; i++) {
-        struct bench_key key = bench_key_of(i);
-
-        put(*shared, &key, i + 1);
-    }
-    return status;
-}
-
-void peer_glib_empty(void *shared)
+void key_glib_empty(void *shared)
 {
     struct table *table = shared;
 
@@ -86,7 +74,7 @@ void peer_glib_empty(void *shared)
     table->hash = g_hash_table_new_full(hash, equal, NULL, g_free);
 }
 
-void peer_glib_close(void *shared)
+void key_glib_close(void *shared)
 {
     struct table *table = shared;
 
@@ -94,8 +82,10 @@ void peer_glib_close(void *shared)
     g_free(table);
 }
 
-#define LOOP(name) peer_glib_##name
+#define LOOP(name) key_glib_##name
 #define MAP struct table
-#define GET(thread, map, key) get((map), (key))
-#define PUT(thread, map, key, value) put((map), (key), (value))
-#include "map_loops.h"
+#define KEY struct bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put((map), &(key), (value))
+#include "loops.h"

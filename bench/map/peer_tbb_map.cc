@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* oneTBB: concurrent_hash_map (a lock an element) and concurrent_unordered_map (lock-free, values changed in place). */
-#include "map_peers.h"
+/* oneTBB: concurrent_hash_map (a lock an element) and concurrent_unordered_map (lock-free, values changed in
+ * place). */
+#include "peers.h"
 
 #include <tbb/concurrent_hash_map.h>
 #include <tbb/concurrent_unordered_map.h>
@@ -77,19 +78,6 @@ inline void put(unordered *map, const bench_key *key, uint64_t value)
     found->second.value.store(value, std::memory_order_relaxed);
 }
 
-template <class Map> int fill(void **shared)
-{
-    Map *map = new Map();
-
-    for (uint64_t i = 0; i < bench_map_keys; i++) {
-        bench_key key = bench_key_of(i);
-
-        put(map, &key, i + 1);
-    }
-    *shared = map;
-    return 0;
-}
-
 } // namespace
 
 #define OPEN(name, type)                           \
@@ -97,10 +85,6 @@ template <class Map> int fill(void **shared)
     {                                              \
         *shared = new type();                      \
         return 0;                                  \
-    }                                              \
-    int name##_open(unsigned, void **shared)       \
-    {                                              \
-        return fill<type>(shared);                 \
     }                                              \
     void name##_empty(void *shared)                \
     {                                              \
@@ -113,16 +97,20 @@ template <class Map> int fill(void **shared)
         delete static_cast<type *>(shared);        \
     }
 
-OPEN(peer_tbb_hash_map, hash_map)
-#define LOOP(name) peer_tbb_hash_map_##name
+OPEN(key_tbb, hash_map)
+#define LOOP(name) key_tbb_##name
 #define MAP hash_map
-#define GET(thread, map, key) get((map), (key))
-#define PUT(thread, map, key, value) put((map), (key), (value))
-#include "map_loops.h"
+#define KEY bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put((map), &(key), (value))
+#include "loops.h"
 
-OPEN(peer_tbb_unordered, unordered)
-#define LOOP(name) peer_tbb_unordered_##name
+OPEN(key_tbb_unordered, unordered)
+#define LOOP(name) key_tbb_unordered_##name
 #define MAP unordered
-#define GET(thread, map, key) get((map), (key))
-#define PUT(thread, map, key, value) put((map), (key), (value))
-#include "map_loops.h"
+#define KEY bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put((map), &(key), (value))
+#include "loops.h"

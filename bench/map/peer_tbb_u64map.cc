@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* oneTBB: concurrent_hash_map and concurrent_unordered_map, whose values are atomic, as it locks nothing. */
-#include "u64map_peers.h"
+#include "peers.h"
 
 #include <atomic>
 #include <memory>
@@ -70,12 +70,16 @@ PEER(word_tbb_unordered, unordered)
 
 #define LOOP(name) word_tbb_##name
 #define MAP holder<locked>
-#define GET(map, key) get((map), (key))
-#define PUT(map, key, value) put((map), (key), (value))
-#include "u64map_loops.h"
+#define KEY uint64_t
+#define KEY_OF bench_word_of
+#define GET(thread, map, key) get((map), (key))
+#define PUT(thread, map, key, value) put((map), (key), (value))
+#include "loops.h"
 
 #define LOOP(name) word_tbb_unordered_##name
 #define MAP holder<unordered>
-#define GET(map, key) get((map), (key))
-#define PUT(map, key, value) put((map), (key), (value))
-#include "u64map_loops.h"
+#define KEY uint64_t
+#define KEY_OF bench_word_of
+#define GET(thread, map, key) get((map), (key))
+#define PUT(thread, map, key, value) put((map), (key), (value))
+#include "loops.h"

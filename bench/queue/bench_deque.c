@@ -174,11 +174,9 @@ static void free_crossbeam(void *shared)
         .name = "crossbeam (Rust)", .setup = open_crossbeam, .run = loop, .teardown = free_crossbeam \
     }
 #else
-#define CROSSBEAM(loop)                                                                                  \
-    {                                                                                                    \
-        .name = "crossbeam (Rust)",                                                                      \
-        .missing =                                                                                       \
-            "built without the Rust peers (bench/peers/README.md)" \
+#define CROSSBEAM(loop)                                                                               \
+    {                                                                                                 \
+        .name = "crossbeam (Rust)", .missing = "built without the Rust peers (bench/peers/README.md)" \
     }
 #endif
 

@@ -289,8 +289,8 @@ static void retire_hazard(struct bench_thread *thread, uint64_t n)
         .name = "crossbeam-epoch", .run = loop, .leave = peer_crossbeam_leave \
     }
 #else
-#define CROSSBEAM(loop)                                                                          \
-    {                                                                                            \
+#define CROSSBEAM(loop)                                                      \
+    {                                                                        \
         .name = "crossbeam-epoch", .missing = "built without the Rust peers" \
     }
 #endif

@@ -51,7 +51,7 @@ static enum pawl_task_next look_up(struct pawl_task *task)
             abort();
         pawl_resolve_init(resolve, found);
         left++;
-        if (pawl_resolve(resolve, resolver, *name, 0, AF_UNSPEC) != 0)
+        if (pawl_resolve_name(resolve, resolver, *name, 0, AF_UNSPEC) != 0)
             found(&resolve->op, -1);
     }
     return PAWL_TASK_DONE;

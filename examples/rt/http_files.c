@@ -144,12 +144,17 @@ static bool decode(char *path)
 
     path[strcspn(path, "?#")] = '\0';
     for (const char *from = path; *from != '\0'; from++) {
-        int high = *from == '%' ? hex(from[1]) : 0, low = *from == '%' && high >= 0 ? hex(from[2]) : 0;
+        char byte = *from;
 
-        if (high < 0 || low < 0 || (*from == '%' && high + low == 0))
-            return false;
-        *to++ = *from == '%' ? (char)(high * 16 + low) : *from;
-        from += *from == '%' ? 2 : 0;
+        if (byte == '%') {
+            const int high = hex(from[1]), low = high >= 0 ? hex(from[2]) : -1;
+
+            if (low < 0 || high + low == 0)
+                return false;
+            byte = (char)(high * 16 + low);
+            from += 2;
+        }
+        *to++ = byte;
     }
     *to = '\0';
     return true;

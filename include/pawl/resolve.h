@@ -80,8 +80,8 @@ PAWL_API PAWL_INLINE void pawl_resolve_init(struct pawl_resolve *resolve,
 
 /* Begins to look for the addresses of a name, or of what an address says in digits. `port` goes into them; `family` is
  * AF_UNSPEC, AF_INET or AF_INET6. Returns 0; -EBUSY, -ENOMEM, -EINVAL (family, no name), -EPIPE. */
-PAWL_API int pawl_resolve(struct pawl_resolve *resolve, struct pawl_resolver *resolver, const char *name,
-                          uint16_t port, int family) PAWL_NONNULL;
+PAWL_API int pawl_resolve_name(struct pawl_resolve *resolve, struct pawl_resolver *resolver, const char *name,
+                               uint16_t port, int family) PAWL_NONNULL;
 
 /* The addresses of one that has completed. */
 PAWL_API void pawl_resolve_free(struct pawl_resolve *resolve) PAWL_NONNULL;

@@ -35,6 +35,9 @@ PAWL_BEGIN_DECLS
 enum pawl_rt_flags {
     PAWL_RT_CALLER = 1, /* worker 0 has no thread: it is the caller of pawl_rt_run() */
     PAWL_RT_PIN = 2,    /* each worker stays on its CPU (not worker 0, if it is the caller) */
+    /* io_uring: a thread of the kernel for each worker takes submissions without system calls, and polls for them until
+     * there were none for 10 ms. It wants a CPU beside each worker's. epoll: nothing */
+    PAWL_RT_SQPOLL = 4,
 };
 
 #define PAWL_RT_WORKERS_MAX 1024u

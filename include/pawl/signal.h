@@ -17,6 +17,8 @@
  *            is there again afterwards, unless the program has installed another one meanwhile.
  * Not        SIGKILL, SIGSTOP; SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT: what raised
  *            them cannot go on when a handler has returned.
+ * Blocked    A signal that all threads block, or that is sent to one which blocks it, waits, as always: workers have the mask
+ *            of the thread that opened the runtime.
  * Threads    Started and stopped on one worker, which the continuations run on.
  * Progress   start, stop: a short lock, two system calls for the first and last of a signal. The handler: wait-free.
  * fork       In a child the program's own handlers are there again, and the listeners are nobody's.

@@ -164,7 +164,7 @@ PAWL_API int pawl_stream_connect(struct pawl_stream **stream, const struct pawl_
 /* Takes over a descriptor: 0, and `opened` will be called in a later turn; or -ENOMEM, -EPERM (not on a worker), -EPIPE
  * (the runtime closes), -EBADF, -EISDIR, ..., and the descriptor is still the caller's. On a worker.
  * A connected socket, one end of a pipe, a terminal, or whatever else can be read and written: regular files too, by the
- * calls of <pawl/file.h> at the file's own position, but these do not move to other workers. What is only open for
+ * calls of <pawl/file.h> at the file's own position, one at a time; these do not move to other workers. What is only open for
  * writing never calls `ended`, and breaks with -EPIPE when nobody reads it any more; what is only open for reading
  * refuses to be written to, with -EPIPE. Pipes and terminals become non-blocking in an open file of their own,
  * where the kernel lets them be opened again; else for all who share them. */

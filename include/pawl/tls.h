@@ -27,7 +27,7 @@
  * Sessions   Are resumed by tickets: 1.3 clients use each once. A client remembers one for each of 64 names. A server's ticket
  *            key is made by pawl_tls_open() and lives as long, also over pawl_tls_reload().
  * Threads    Contexts: any thread. Functions of a stream: on its worker.
- * Progress   A handshake computes on the worker: some 0.1 ms (ECDSA) to 1 ms (RSA 2048, server). Nothing waits, but
+ * Progress   A handshake computes on the worker: half a millisecond (ECDSA), more with RSA. Nothing waits, but
  *            pawl_tls_open(), add_name and reload, which read files. A stream begins with a section of RCU and an
  *            atomic addition; a client's with a mutex, too, for its session.
  * Memory     docs/tls.md. Buffers of OpenSSL are given back when a stream is idle.

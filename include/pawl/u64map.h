@@ -39,8 +39,9 @@
  *            operation: memory waits for it.
  * Ordering   W: what a thread did before it stored a value is seen by who reads that value: release and
  *            acquire on the cell. N: who sees a frozen word sees the successor.
- * Memory     16 bytes a cell, 4 KiB at least. A table grows when 13 cells in 16 are claimed, to where 8 are:
- *            20 to 32 bytes an entry, 25 on average; below 256 KiB it is kept emptier: 32 to 51. During a
+ * Memory     16 bytes a cell, 4 KiB at least. A table grows when 14 cells in 16 are claimed, to where 7 are:
+ *            18 to 37 bytes an entry, 26 on average; below 256 KiB it is kept emptier: 32 to 51. Room that
+ *            was asked for has 26 bytes an entry, as long as it is not outgrown. During a
  *            resize the sum of both tables. It shrinks below a quarter; cells that deletions have used up
  *            are won back by the same way. Tables of 4 MiB and more ask for huge pages.
  * Cost       get: two multiplications for the hash, one for the line; one line in 9 of 10 hits, no atomic

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Watches: edge-triggered readiness of any descriptor.
  *
- * Purpose    What the runtime has no call of its own for: descriptors of other libraries, pipes, terminals, eventfd,
- *            inotify, signalfd, pidfd. For sockets there is <pawl/stream.h>, which reads and writes itself.
+ * Purpose    What the runtime has no call of its own for: descriptors of other libraries, eventfd, inotify, signalfd,
+ *            pidfd. For sockets, pipes and terminals there is <pawl/stream.h>, which reads and writes itself.
  * Model      A watch calls its function on its worker when the descriptor *becomes* ready: once when it is started, if
  *            it is ready then, and whenever more has come since. Until reading or writing has said EAGAIN there may be
  *            no further call. After pawl_watch_stop() it is not called, not even for what had happened before.

@@ -7,10 +7,16 @@
 
 #include <errno.h>
 
+/* The library's own callbacks are no reason for the loop to go on. */
+static int counts(const struct event_callback *callback)
+{
+    return (callback->evcb_flags & EVLIST_INTERNAL) == 0;
+}
+
 void pawl_event_queue_(struct event_base *base, struct event_callback *callback)
 {
     callback->evcb_flags |= EVLIST_ACTIVE;
-    pawl_event_count_(base, 1);
+    pawl_event_count_(base, counts(callback));
     base->active_count++;
     if (base->active_count > base->active_max)
         base->active_max = base->active_count;
@@ -21,7 +27,7 @@ void pawl_event_queue_(struct event_base *base, struct event_callback *callback)
 void pawl_event_unqueue_(struct event_base *base, struct event_callback *callback)
 {
     callback->evcb_flags &= ~EVLIST_ACTIVE;
-    pawl_event_count_(base, -1);
+    pawl_event_count_(base, -counts(callback));
     base->active_count--;
     TAILQ_REMOVE(&base->active[callback->evcb_pri], callback, evcb_active_next);
 }
@@ -68,11 +74,8 @@ static int insert(struct event_base *base, struct event *ev)
     return changed;
 }
 
-/* Replaces the timeout that it has. */
 static bool set_timeout(struct event_base *base, struct event *ev, int64_t due, const struct timeval *tv)
 {
-    if ((ev->ev_evcallback.evcb_flags & EVLIST_TIMEOUT) != 0)
-        pawl_event_timeout_unset_(base, ev);
     /* Active for a timeout that is put off: not any more. */
     if ((ev->ev_evcallback.evcb_flags & EVLIST_ACTIVE) != 0 && (ev->ev_res & EV_TIMEOUT) != 0) {
         stop_calls(ev);

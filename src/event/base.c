@@ -372,13 +372,14 @@ static int each_inserted(struct event_base *base, event_base_foreach_event_cb fn
     int status;
 
     for (int fd = 0; fd < base->slot_count; fd++)
-        LIST_FOREACH(ev, &base->slots[fd].events, ev_.ev_io.ev_io_next)
-    if ((status = fn(base, ev, arg)) != 0)
-        return status;
+        for (ev = LIST_FIRST(&base->slots[fd].events); ev != NULL; ev = LIST_NEXT(ev, ev_.ev_io.ev_io_next))
+            if ((status = fn(base, ev, arg)) != 0)
+                return status;
     for (int number = 1; number < NSIG; number++)
-        LIST_FOREACH(ev, &base->signals[number], ev_.ev_signal.ev_signal_next)
-    if ((status = fn(base, ev, arg)) != 0)
-        return status;
+        for (ev = LIST_FIRST(&base->signals[number]); ev != NULL;
+             ev = LIST_NEXT(ev, ev_.ev_signal.ev_signal_next))
+            if ((status = fn(base, ev, arg)) != 0)
+                return status;
     return 0;
 }
 
@@ -394,9 +395,10 @@ static int each_timeout(struct event_base *base, event_base_foreach_event_cb fn,
             return status;
     }
     for (int i = 0; i < base->common_count; i++)
-        TAILQ_FOREACH(ev, &base->commons[i]->events, ev_timeout_pos.ev_next_with_common_timeout)
-    if ((ev->ev_evcallback.evcb_flags & EVLIST_INSERTED) == 0 && (status = fn(base, ev, arg)) != 0)
-        return status;
+        for (ev = TAILQ_FIRST(&base->commons[i]->events); ev != NULL;
+             ev = TAILQ_NEXT(ev, ev_timeout_pos.ev_next_with_common_timeout))
+            if ((ev->ev_evcallback.evcb_flags & EVLIST_INSERTED) == 0 && (status = fn(base, ev, arg)) != 0)
+                return status;
     return 0;
 }
 
@@ -406,10 +408,11 @@ static int each_active(struct event_base *base, event_base_foreach_event_cb fn, 
     int status;
 
     for (int i = 0; i < base->priorities; i++)
-        TAILQ_FOREACH(callback, &base->active[i], evcb_active_next)
-    if ((callback->evcb_flags & (EVLIST_INIT | EVLIST_INSERTED | EVLIST_TIMEOUT)) == EVLIST_INIT &&
-        (status = fn(base, pawl_event_of_(callback), arg)) != 0)
-        return status;
+        for (callback = TAILQ_FIRST(&base->active[i]); callback != NULL;
+             callback = TAILQ_NEXT(callback, evcb_active_next))
+            if ((callback->evcb_flags & (EVLIST_INIT | EVLIST_INSERTED | EVLIST_TIMEOUT)) == EVLIST_INIT &&
+                (status = fn(base, pawl_event_of_(callback), arg)) != 0)
+                return status;
     return 0;
 }
 

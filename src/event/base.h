@@ -4,7 +4,7 @@
  *
  * A turn of event_base_loop():
  *
- *     wait (epoll or poll) -> what is ready is made active -> timeouts that passed -> signals that came
+ *     wait (epoll or poll) -> what is ready is made active -> timeouts that passed
  *          -> callbacks of the first priority that has any, oldest first
  *
  * Why the loop is not a worker of libpawl-rt: a base is run by whichever thread calls, one turn at a time if it wants so, and
@@ -124,9 +124,9 @@ struct event_base {
 
     struct pawl_event_queue *active; /* one a priority */
     int priorities;
-    int active_count, event_count; /* an event that waits for several things counts as often */
+    int active_count, event_count; /* an event that waits for several things counts as often in the second */
     int active_max, event_max;
-    LIST_HEAD(, pawl_event_once) once;
+    LIST_HEAD(pawl_event_onces, pawl_event_once) once;
 
     /* event_config_set_max_dispatch_interval() */
     int64_t interval; /* microseconds; -1: none */
@@ -144,10 +144,11 @@ struct event_base {
 
     /* eventfd: wakes the loop for another thread, or for a signal; -1: none so far */
     int wake_fd;
-    bool wake_pending, woken;
+    bool wake_pending;
     struct event_dlist signals[NSIG];
     struct sigaction *before[NSIG]; /* what was there; NULL: not ours */
     int signal_count;
+    struct event_callback telling; /* makes active the events of signals that came */
 
     bool locking;
     pthread_t owner; /* who runs the loop, or ran it last */
@@ -220,8 +221,8 @@ void pawl_event_now_keep_(struct event_base *base);
 
 /* Room for one timeout more. 0 or -1. */
 int pawl_event_timeout_reserve_(struct event_base *base);
-/* The event has no timeout; it gets one, at `due`. `tv`: what the caller gave, which says whether it is a common one.
- * Returns whether it is the earliest now. */
+/* The event gets a timeout, at `due`, instead of the one that it has. `tv`: what the caller gave, which says whether it is a
+ * common one. Returns whether it is the earliest now. */
 bool pawl_event_timeout_set_(struct event_base *base, struct event *ev, int64_t due,
                              const struct timeval *tv);
 void pawl_event_timeout_unset_(struct event_base *base, struct event *ev);
@@ -252,7 +253,7 @@ int pawl_event_io_reinit_(struct event_base *base);
 
 int pawl_event_signal_add_(struct event_base *base, struct event *ev);
 int pawl_event_signal_del_(struct event_base *base, struct event *ev);
-/* Makes active what has come. */
+/* The loop was woken, perhaps by a signal. */
 void pawl_event_signals_(struct event_base *base);
 void pawl_event_signal_active_(struct event_base *base, int number, int calls);
 /* This base is the one that is told of signals from now on. */

@@ -139,9 +139,9 @@ int evbuffer_remove_cb(struct evbuffer *buffer, evbuffer_cb_func cb, void *cbarg
     int status = -1;
 
     pawl_event_buffer_lock_(buffer);
-    LIST_FOREACH(entry, &buffer->callbacks, next)
-    if (entry->call == cb && entry->argument == cbarg)
-        break;
+    for (entry = LIST_FIRST(&buffer->callbacks); entry != NULL; entry = LIST_NEXT(entry, next))
+        if (entry->call == cb && entry->argument == cbarg)
+            break;
     if (entry != NULL)
         status = evbuffer_remove_cb_entry(buffer, entry);
     pawl_event_buffer_unlock_(buffer);

@@ -26,7 +26,7 @@ struct evbuffer {
     size_t size, start, length;
     size_t added, deleted; /* since the callbacks were told */
     bool front_frozen, end_frozen;
-    LIST_HEAD(, evbuffer_cb_entry) callbacks;
+    LIST_HEAD(pawl_event_buffer_callbacks, evbuffer_cb_entry) callbacks;
     pthread_mutex_t *lock; /* NULL: none */
     bool own_lock;
 };

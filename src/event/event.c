@@ -226,7 +226,7 @@ int event_base_once(struct event_base *base, evutil_socket_t fd, short events, e
         return -1;
     once->callback = callback;
     once->argument = arg;
-    event_assign(&once->event, base, timer ? -1 : fd, timer ? 0 : (short)(events & PAWL_EVENT_IO), run_once,
+    event_assign(&once->event, base, timer ? -1 : fd, (short)(timer ? 0 : events & PAWL_EVENT_IO), run_once,
                  once);
     pawl_event_lock_(base);
     if (timer && (tv == NULL || !timerisset(tv)))

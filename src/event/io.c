@@ -103,8 +103,7 @@ void pawl_event_io_ready_(struct event_base *base, int fd, int what)
 
     if (fd >= base->slot_count)
         return;
-    LIST_FOREACH(ev, &base->slots[fd].events, ev_.ev_io.ev_io_next)
-    {
+    for (ev = LIST_FIRST(&base->slots[fd].events); ev != NULL; ev = LIST_NEXT(ev, ev_.ev_io.ev_io_next)) {
         if ((ev->ev_events & what & ~EV_ET) != 0)
             pawl_event_activate_(ev, ev->ev_events & what, 1);
     }
@@ -122,8 +121,8 @@ int pawl_event_io_reinit_(struct event_base *base)
         slot->poll = 0;
         if (LIST_EMPTY(&slot->events))
             continue;
-        LIST_FOREACH(ev, &slot->events, ev_.ev_io.ev_io_next)
-        et |= ev->ev_events & EV_ET;
+        for (ev = LIST_FIRST(&slot->events); ev != NULL; ev = LIST_NEXT(ev, ev_.ev_io.ev_io_next))
+            et |= ev->ev_events & EV_ET;
         if (base->method->change(base, fd, slot, 0, waits_for(slot), et) != 0)
             status = -1;
     }

@@ -91,7 +91,8 @@ void event_enable_debug_logging(ev_uint32_t which)
     (void)which;
 }
 
-static void say(int severity, const char *format, va_list arguments, const char *why)
+static void __attribute__((format(printf, 2, 0)))
+say(int severity, const char *format, va_list arguments, const char *why)
 {
     char line[1024];
     int length = vsnprintf(line, sizeof line, format, arguments);

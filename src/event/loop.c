@@ -105,12 +105,16 @@ static void take(struct event_base *base, struct event_callback *callback)
         pawl_event_del_(ev, PAWL_EVENT_NO_WAIT);
 }
 
-/* The callbacks of one priority. False: the loop is broken. *most: how many may be called, and then how many are left. */
-static bool run_queue(struct event_base *base, struct pawl_event_queue *queue, int most, int64_t end)
+/* The callbacks of one priority, at most so many. Returns how many; -1: the loop is broken. The library's own do not
+ * count. */
+static int run_queue(struct event_base *base, struct pawl_event_queue *queue, int most, int64_t end)
 {
     struct event_callback *callback;
+    int count = 0;
 
     while ((callback = TAILQ_FIRST(queue)) != NULL) {
+        if ((callback->evcb_flags & EVLIST_INTERNAL) == 0)
+            count++;
         take(base, callback);
         base->current = callback;
         base->current_waiters = 0;
@@ -124,42 +128,39 @@ static bool run_queue(struct event_base *base, struct pawl_event_queue *queue, i
         }
         /* relaxed: other threads set these under the lock; a handler of this one is seen, now or in the next turn */
         if (pawl_load_relaxed(&base->broken) != 0)
-            return false;
-        if (--most <= 0)
-            return true;
-        if (end >= 0) {
+            return -1;
+        if (count >= most)
+            return count;
+        if (count > 0 && end >= 0) {
             pawl_event_now_keep_(base);
             if (pawl_event_now_(base) >= end)
-                return true;
+                return count;
         }
         if (pawl_load_relaxed(&base->again) != 0)
-            return true;
+            return count;
     }
-    return true;
+    return count;
 }
 
-/* The first priority that has anything; the others wait for the next turn. Returns false: the loop is broken. */
-static bool run_active(struct event_base *base)
+/* The first priority that has anything; the others wait for the next turn. Returns as run_queue(). */
+static int run_active(struct event_base *base)
 {
     int64_t end = -1;
-    bool whole = true;
+    int count = 0;
 
     if (base->interval >= 0) {
         pawl_event_now_keep_(base);
         end = pawl_event_now_(base) + base->interval;
     }
-    for (int priority = 0; priority < base->priorities; priority++) {
+    for (int priority = 0; priority < base->priorities && count == 0; priority++) {
         bool limited = priority >= base->limit_after;
 
-        if (TAILQ_EMPTY(&base->active[priority]))
-            continue;
         base->running_priority = priority;
-        whole = run_queue(base, &base->active[priority], limited ? base->max_callbacks : INT_MAX,
+        count = run_queue(base, &base->active[priority], limited ? base->max_callbacks : INT_MAX,
                           limited ? end : -1);
-        break;
     }
     base->running_priority = -1;
-    return whole;
+    return count;
 }
 
 /* ---- the loop ---- */
@@ -178,11 +179,9 @@ static int turn(struct event_base *base, int flags)
         return -1;
     pawl_event_now_keep_(base);
     pawl_event_timeouts_(base);
-    pawl_event_signals_(base);
     if (base->active_count == 0)
         return (flags & EVLOOP_NONBLOCK) != 0 ? 2 : 0;
-    /* broken: something else may still be active, and the loop ends anyway */
-    if (run_active(base) && (flags & EVLOOP_ONCE) != 0 && base->active_count == 0)
+    if (run_active(base) != 0 && (flags & EVLOOP_ONCE) != 0 && base->active_count == 0)
         return 2;
     return 0;
 }

@@ -114,14 +114,18 @@ void pawl_event_signal_active_(struct event_base *base, int number, int calls)
 {
     struct event *ev;
 
-    LIST_FOREACH(ev, &base->signals[number], ev_.ev_signal.ev_signal_next)
-    pawl_event_activate_(ev, EV_SIGNAL, (short)(calls < INT16_MAX ? calls : INT16_MAX));
+    for (ev = LIST_FIRST(&base->signals[number]); ev != NULL;
+         ev = LIST_NEXT(ev, ev_.ev_signal.ev_signal_next))
+        pawl_event_activate_(ev, EV_SIGNAL, (short)(calls < INT16_MAX ? calls : INT16_MAX));
 }
 
-void pawl_event_signals_(struct event_base *base)
+/* Called back by the loop itself. */
+static void tell(struct event_callback *callback, void *arg)
 {
-    if (base->signal_count == 0 || pawl_load_relaxed(&receiver) != base)
-        return;
+    struct event_base *base = arg;
+
+    (void)callback;
+    pawl_event_lock_(base);
     for (int number = 1; number < NSIG; number++) {
         /* relaxed: one that has come since wakes the loop again. acquire W: pairs with the handler's release. */
         int calls = pawl_load_relaxed(&caught[number]) == 0 ? 0 : pawl_exchange_acquire(&caught[number], 0);
@@ -129,12 +133,32 @@ void pawl_event_signals_(struct event_base *base)
         if (calls > 0)
             pawl_event_signal_active_(base, number, calls);
     }
+    pawl_event_unlock_(base);
+}
+
+/* Their callbacks become active in the turn of a callback of the first priority, among those that came before: so it is
+ * in libevent. */
+void pawl_event_signals_(struct event_base *base)
+{
+    if (pawl_load_relaxed(&receiver) != base || (base->telling.evcb_flags & EVLIST_ACTIVE) != 0)
+        return;
+    for (int number = 1; number < NSIG; number++) {
+        if (pawl_load_relaxed(&caught[number]) != 0) { /* relaxed: as in tell() */
+            base->telling.evcb_flags = EVLIST_INTERNAL;
+            base->telling.evcb_closure = PAWL_EVENT_SELF;
+            base->telling.evcb_cb_union.evcb_selfcb = tell;
+            base->telling.evcb_arg = base;
+            pawl_event_queue_(base, &base->telling);
+            return;
+        }
+    }
 }
 
 static void forget(void)
 {
     for (int number = 1; number < NSIG; number++)
-        pawl_store_relaxed(&caught[number], 0); /* relaxed: one that comes meanwhile may be lost as well as told */
+        pawl_store_relaxed(&caught[number],
+                           0); /* relaxed: one that comes meanwhile may be lost as well as told */
 }
 
 void pawl_event_signal_reinit_(struct event_base *base)

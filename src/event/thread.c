@@ -43,7 +43,10 @@ int evthread_set_condition_callbacks(const struct evthread_condition_callbacks *
         return 0;
     }
     if (condition_callbacks.alloc_condition != NULL) {
-        if (memcmp(cbs, &condition_callbacks, sizeof condition_callbacks) == 0)
+        if (cbs->alloc_condition == condition_callbacks.alloc_condition &&
+            cbs->free_condition == condition_callbacks.free_condition &&
+            cbs->signal_condition == condition_callbacks.signal_condition &&
+            cbs->wait_condition == condition_callbacks.wait_condition)
             return 0;
         pawl_event_warnx_("Can't change condition callbacks once they have been initialized.");
         return -1;
@@ -119,7 +122,7 @@ void pawl_event_locks_fini_(struct event_base *base)
 
 pthread_mutex_t *pawl_event_mutex_new_(void)
 {
-    pthread_mutex_t *mutex = pawl_event_malloc_(sizeof *mutex);
+    pthread_mutex_t *mutex = pawl_event_malloc_(sizeof(pthread_mutex_t));
 
     if (mutex != NULL && recursive(mutex) != 0) {
         pawl_event_free_(mutex);
@@ -185,4 +188,5 @@ void pawl_event_woken_(struct event_base *base)
     base->wake_pending = false;
     if (read(base->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
         pawl_event_warn_("reading what wakes base %p", (void *)base);
+    pawl_event_signals_(base);
 }

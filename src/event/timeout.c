@@ -69,6 +69,15 @@ static void sift_down(struct event_base *base, int place, struct pawl_event_time
     put(base, place, &timer);
 }
 
+/* To where it belongs, from a place that is free. */
+static void sift(struct event_base *base, int place, struct pawl_event_timer timer)
+{
+    if (place > 0 && earlier(&timer, &base->heap[(place - 1) / CHILDREN]))
+        sift_up(base, place, timer);
+    else
+        sift_down(base, place, timer);
+}
+
 /* There is room: see pawl_event_timeout_reserve_(). */
 static void heap_insert(struct event_base *base, struct event *ev, int64_t due)
 {
@@ -83,12 +92,8 @@ static void heap_remove(struct event_base *base, struct event *ev)
     struct pawl_event_timer last = base->heap[--base->heap_count];
 
     ev->ev_timeout_pos.min_heap_idx = -1;
-    if (place == base->heap_count)
-        return;
-    if (place > 0 && earlier(&last, &base->heap[(place - 1) / CHILDREN]))
-        sift_up(base, place, last);
-    else
-        sift_down(base, place, last);
+    if (place != base->heap_count)
+        sift(base, place, last);
 }
 
 int pawl_event_timeout_reserve_(struct event_base *base)
@@ -206,6 +211,16 @@ int64_t pawl_event_timeout_due_(const struct event *ev)
 
 bool pawl_event_timeout_set_(struct event_base *base, struct event *ev, int64_t due, const struct timeval *tv)
 {
+    if ((ev->ev_evcallback.evcb_flags & EVLIST_TIMEOUT) != 0) {
+        if (!pawl_event_is_common_(base, tv) && !pawl_event_is_common_(base, &ev->ev_timeout)) {
+            struct pawl_event_timer timer = {due, base->serial++, ev};
+
+            ev->ev_timeout = pawl_event_timeval_(due);
+            sift(base, ev->ev_timeout_pos.min_heap_idx, timer);
+            return base->heap[0].event == ev;
+        }
+        pawl_event_timeout_unset_(base, ev);
+    }
     ev->ev_timeout = pawl_event_timeval_(due);
     ev->ev_evcallback.evcb_flags |= EVLIST_TIMEOUT;
     pawl_event_count_(base, 1);

@@ -276,7 +276,7 @@ int pawl_connect_name(struct pawl_connect *connect, struct pawl_resolver *resolv
     connect->race = race;
     connect->stream = NULL;
     for (unsigned i = 0; i < FAMILIES; i++) {
-        error = pawl_resolve(&race->resolve[i], resolver, name, port, families[i]);
+        error = pawl_resolve_name(&race->resolve[i], resolver, name, port, families[i]);
         if (error == 0)
             race->lookups++;
         else

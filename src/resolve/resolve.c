@@ -150,8 +150,8 @@ static void ask(struct pawl_resolve *resolve, struct resolver_query *query, stru
     pawl_resolver_arm_(resolver);
 }
 
-int pawl_resolve(struct pawl_resolve *resolve, struct pawl_resolver *resolver, const char *name,
-                 uint16_t port, int family)
+int pawl_resolve_name(struct pawl_resolve *resolve, struct pawl_resolver *resolver, const char *name,
+                      uint16_t port, int family)
 {
     struct resolver_query *query;
     struct pawl_address address;

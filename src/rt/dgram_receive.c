@@ -220,6 +220,14 @@ static void hand_over(struct pawl_dgram *dgram, struct batch *batch, unsigned n,
         pawl_read_done_(chunk, n * stride);
 }
 
+/* No memory: not before some time has passed. */
+static unsigned starved(struct pawl_dgram *dgram)
+{
+    dgram->state |= DGRAM_STARVED;
+    pawl_dgram_retry_(dgram, STARVED_MS);
+    return 0;
+}
+
 /* One call. Returns how many came, 0: no more for now. */
 static unsigned read_batch(struct pawl_dgram *dgram, size_t *bytes)
 {
@@ -228,21 +236,19 @@ static unsigned read_batch(struct pawl_dgram *dgram, size_t *bytes)
     unsigned wanted = prepare(dgram, &batch, &chunk);
     int n;
 
-    if (wanted == 0) {
-        dgram->state |= DGRAM_STARVED;
-        pawl_dgram_retry_(dgram, STARVED_MS);
-        return 0;
-    }
+    if (wanted == 0)
+        return starved(dgram);
     do
         n = pawl_recvmmsg_now_(dgram->source.fd, batch.messages, wanted);
     while (n < 0 && errno == EINTR);
     pawl_count_(&dgram->source.engine->io.counts.syscalls, 1);
     if (n < 0) {
-        if (errno == EAGAIN)
-            dgram->state &= ~(uint32_t)DGRAM_READABLE;
-        else
-            (void)pawl_dgram_soft_(dgram, errno);
-        return errno == EAGAIN ? 0 : 1;
+        if (errno == ENOMEM)
+            return starved(dgram);
+        if (errno != EAGAIN)
+            return pawl_dgram_soft_(dgram, errno) ? 1 : 0;
+        dgram->state &= ~(uint32_t)DGRAM_READABLE;
+        return 0;
     }
     if ((unsigned)n < wanted)
         dgram->state &= ~(uint32_t)DGRAM_READABLE; /* drained: what comes next is a new edge */

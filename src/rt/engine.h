@@ -75,8 +75,8 @@ struct pawl_slots {
 /* What a worker's engine and streams have done so far: the worker writes, with pawl_count_(), others may look. */
 struct pawl_io_counts {
     PAWL_ATOMIC(uint64_t) syscalls, submissions;
-    PAWL_ATOMIC(uint64_t) streams;     /* alive at present */
-    PAWL_ATOMIC(uint64_t) connections; /* streams that were */
+    PAWL_ATOMIC(uint64_t) streams;                       /* alive at present */
+    PAWL_ATOMIC(uint64_t) connections;                   /* streams that were */
     PAWL_ATOMIC(uint64_t) reads, received, writes, sent; /* the second and the fourth: bytes */
     PAWL_ATOMIC(uint64_t) starved; /* times a listener had to wait for descriptors or memory */
 };

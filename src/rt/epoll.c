@@ -180,7 +180,8 @@ static void epoll_unwatch_stream(struct pawl_engine *engine, struct pawl_stream 
  * that the peer takes out: a wake-up for nothing with every answer, so it is not asked until it has. */
 static uint32_t stream_events(const struct pawl_stream *stream)
 {
-    const bool quiet = (stream->state & (STREAM_UNIX | STREAM_CONNECTING | STREAM_WATCHED_OUT)) == STREAM_UNIX;
+    const bool quiet = (stream->state & (STREAM_UNIX | STREAM_CONNECTING | STREAM_WATCHED_OUT)) ==
+                       STREAM_UNIX;
 
     return EPOLLIN | EPOLLRDHUP | (quiet ? 0 : (uint32_t)EPOLLOUT);
 }

@@ -115,8 +115,7 @@ void pawl_event_stop(struct pawl_event *event)
     if (event->worker == NULL || event->ending != 0)
         return;
     event->ending = 1;
-    /* acquire E: what those wrote whose raises are not told any more may be looked at in stopped(); pairs as above.
-     * Nothing is published: raises that find the bit touch nothing. */
-    if (pawl_exchange_acquire(&event->count, ENDED) == 0)
+    /* relaxed: nothing is published, raises that find the bit touch nothing; and a 0 is this thread's own */
+    if (pawl_exchange_relaxed(&event->count, ENDED) == 0)
         pawl_worker_later_(event->worker, message_of(event));
 }

@@ -4,6 +4,8 @@
  * The stream's context is a pointer to the connection, which is in the fiber's memory. It is good until closed() has been
  * called, which pawl_conn_close() waits for. */
 #include "fiber.h"
+
+#include "../core/sync/fail.h"
 #include "slice.h"
 #include "stream.h"
 #include "worker.h"
@@ -38,6 +40,16 @@ static struct pawl_conn *conn_of(struct pawl_stream *stream)
 static struct pawl_engine *engine_here(const char *function)
 {
     return pawl_fiber_owner_(pawl_fiber_here_(function))->engine;
+}
+
+/* The fiber's, which is the connection's. */
+static struct pawl_engine *engine_of(const struct pawl_conn *conn, const char *function)
+{
+    struct pawl_engine *engine = engine_here(function);
+
+    if (PAWL_UNLIKELY(conn->stream != NULL && conn->stream->source.engine != engine))
+        pawl_sync_fail(function, "the connection is another worker's");
+    return engine;
 }
 
 static bool waits(const struct pawl_op *op)
@@ -208,7 +220,7 @@ static size_t take(struct pawl_conn *conn, struct pawl_io *io, char *bytes, size
 
 int64_t pawl_read_until(struct pawl_conn *conn, void *bytes, size_t count, uint64_t deadline)
 {
-    struct pawl_engine *engine = engine_here(__func__);
+    struct pawl_engine *engine = engine_of(conn, __func__);
     int status;
 
     if (pawl_fiber_cancelled() != 0)
@@ -263,7 +275,7 @@ static int wait_for_room(struct pawl_conn *conn, struct pawl_engine *engine, uin
 
 int64_t pawl_write_until(struct pawl_conn *conn, const void *bytes, size_t count, uint64_t deadline)
 {
-    struct pawl_engine *engine = engine_here(__func__);
+    struct pawl_engine *engine = engine_of(conn, __func__);
     size_t done = 0;
     int status = pawl_fiber_cancelled();
 
@@ -290,7 +302,7 @@ int64_t pawl_write(struct pawl_conn *conn, const void *bytes, size_t count)
 
 int pawl_conn_shutdown(struct pawl_conn *conn)
 {
-    (void)engine_here(__func__);
+    (void)engine_of(conn, __func__);
     return conn->stream == NULL ? -EPIPE : pawl_stream_shutdown(conn->stream);
 }
 
@@ -306,7 +318,7 @@ static void withdraw_closer(struct pawl_op *op)
 
 int pawl_conn_close_until(struct pawl_conn *conn, uint64_t deadline)
 {
-    struct pawl_engine *engine = engine_here(__func__);
+    struct pawl_engine *engine = engine_of(conn, __func__);
 
     if (conn->stream != NULL) {
         pawl_stream_close(conn->stream);

@@ -350,7 +350,7 @@ static struct pawl_listener *make(struct pawl_rt *rt, const struct pawl_listener
     memset(listener, 0, bytes);
     listener->parts = parts;
     listener->shared = (config->flags & (PAWL_LISTENER_SHARED | PAWL_LISTENER_GIVEN)) != 0 ||
-                       config->address->sa_family == AF_UNIX;
+                       (config->address != NULL && config->address->sa_family == AF_UNIX);
     listener->stream = config->stream;
     listener->closed = config->closed;
     listener->arg = config->arg;

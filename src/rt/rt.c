@@ -280,7 +280,7 @@ static bool acceptable(const struct pawl_rt_config *config)
 
     return (config->dump_signal == 0 || pawl_signal_acceptable_(config->dump_signal)) &&
            config->workers <= PAWL_RT_WORKERS_MAX && pawl_stacks_acceptable_(config->stack_bytes) &&
-           (config->flags & ~(uint32_t)(PAWL_RT_CALLER | PAWL_RT_PIN)) == 0 &&
+           (config->flags & ~(uint32_t)(PAWL_RT_CALLER | PAWL_RT_PIN | PAWL_RT_SQPOLL)) == 0 &&
            (engine == NULL || strcmp(engine, "auto") == 0 || strcmp(engine, "epoll") == 0 ||
             strcmp(engine, "uring") == 0);
 }

@@ -475,6 +475,11 @@ void pawl_stream_run_later_(struct pawl_message *message, struct pawl_worker *wo
 
     (void)worker;
     stream->state &= ~(uint32_t)STREAM_LATER;
+    if ((stream->state & (STREAM_DEAD | STREAM_FLUSHED)) == (STREAM_DEAD | STREAM_FLUSHED)) {
+        stream->state &= ~(uint32_t)STREAM_FLUSHED;
+        pawl_stream_later_(stream); /* behind the done() of its operations, which may lie in its context */
+        return;
+    }
     if ((stream->state & STREAM_DEAD) != 0) {
         if (!held(stream))
             finalize(stream);

@@ -23,36 +23,37 @@
 #include <pawl/timer.h>
 
 enum {
-    STREAM_CONNECTING = 1 << 0, /* connect(2) is under way */
-    STREAM_OPENED = 1 << 1,     /* opened() was called */
-    STREAM_PAUSED = 1 << 2,     /* by the program */
-    STREAM_CHOKED = 1 << 3,     /* reading stopped because of the out-queue */
-    STREAM_ABOVE = 1 << 4,      /* the out-queue was above the high mark: drained() is due */
-    STREAM_BLOCKED = 1 << 5,    /* the socket takes no more: the engine tells when it does */
-    STREAM_ENDED = 1 << 6,      /* the peer sends no more, and the program knows */
-    STREAM_SHUTTING = 1 << 7,   /* half-close when the queue is empty */
-    STREAM_SHUT = 1 << 8,       /* the peer was told */
-    STREAM_CLOSING = 1 << 9,    /* close when the queue is empty */
-    STREAM_DEAD = 1 << 10,      /* the descriptor is closed; waiting for what is under way */
-    STREAM_LATER = 1 << 11,     /* `later` is in the worker's queue */
-    STREAM_DIRTY = 1 << 12,     /* in io->dirty */
-    STREAM_MOVING = 1 << 13,    /* on its way to another worker */
-    STREAM_UNIX = 1 << 14,      /* no TCP options */
-    STREAM_READABLE = 1 << 15,  /* epoll: there was an edge, and no EAGAIN since */
-    STREAM_HANGUP = 1 << 16,    /* epoll: a short read is not the end, the peer's FIN is behind it */
-    STREAM_ATTACHED = 1 << 17,  /* epoll: registered */
-    STREAM_RECEIVING = 1 << 18, /* io_uring: a multishot receive is armed */
-    STREAM_SENDING = 1 << 19,   /* io_uring: a send is submitted */
-    STREAM_STOPPING = 1 << 20,  /* io_uring: the receive is being cancelled */
-    STREAM_POLLING = 1 << 21,   /* io_uring: a poll for the connection is armed */
-    STREAM_LATE_END = 1 << 22,  /* io_uring: the end came while reading was paused */
-    STREAM_STARVED = 1 << 23,   /* reading waits for memory */
-    STREAM_PLAIN = 1 << 24,     /* no socket: a pipe, a terminal, ...; see stream_plain.c */
-    STREAM_BY_FILE = 1 << 25,   /* and not one to wait for either: a regular file; see stream_by_file.c */
-    STREAM_FILING = 1 << 26,    /* a file is being sent: stream_file.c */
+    STREAM_CONNECTING = 1 << 0,   /* connect(2) is under way */
+    STREAM_OPENED = 1 << 1,       /* opened() was called */
+    STREAM_PAUSED = 1 << 2,       /* by the program */
+    STREAM_CHOKED = 1 << 3,       /* reading stopped because of the out-queue */
+    STREAM_ABOVE = 1 << 4,        /* the out-queue was above the high mark: drained() is due */
+    STREAM_BLOCKED = 1 << 5,      /* the socket takes no more: the engine tells when it does */
+    STREAM_ENDED = 1 << 6,        /* the peer sends no more, and the program knows */
+    STREAM_SHUTTING = 1 << 7,     /* half-close when the queue is empty */
+    STREAM_SHUT = 1 << 8,         /* the peer was told */
+    STREAM_CLOSING = 1 << 9,      /* close when the queue is empty */
+    STREAM_DEAD = 1 << 10,        /* the descriptor is closed; waiting for what is under way */
+    STREAM_LATER = 1 << 11,       /* `later` is in the worker's queue */
+    STREAM_DIRTY = 1 << 12,       /* in io->dirty */
+    STREAM_MOVING = 1 << 13,      /* on its way to another worker */
+    STREAM_UNIX = 1 << 14,        /* no TCP options */
+    STREAM_READABLE = 1 << 15,    /* epoll: there was an edge, and no EAGAIN since */
+    STREAM_HANGUP = 1 << 16,      /* epoll: a short read is not the end, the peer's FIN is behind it */
+    STREAM_ATTACHED = 1 << 17,    /* epoll: registered */
+    STREAM_RECEIVING = 1 << 18,   /* io_uring: a multishot receive is armed */
+    STREAM_SENDING = 1 << 19,     /* io_uring: a send is submitted */
+    STREAM_STOPPING = 1 << 20,    /* io_uring: the receive is being cancelled */
+    STREAM_POLLING = 1 << 21,     /* io_uring: a poll for the connection is armed */
+    STREAM_LATE_END = 1 << 22,    /* io_uring: the end came while reading was paused */
+    STREAM_STARVED = 1 << 23,     /* reading waits for memory */
+    STREAM_PLAIN = 1 << 24,       /* no socket: a pipe, a terminal, ...; see stream_plain.c */
+    STREAM_BY_FILE = 1 << 25,     /* and not one to wait for either: a regular file; see stream_by_file.c */
+    STREAM_FILING = 1 << 26,      /* a file is being sent: stream_file.c */
     STREAM_WATCHED_OUT = 1 << 27, /* epoll: a UNIX socket, of which writability is watched too */
-    STREAM_LAYERED = 1 << 28,   /* stream->layered is there */
-    STREAM_GREETING = 1 << 29,  /* its layer has not called pawl_layer_opened() */
+    STREAM_LAYERED = 1 << 28,     /* stream->layered is there */
+    STREAM_GREETING = 1 << 29,    /* its layer has not called pawl_layer_opened() */
+    STREAM_FLUSHED = 1 << 30,     /* an operation has waited for a flush: it ends before closed() */
 };
 
 /* Marks of the out-queue, if the program names none. */

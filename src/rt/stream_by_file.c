@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams over descriptors that one cannot wait for: regular files (standard input that was redirected), /dev/null.
  *
- * Reading and writing are operations on files (file.c) at the file's own position, one of each at a time, which count as
- * submissions of the stream: it, and its descriptor, stay until they have ended. */
+ * Reading and writing are operations on files (file.c) at the file's own position, which count as submissions of the
+ * stream: it, and its descriptor, stay until they have ended. One at a time: both use the position, and io_uring
+ * takes no lock for it, so that a read that ends late would put it back before what was written meanwhile. */
 #include "file.h"
 #include "stream.h"
 #include "stream_plain.h"
@@ -31,6 +32,8 @@ static struct by_file *of(const struct pawl_stream *stream)
 {
     return stream->extra;
 }
+
+static void by_file_send_rest(struct pawl_engine *engine, struct pawl_stream *stream);
 
 /* ---- reading ---- */
 
@@ -61,6 +64,8 @@ static void read_came(struct pawl_op *op, int64_t result)
 
     pawl_stream_enter_(stream);
     stream->inflight--;
+    if (self->wants_write && (stream->state & STREAM_DEAD) == 0)
+        by_file_send_rest(stream->source.engine, stream);
     if (pawl_stream_reads_(stream))
         give(self, result);
     else
@@ -81,8 +86,8 @@ static void read_more(struct by_file *self)
 {
     struct pawl_stream *stream = self->stream;
 
-    if (pawl_op_pending(&self->read.op))
-        return;
+    if (pawl_op_pending(&self->read.op) || pawl_op_pending(&self->write.op))
+        return; /* the end of either calls again */
     if (self->chunk == NULL)
         self->chunk = pawl_chunk_take_(&stream->source.engine->io);
     if (self->chunk == NULL || pawl_file_read(&self->read, stream->source.fd, pawl_chunk_bytes_(self->chunk),
@@ -137,6 +142,8 @@ static void write_came(struct pawl_op *op, int64_t result)
             pawl_stream_failed_(stream, result == 0 ? -EIO : (int)result);
     }
     pawl_stream_leave_(stream);
+    if (pawl_stream_reads_(stream))
+        pawl_stream_later_(stream); /* read_on */
     pawl_stream_landed_(stream);
 }
 
@@ -146,6 +153,9 @@ static void by_file_send_rest(struct pawl_engine *engine, struct pawl_stream *st
     int n = pawl_outs_iovecs_(&stream->outs, self->vectors, VECTORS);
 
     (void)engine;
+    self->wants_write = true;
+    if (pawl_op_pending(&self->read.op))
+        return; /* its end calls again */
     self->wants_write = pawl_file_writev(&self->write, stream->source.fd, self->vectors, n,
                                          PAWL_FILE_POSITION) != 0;
     if (self->wants_write)
@@ -159,7 +169,7 @@ static void again_now(struct pawl_timer *timer)
     struct by_file *self = pawl_timer_of(timer, struct by_file, again);
     struct pawl_stream *stream = self->stream;
 
-    if (self->wants_write)
+    if (self->wants_write && !pawl_op_pending(&self->write.op))
         by_file_send_rest(stream->source.engine, stream);
     if (pawl_stream_reads_(stream))
         read_more(self);

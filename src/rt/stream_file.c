@@ -2,7 +2,7 @@
 /* A file to a stream.
  *
  * Read in pieces into chunks, which are sent as slices: the bytes are copied once in the program's address space, and pass a
- * layer (TLS) as others do. The next piece is read when the out-queue is low, so that what is in memory is bounded
+ * layer (TLS) as others do. The next piece is read when the out-queue is empty, so that what is in memory is bounded
  * whatever the file and the peer. While it lasts it counts as a submission of the stream, which therefore stays. */
 #include "file.h"
 #include "stream.h"

@@ -97,7 +97,7 @@ int pawl_stream_put_(struct pawl_stream *stream, const void *bytes, size_t count
     int status = pawl_outs_copy_(&stream->source.engine->io, &stream->outs, bytes, count);
 
     if (status == 0 && count != 0)
-        queued(stream, before, before + count);
+        queued(stream, before, stream->outs.bytes); /* what it stands for above was counted there */
     return status;
 }
 
@@ -199,6 +199,7 @@ int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op)
     status = pawl_op_begin_(op, stream->source.engine, stream, withdraw_flush);
     if (status != 0)
         return status;
+    stream->state |= STREAM_FLUSHED;
     if (pawl_stream_waiting_(stream) == 0) {
         pawl_op_complete_later_(op, 0);
         return 0;

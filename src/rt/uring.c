@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LACKING_NS = 10 * 1000 * 1000 };
+enum { LACKING_NS = 10 * 1000 * 1000, SQPOLL_IDLE_MS = 10 };
 
 struct io_uring_sqe *pawl_uring_sqe_(struct uring_engine *self)
 {
@@ -30,6 +30,8 @@ struct io_uring_sqe *pawl_uring_sqe_(struct uring_engine *self)
     while (PAWL_UNLIKELY(sqe == NULL)) {
         pawl_count_(&self->engine.io.counts.syscalls, 1);
         (void)io_uring_submit(&self->ring); /* fails for want of memory at worst, and is tried again */
+        if ((self->ring.flags & IORING_SETUP_SQPOLL) != 0)
+            (void)io_uring_sqring_wait(&self->ring); /* the kernel's thread makes room */
         sqe = io_uring_get_sqe(&self->ring);
     }
     return sqe;
@@ -41,12 +43,6 @@ static void uring_close(struct pawl_engine *engine)
 {
     struct uring_engine *self = uring_of_(engine);
 
-    if (self->ring_ready && pthread_equal(self->opener, pthread_self()) == 0) {
-        /* The number under which the ring was registered is the opener's, who has gone. For this thread it is nothing, or
-         * another ring. */
-        self->ring.enter_ring_fd = self->ring.ring_fd;
-        self->ring.int_flags = self->unregistered;
-    }
     if (self->ring_ready)
         io_uring_queue_exit(&self->ring);
     pawl_uring_buffers_close_(self); /* after the ring: the kernel has let go of them */
@@ -59,18 +55,19 @@ static void uring_close(struct pawl_engine *engine)
 /* The ring with all that is needed, or why not: -ENOSYS for a kernel that is too old. */
 static int open_ring(struct uring_engine *self)
 {
+    const unsigned own = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    bool polled = (self->engine.worker->rt->flags & PAWL_RT_SQPOLL) != 0;
     struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 (polled ? IORING_SETUP_SQPOLL : own),
         .cq_entries = URING_COMPLETIONS,
+        .sq_thread_idle = SQPOLL_IDLE_MS,
     };
     int status = io_uring_queue_init_params(URING_ENTRIES, &self->ring, &params);
 
     if (status != 0)
         return status == -EINVAL ? -ENOSYS : status;
     self->ring_ready = true;
-    self->opener = pthread_self();
-    self->unregistered = self->ring.int_flags;
     (void)io_uring_register_ring_fd(&self->ring); /* spares a look-up each call; works without */
     status = pawl_uring_buffers_open_(self);
     return status == -EINVAL ? -ENOSYS : status;

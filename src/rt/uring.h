@@ -9,7 +9,6 @@
 #include "stream.h"
 
 #include <liburing.h>
-#include <pthread.h>
 
 enum {
     URING_ENTRIES = 256,
@@ -26,8 +25,6 @@ struct uring_engine {
     struct io_uring ring;
     int wake_fd;
     bool ring_ready, waking; /* the eventfd is being polled */
-    uint8_t unregistered;    /* liburing's flags of the ring before it was registered with its opener */
-    pthread_t opener;
     struct io_uring_buf_ring *buffers;
     struct pawl_chunk *chunk[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
     uint32_t lacking;                        /* how many are NULL */

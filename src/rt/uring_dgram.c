@@ -115,7 +115,7 @@ static void nothing_came(const struct uring_engine *self, struct pawl_dgram *dgr
 {
     if ((dgram->state & DGRAM_DEAD) != 0)
         return;
-    if (result == -ENOBUFS && self->lacking == URING_BUFFERS) {
+    if (result == -ENOMEM || (result == -ENOBUFS && self->lacking == URING_BUFFERS)) {
         dgram->state |= DGRAM_STARVED; /* no memory at all: not before some time has passed */
         pawl_dgram_retry_(dgram, STARVED_MS);
     } else if (result != -ENOBUFS && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {

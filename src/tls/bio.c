@@ -33,6 +33,8 @@ static int write_all(BIO *bio, const char *bytes, size_t count, size_t *written)
 
     BIO_clear_retry_flags(bio);
     stream->put_error = pawl_layer_put(&stream->layered, bytes, count);
+    if (stream->put_error == -EPIPE)
+        stream->put_error = 0; /* our side is shut: what OpenSSL would still answer nobody waits for */
     *written = stream->put_error == 0 ? count : 0;
     return stream->put_error == 0;
 }

@@ -209,18 +209,19 @@ void pawl_tls_set_drop_(void *data)
 
 static int add(struct tls_set *set, struct pawl_tls *tls, const struct tls_identity *identity)
 {
-    struct tls_named *named = &set->named[set->count];
+    char *name = strdup(identity->name);
+    SSL_CTX *context = NULL;
     int error;
 
-    named->name = strdup(identity->name);
-    if (named->name == NULL)
+    if (name == NULL)
         return pawl_tls_fail_(-ENOMEM, "no memory", identity->name);
-    error = make_context(&named->context, tls, identity);
-    if (error != 0)
-        free(named->name);
-    else
-        set->count++;
-    return error;
+    error = make_context(&context, tls, identity);
+    if (error != 0) {
+        free(name);
+        return error;
+    }
+    set->named[set->count++] = (struct tls_named){.name = name, .context = context};
+    return 0;
 }
 
 static int add_those(struct tls_set *set, struct pawl_tls *tls, bool patterns)

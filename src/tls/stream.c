@@ -388,7 +388,7 @@ int pawl_tls_set_name(struct pawl_stream *pawl_stream, const char *name)
     if (address)
         good = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream->ssl), name);
     else
-        good = SSL_set_tlsext_host_name(stream->ssl, name) == 1 &&
+        good = SSL_set_tlsext_host_name(stream->ssl, copy) == 1 &&
                ((stream->tls->config.flags & PAWL_TLS_ANY_NAME) != 0 ||
                 SSL_set1_host(stream->ssl, name) == 1);
     if (!good) {

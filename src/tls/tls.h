@@ -114,8 +114,8 @@ int pawl_tls_bio_ready_(void);
 BIO *pawl_tls_bio_(struct tls_stream *stream);
 
 /* set.c: reads all files. 0, or a negative errno, and pawl_tls_failure() says why. */
-int pawl_tls_set_read_(struct tls_set **set, struct pawl_tls *tls);
-void pawl_tls_set_drop_(void *set);
+int pawl_tls_set_read_(struct tls_set **out, struct pawl_tls *tls);
+void pawl_tls_set_drop_(void *data);
 
 /* session.c */
 int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session);

@@ -2,14 +2,16 @@
 /* The loader of snapshots against any bytes: no crash, no leak, and all or nothing. The sums of the input are mended first
  * where its second byte is odd, or hardly anything would get behind them.
  *
- * With FUZZ_ALONE: makes a snapshot, loads it whole, cut everywhere, and with each byte changed; 0 when only the whole one
- * was taken. */
+ * With FUZZ_ALONE: makes a snapshot, loads it whole, cut everywhere, and with bytes changed: only the whole one is
+ * taken. Then snapshots of a store that changes meanwhile. */
 #include "crc32c.h"
 #include "snapshot.h"
 #include "snapshot_format.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pawl/rcu.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,11 +97,108 @@ static size_t make(unsigned char **bytes)
     fd = open(path, O_RDONLY | O_CLOEXEC);
     check(fd >= 0, "the snapshot's file");
     count = lseek(fd, 0, SEEK_END);
-    *bytes = malloc((size_t)count);
+    *bytes = calloc(1, (size_t)count + 1);
     check(*bytes != NULL && pread(fd, *bytes, (size_t)count, 0) == count, "the snapshot's bytes");
     close(fd);
     unlink(path);
     return (size_t)count;
+}
+
+/* ---- while others change the store ---- */
+
+enum { KEYS = 3000, SNAPSHOTS = 5, VALUE_MAX = 30000 };
+
+struct churn {
+    struct cache_store *store;
+    PAWL_ATOMIC(bool) stop; /* relaxed: it may be late */
+};
+
+/* A value is its key's number, again and again. */
+static void set_one(struct cache_session *session, uint32_t number, uint32_t bytes)
+{
+    static __thread char value[VALUE_MAX];
+    struct cache_change change = {.mode = CACHE_SET, .value = value, .value_bytes = bytes};
+    struct cache_key key;
+
+    memset(value, (int)(number % 251), bytes);
+    cache_key_make(cache_session_store(session), &key, (const char *)&number, sizeof number);
+    check(cache_store_item(session, &key, &change) == CACHE_STORED, "a set");
+}
+
+/* Sets of all sizes, with evictions, and now and then a flush. */
+static void *change_it(void *arg)
+{
+    struct churn *churn = arg;
+    struct cache_session *session = cache_session_open(churn->store);
+    uint64_t random = 1;
+
+    check(session != NULL, "a session");
+    for (uint32_t i = 0; !pawl_load_relaxed(&churn->stop); i++) { /* relaxed: see the field */
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        set_one(session, (uint32_t)(random >> 33) % KEYS,
+                (uint32_t)(random >> 50) % (i % 50 == 0 ? VALUE_MAX : 2000));
+        (void)cache_maintain(session);
+        if (i % 20000 == 19999)
+            cache_flush(churn->store, 0);
+    }
+    cache_session_close(session);
+    return NULL;
+}
+
+static void is_consistent(void *arg, const struct cache_item *item)
+{
+    const char *value = cache_item_value(item);
+    uint32_t number;
+
+    (void)arg;
+    check(item->key_bytes == sizeof number, "a key");
+    memcpy(&number, cache_item_key(item), sizeof number);
+    for (uint32_t i = 0; i < cache_item_value_bytes(item); i++)
+        check((unsigned char)value[i] == number % 251, "a value of its key");
+}
+
+static void load_and_look(const char *path)
+{
+    struct cache_store *store = open_store();
+    struct cache_session *session = cache_session_open(store);
+    struct pawl_map_cursor cursor = {0};
+    struct cache_snapshot result;
+
+    check(session != NULL && cache_snapshot_read(session, path, &result) == 0, "it loads");
+    pawl_rcu_read_lock();
+    while (cache_walk(store, &cursor, 64, is_consistent, NULL))
+        ;
+    pawl_rcu_read_unlock();
+    cache_session_close(session);
+    cache_store_close(store);
+}
+
+static void snapshots_of_what_changes(void)
+{
+    struct churn churn = {.store = open_store()};
+    char path[] = "/tmp/pawl-snapshot-XXXXXX";
+    struct cache_session *session = cache_session_open(churn.store);
+    const int fd = mkostemp(path, O_CLOEXEC);
+    pthread_t thread;
+
+    check(session != NULL && fd >= 0, "a session and a file");
+    close(fd);
+    for (uint32_t i = 0; i < KEYS; i++)
+        set_one(session, i, i % 1000);
+    check(pthread_create(&thread, NULL, change_it, &churn) == 0, "a thread");
+    for (int i = 0; i < SNAPSHOTS; i++) {
+        struct cache_snapshot result;
+        const int error = cache_snapshot_write(churn.store, path, NULL, &result);
+
+        check(error == 0 || error == -ESTALE, "it is written");
+        if (error == 0)
+            load_and_look(path);
+    }
+    pawl_store_relaxed(&churn.stop, true); /* relaxed: see the field */
+    (void)pthread_join(thread, NULL);
+    unlink(path);
+    cache_session_close(session);
+    cache_store_close(churn.store);
 }
 
 int main(void)
@@ -113,6 +212,7 @@ int main(void)
 
     check(cache_crc32c(0, "123456789", 9) == 0xe3069283, "the sum of RFC 3720");
     check(load(bytes, count, &items) == 0 && items == ITEMS, "the whole one is loaded");
+    check(load(bytes, count + 1, &items) < 0 && items == 0, "nor one with more behind it");
     for (size_t cut = 0; cut < count; cut += cut < 2000 ? CUTS_STEP : 997)
         check(load(bytes, cut, &items) < 0 && items == 0, "a part of it is not");
     for (size_t at = 0; at < count; at += at < 2000 ? CUTS_STEP : 997) {
@@ -123,6 +223,7 @@ int main(void)
     check(cache_snapshot_write(store, "/tmp/pawl-snapshot-stopped", &stop, &result) == -ECANCELED &&
               access("/tmp/pawl-snapshot-stopped", F_OK) != 0,
           "one that is stopped leaves nothing");
+    snapshots_of_what_changes();
     check(cache_snapshot_write(store, "/none/x", NULL, &result) == -ENOENT, "there is no such folder");
     cache_store_close(store);
     free(bytes);

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What pawl-cache promises to those who operate it, through the real server: TAP on stdout.
 
-    operate.py SERVER [PAWL]
+    operate.py [--no-signals] SERVER [PAWL]
 
 SERVER is the program, PAWL the command `pawl` for its tap. With PAWL_TEST_LONG=1 and chromium the page is looked at, too.
+--no-signals: the server is ended by `shutdown`, as ThreadSanitizer holds signals back while a thread sleeps.
 """
 import json
 import os
@@ -20,8 +21,8 @@ import time
 import urllib.error
 import urllib.request
 
-SERVER = sys.argv[1]
-PAWL = sys.argv[2] if len(sys.argv) > 2 else None
+SIGNALS = sys.argv[1] != "--no-signals"
+SERVER, PAWL = (sys.argv[1 if SIGNALS else 2:] + [None])[:2]
 PATIENCE = 30  # seconds: as long as a busy machine may take
 
 
@@ -73,7 +74,7 @@ class Server:
     def __init__(self, *options):
         self.port = free_port()
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(self.port), "-t", "2", "-v", *options],
+        self.process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(self.port), "-t", "2", "-v", "-A", *options],
                                         stdout=subprocess.DEVNULL, stderr=self.errors)
         try:
             until(self.is_up, "the server starts")
@@ -98,8 +99,10 @@ class Server:
         return self.errors.read()
 
     def stop(self, number=signal.SIGTERM):
-        if self.process.poll() is None:
+        if self.process.poll() is None and (SIGNALS or number == signal.SIGKILL):
             self.process.send_signal(number)
+        elif self.process.poll() is None:
+            self.client().send(b"shutdown\r\n")
         return self.process.wait(PATIENCE)
 
     def __enter__(self):
@@ -211,6 +214,8 @@ def what_is_no_good_request_is_answered_and_ended():
         assert not got.split(b"\r\n\r\n", 1)[1], "a body for HEAD"
         two = raw_http(web_port, b"GET /stats.json HTTP/1.1\r\nHost: x\r\n\r\nGET /stats.json HTTP/1.0\r\n\r\n")
         assert two.count(b"HTTP/1.1 200") == 2
+        greedy = raw_http(web_port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1500)
+        assert 10 < greedy.count(b"HTTP/1.1 200") < 200 and b"Connection: close" in greedy, "who takes nothing gets all"
         held = [socket.create_connection(("127.0.0.1", web_port), timeout=PATIENCE) for _ in range(40)]
         refused = until(lambda: len(r := select.select(held, [], [], 0)[0]) >= 8 and r, "some are refused")
         assert len(refused) == 8 and all(s.recv(100).startswith(b"HTTP/1.1 503") for s in refused), len(refused)
@@ -251,6 +256,23 @@ def a_graceful_restart_keeps_items_their_times_and_their_numbers():
             client.ask(b"set new 0 0 1\r\nx\r\n")
             assert int(client.ask(b"gets new\r\n", b"END\r\n").split(b"\r\n")[0].split()[4]) > highest
             assert client.stats()["curr_items"] == "2003"
+
+
+def an_end_while_it_starts_loses_nothing():
+    with folder() as where:
+        path = where + "/items"
+        with Server("-e", path) as server:
+            fill(server.client())
+        for _ in range(3):
+            process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path, "-v"],
+                                       stderr=subprocess.PIPE, text=True)
+            line = ""
+            while "items loaded" not in line:
+                line = process.stderr.readline()
+                assert line, "it ended"
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0 and re.search("200[23] items kept", said), said
 
 
 def a_killed_server_starts_empty_and_never_old():
@@ -442,7 +464,7 @@ def sockets_of_systemd_are_served_and_it_is_told():
             os.dup2(first, 3)
             os.dup2(second, 4)
             os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", NOTIFY_SOCKET=where + "/notify")
-            os.execv(SERVER, [SERVER, "-t", "2", "-l", "127.0.0.1", "-p", "1"])
+            os.execv(SERVER, [SERVER, "-t", "2", "-l", "127.0.0.1", "-p", "1", "-A"])
         assert told.recv(100) == b"READY=1"
         for family, address in [(socket.AF_INET, tcp.getsockname()), (socket.AF_UNIX, where + "/socket")]:
             with socket.socket(family) as client:
@@ -450,7 +472,10 @@ def sockets_of_systemd_are_served_and_it_is_told():
                 client.connect(address)
                 client.sendall(b"version\r\n")
                 assert client.recv(100).startswith(b"VERSION")
-        os.kill(pid, signal.SIGTERM)
+                if family == socket.AF_UNIX and not SIGNALS:
+                    client.sendall(b"shutdown\r\n")
+        if SIGNALS:
+            os.kill(pid, signal.SIGTERM)
         assert told.recv(100) == b"STOPPING=1"
         assert os.waitpid(pid, 0)[1] == 0
         assert os.path.exists(where + "/socket"), "it is systemd's"
@@ -475,6 +500,7 @@ PROMISES = [
     the_page_has_all_it_needs_and_its_figures_are_json,
     what_is_no_good_request_is_answered_and_ended,
     a_graceful_restart_keeps_items_their_times_and_their_numbers,
+    an_end_while_it_starts_loses_nothing,
     a_killed_server_starts_empty_and_never_old,
     damaged_files_are_refused_with_one_clear_line,
     a_file_of_somebody_else_is_not_overwritten,
@@ -497,6 +523,10 @@ def main():
         name = promise.__name__
         if no_metrics and number <= 3:
             print(f"ok {number} - {name} # SKIP built without libhttp-parser", flush=True)
+            continue
+        if not SIGNALS and promise in (an_end_while_it_starts_loses_nothing,
+                                       a_snapshot_is_written_while_it_serves_and_loads_again):
+            print(f"ok {number} - {name} # SKIP without signals", flush=True)
             continue
         try:
             promise()

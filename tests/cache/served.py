@@ -146,6 +146,7 @@ def run(promises):
     wrong = 0
     for number, promise in enumerate(promises, 1):
         name = promise.__name__.replace("_", " ")
+        began = time.monotonic()
         try:
             promise()
             print(f"ok {number} - {name}")
@@ -155,5 +156,6 @@ def run(promises):
             wrong += 1
             print("# " + traceback.format_exc().replace("\n", "\n# "))
             print(f"not ok {number} - {name}")
+        print(f"# {time.monotonic() - began:.2f} s")
         sys.stdout.flush()
     sys.exit(1 if wrong else 0)

@@ -11,14 +11,27 @@
 #include "store.h"
 
 #include <errno.h>
+#include <pawl/config.h>
 #include <pawl/rcu.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER true
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER PAWL_INSTRUMENTED
+#endif
 
 static uint64_t seed;
 
@@ -334,6 +347,63 @@ static void the_limit_holds_for_any_mix_of_sizes(void **state)
     close_store(f);
 }
 
+/* Resident memory of this process; sanitizers have shadows of their own. */
+static size_t resident(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*s %lu", &pages), 1);
+    fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Sets of values of `least` to `most` bytes until `total` bytes were stored. Nothing may take more than the limit. */
+static void churn(const struct fixture *f, uint64_t *random, uint32_t least, uint32_t most, size_t total,
+                  size_t allowed)
+{
+    static char value[1 << 16];
+    struct cache_figures figures;
+    char key[32];
+
+    for (size_t stored = 0, checked = 0; stored < total;) {
+        const uint32_t size = least + random_below(random, most - least + 1);
+        struct cache_change c = {.value = value, .value_bytes = size};
+        struct cache_key k;
+
+        snprintf(key, sizeof(key), "key%u", random_below(random, 10000000));
+        k = key_of(f, key);
+        assert_int_equal(cache_store_item(f->session, &k, &c), CACHE_STORED);
+        stored += size + sizeof(struct cache_item);
+        if (stored - checked < MIB)
+            continue;
+        checked = stored;
+        (void)cache_maintain(f->session);
+        assert_true(resident() <= allowed);
+    }
+    cache_figures(f->store, &figures);
+    assert_true(figures.bytes > figures.limit / 2); /* none of it is stuck with what came before */
+}
+
+static void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state)
+{
+    static const uint32_t sizes[][2] = {{300, 400}, {20, 40},       {2000, 2100},
+                                        {1, 2000},  {60000, 65000}, {100, 110}};
+    const size_t limit = longer() ? 512 * MIB : 16 * MIB, before = resident();
+    struct fixture f;
+    uint64_t random = seed;
+
+    (void)state;
+    if (UNDER_SANITIZER)
+        skip();
+    f = open_store(limit, false);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        churn(&f, &random, sizes[i][0], sizes[i][1], limit + limit / 4,
+              before + limit + limit / 20 + 16 * MIB);
+    close_store(f);
+}
+
 static void what_is_hit_survives_a_scan(void **state)
 {
     const struct fixture f = open_store(8 * MIB, false);
@@ -597,6 +667,7 @@ int main(void)
         cmocka_unit_test(what_expires_is_gone_and_its_memory_is_back),
         cmocka_unit_test(a_flush_takes_all_that_is_there),
         cmocka_unit_test(the_limit_holds_for_any_mix_of_sizes),
+        cmocka_unit_test(resident_memory_keeps_to_the_limit_whatever_sizes_come),
         cmocka_unit_test(what_is_hit_survives_a_scan),
         cmocka_unit_test(without_eviction_sets_fail_and_lose_nothing),
         cmocka_unit_test(large_values_come_in_pieces),

@@ -90,13 +90,13 @@ memcached_answers() {
 
 # Values that do not fit into a socket's buffer at once.
 memcached_takes_large_values() {
-    local connection value got
-    value=$(head -c 700000 /dev/zero | tr '\0' v)
+    local connection
+    head -c 700000 /dev/zero | tr '\0' v >"$work/value"
     exec {connection}<>"/dev/tcp/127.0.0.1/$(port)" || return 1
-    printf 'set large 0 0 700000\r\n%s\r\nget large\r\n' "$value" >&"$connection" &
-    IFS= read -r -t 10 got <&"$connection" && [[ $got == $'STORED\r' ]] &&
-        IFS= read -r -t 10 got <&"$connection" && [[ $got == $'VALUE large 0 700000\r' ]] &&
-        IFS= read -r -t 10 got <&"$connection" && [[ $got == "$value"$'\r' ]]
+    { printf 'set large 0 0 700000\r\n' && cat "$work/value" && printf '\r\nget large\r\n'; } >&"$connection" &
+    printf 'STORED\r\nVALUE large 0 700000\r\n' >"$work/wanted"
+    { cat "$work/value" && printf '\r\nEND\r\n'; } >>"$work/wanted"
+    timeout 10 head -c "$(wc -c <"$work/wanted")" <&"$connection" | cmp - "$work/wanted"
     local status=$?
     wait $!
     exec {connection}>&-
@@ -105,7 +105,7 @@ memcached_takes_large_values() {
 
 memcached_serves_many() {
     local connections=() connection i status=0
-    for ((i = 0; i < 150; i++)); do
+    for ((i = 0; i < 100; i++)); do
         exec {connection}<>"/dev/tcp/127.0.0.1/$(port)" || return 1
         connections+=("$connection")
     done
@@ -143,7 +143,7 @@ pane_says() {
 
 tmux_shows_what_a_shell_says() {
     # shellcheck disable=SC2016 # for the shell inside
-    in_tmux send-keys -t one 'echo $((6 * 7))' Enter && soon pane_says 42 &&
+    soon pane_says '>.*' && in_tmux send-keys -t one 'echo $((6 * 7))' Enter && soon pane_says 42 &&
         in_tmux send-keys -t one 'seq 500' Enter && soon pane_says 500
 }
 
@@ -171,7 +171,7 @@ promise 'memcached starts on libpawl-event' memcached memcached_starts
 if [[ -n $cache ]]; then
     promise 'memcached answers' memcached memcached_answers
     promise 'memcached takes and gives values larger than a socket holds' memcached memcached_takes_large_values
-    promise 'memcached serves 150 connections' memcached memcached_serves_many
+    promise 'memcached serves 100 connections' memcached memcached_serves_many
     promise 'memcached ends when it is told to' memcached memcached_ends
 fi
 promise 'tmux starts on libpawl-event' tmux tmux_starts

@@ -17,6 +17,11 @@ seed=${PAWL_TEST_SEED-$(($(date +%s) / 60))}
 number=0
 failed=0
 
+if ! LD_LIBRARY_PATH=$folder ldd "$program" | grep -q "$folder/libevent"; then
+    echo "Bail out! $folder has no libevent for $program"
+    exit 1
+fi
+
 for method in epoll poll; do
     number=$((number + 1))
     "$program" $method "$seed" "$seeds" >"$work/libevent" 2>&1

@@ -47,7 +47,7 @@ int64_t now_us(void)
 
 struct timeval ms(int count)
 {
-    return (struct timeval){.tv_sec = count / 1000, .tv_usec = count % 1000 * 1000};
+    return (struct timeval){.tv_sec = count / 1000, .tv_usec = count % 1000 * 1000L};
 }
 
 void run_ready(struct event_base *base)

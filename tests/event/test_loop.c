@@ -468,31 +468,6 @@ static void what_was_assigned_can_be_asked_for(void **state)
     assert_int_equal(logged(), before + 1);
 }
 
-static void methods_are_chosen_by_what_they_can(void **state)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *made;
-
-    (void)state;
-    assert_string_equal(event_base_get_method(base), "epoll");
-    assert_int_equal(event_base_get_features(base), EV_FEATURE_ET | EV_FEATURE_O1 | EV_FEATURE_EARLY_CLOSE);
-    event_config_require_features(config, EV_FEATURE_FDS);
-    made = event_base_new_with_config(config);
-    assert_string_equal(event_base_get_method(made), "poll");
-    assert_int_equal(event_base_get_features(made), EV_FEATURE_FDS | EV_FEATURE_EARLY_CLOSE);
-    event_base_free(made);
-    logged();
-    event_config_require_features(config, EV_FEATURE_FDS | EV_FEATURE_O1);
-    assert_null(event_base_new_with_config(config));
-    event_config_free(config);
-    setenv("EVENT_NOEPOLL", "1", 1);
-    made = event_base_new();
-    unsetenv("EVENT_NOEPOLL");
-    assert_string_equal(event_base_get_method(made), "poll");
-    event_base_free(made);
-    assert_string_equal(event_get_supported_methods()[0], "epoll");
-}
-
 /* ---- ends of events and bases ---- */
 
 static int finalized;
@@ -614,7 +589,6 @@ int test_loop(void)
         promise(once_is_once),
         promise(events_are_counted_for_each_thing_they_wait_for),
         promise(what_was_assigned_can_be_asked_for),
-        promise(methods_are_chosen_by_what_they_can),
         promise(finalizers_run_in_the_loop_or_with_the_base),
         promise(a_base_may_go_before_its_events),
         promise(the_calls_of_libevent_1_act_on_the_last_base),

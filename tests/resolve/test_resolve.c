@@ -87,7 +87,7 @@ static void answered(struct pawl_op *op, int64_t result)
 static void ask_now(void *arg)
 {
     (void)arg;
-    asked.status = pawl_resolve(&asked.resolve, here.resolver, asked.name, 4711, asked.family);
+    asked.status = pawl_resolve_name(&asked.resolve, here.resolver, asked.name, 4711, asked.family);
 }
 
 static void free_now(void *arg)
@@ -220,7 +220,8 @@ static void ask_crowd(void *arg)
 
     for (unsigned i = 0; i < CROWD; i++) {
         pawl_resolve_init(&crowd[i], crowd_answered);
-        demand(pawl_resolve(&crowd[i], here.resolver, name != NULL ? name : names[i % 4], 1, AF_UNSPEC) == 0);
+        demand(pawl_resolve_name(&crowd[i], here.resolver, name != NULL ? name : names[i % 4], 1,
+                                 AF_UNSPEC) == 0);
     }
 }
 

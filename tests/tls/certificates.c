@@ -73,13 +73,13 @@ static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, long
 
 static void save(const struct certificate *files, X509 *certificate, EVP_PKEY *key)
 {
-    FILE *file = fopen(files->chain, "we");
+    BIO *file = BIO_new_file(files->chain, "w");
 
-    demand(file != NULL && PEM_write_X509(file, certificate) == 1 && fclose(file) == 0, files->chain);
-    file = fopen(files->key, "we");
-    demand(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-               fclose(file) == 0,
-           files->key);
+    demand(file != NULL && PEM_write_bio_X509(file, certificate) == 1, files->chain);
+    BIO_free(file);
+    file = BIO_new_file(files->key, "w");
+    demand(file != NULL && PEM_write_bio_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1, files->key);
+    BIO_free(file);
 }
 
 static void issue(struct certificate *files, const char *name, const struct signer *by, long days_left)

@@ -16,6 +16,6 @@ void certificates_make(void);
 void certificates_remove(void);
 
 /* Writes another certificate, for this name, into the files of one. */
-void certificate_replace(struct certificate *certificate, const char *name);
+void certificate_replace(struct certificate *files, const char *name);
 
 #endif

@@ -43,6 +43,7 @@ static struct contender contenders[] = {
     {.name = "bare epoll loop", .serve = echo_bare},
     {.name = "pawl epoll", .serve = echo_pawl_epoll},
     {.name = "pawl io_uring", .serve = echo_pawl_uring},
+    {.name = "pawl epoll, fibers", .serve = echo_pawl_fibers},
 #if BENCH_HAVE_LIBEVENT
     {.name = "libevent", .serve = echo_libevent},
     {.name = "libevent bufferevent", .serve = echo_libevent_buffer},

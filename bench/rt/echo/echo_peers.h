@@ -18,6 +18,7 @@ typedef int echo_server(const struct echo_place *place);
 int echo_bare(const struct echo_place *place);
 int echo_pawl_epoll(const struct echo_place *place);
 int echo_pawl_uring(const struct echo_place *place);
+int echo_pawl_fibers(const struct echo_place *place);
 int echo_libevent(const struct echo_place *place);
 int echo_libevent_buffer(const struct echo_place *place);
 int echo_libuv(const struct echo_place *place);

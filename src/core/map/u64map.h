@@ -22,7 +22,7 @@
 #define PAWL_U64MAP_PATIENCE UINT64_C(64) /* changes that let a late block alone */
 #endif
 
-/* Lines for so many entries, at the load that a table grows to. */
+/* Lines for so many entries that a program asks room for. */
 uint64_t pawl_u64map_lines_(uint64_t entries);
 
 /* A table without entries; NULL if there is no memory. */
@@ -79,9 +79,11 @@ enum place {
 
 /* Looks for the key from its home on. *seen is what was read, word first. A line is judged by words that are
  * read once: a cell that is found claimed has been compared with the key, or the key would be claimed twice.
- * Without branches, as in pawl_u64map_look_(). */
-static inline enum place walk(const struct pawl_u64map_table *table, uint64_t hash, struct pawl_pair **where,
-                              struct pawl_pair *seen)
+ * Without branches, as in pawl_u64map_look_(). Always inline: a compare-exchange waits for what is before it,
+ * also for a cell that goes through memory. */
+static inline __attribute__((always_inline)) enum place walk(const struct pawl_u64map_table *table,
+                                                             uint64_t hash, struct pawl_pair **where,
+                                                             struct pawl_pair *seen)
 {
     const uint64_t key = (hash & BITS) | CLAIMED;
     uint64_t line = pawl_u64map_home_(hash, table->lines);

@@ -15,10 +15,11 @@ struct load {
     uint64_t target; /* live, in a successor that grows */
     uint64_t shrunk; /* live, in a successor that shrinks */
     uint64_t least;  /* live: fewer are moved to a smaller table */
+    uint64_t room;   /* in a table that a program has asked for */
 };
 
-static const struct load small_load = {8, 5, 4, 2};
-static const struct load large_load = {13, 8, 8, 4};
+static const struct load small_load = {8, 5, 4, 2, 5};
+static const struct load large_load = {14, 7, 7, 4, 10};
 
 #define SMALL_LINES UINT64_C(4096) /* 256 KiB */
 #define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
@@ -125,14 +126,20 @@ static uint64_t lines_for(uint64_t entries, uint64_t sixteenths)
     return lines > PAWL_U64MAP_LEAST_LINES ? lines : PAWL_U64MAP_LEAST_LINES;
 }
 
-uint64_t pawl_u64map_lines_(uint64_t entries)
+/* At one load if the table is small then, else at the other. */
+static uint64_t lines_at(uint64_t entries, uint64_t small, uint64_t large)
 {
-    uint64_t lines = lines_for(entries, small_load.target);
+    uint64_t lines = lines_for(entries, small);
 
     if (lines <= SMALL_LINES)
         return lines;
-    lines = lines_for(entries, large_load.target);
+    lines = lines_for(entries, large);
     return lines > SMALL_LINES ? lines : SMALL_LINES + 8;
+}
+
+uint64_t pawl_u64map_lines_(uint64_t entries)
+{
+    return lines_at(entries, small_load.room, large_load.room);
 }
 
 struct pawl_u64map_table *pawl_u64map_succeed_(struct pawl_u64map_table *table, uint64_t lines)
@@ -173,7 +180,7 @@ void pawl_u64map_count_claimed_(struct pawl_u64map_table *table, uint64_t hash, 
     if (!live)
         pawl_fetch_add_relaxed(&table->dead, 1);
     if (claimed >= table->most && pawl_load_relaxed(&table->next) == NULL)
-        (void)pawl_u64map_succeed_(table, pawl_u64map_lines_(live_in(table)));
+        (void)pawl_u64map_succeed_(table, lines_at(live_in(table), small_load.target, large_load.target));
 }
 
 void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *table, uint64_t hash,

@@ -2,6 +2,10 @@
 /* The map, one promise after the other, mostly by one thread. */
 #include "map_test.h"
 
+#include <pawl/clock.h>
+
+#include <time.h>
+
 enum { MANY = 20000, SAME = 700 };
 
 /* ---- the operations ---- */
@@ -522,6 +526,66 @@ static void a_reader_that_stays_delays_nobody_and_keeps_what_it_has(void **state
     close_map(&map);
 }
 
+/* A reader that is stopped: 0.1 s, or a minute. It has what it had, and finds what stays, through each table that has been
+ * replaced meanwhile. */
+static PAWL_ATOMIC(int) stopped;
+
+static void *stay_inside(void *argument)
+{
+    struct pawl_map *map = argument;
+    const struct item *held;
+    bool fine;
+
+    pawl_rcu_read_lock();
+    held = get(map, 1);
+    pawl_store_release(&stopped, 1); /* pairs with the load in the test: the section has begun */
+    while (pawl_load_acquire(&stopped) == 1)
+        sched_yield();
+    fine = held->state == IN_USE && get(map, 1) == NULL && get(map, 2) != NULL;
+    pawl_rcu_read_unlock();
+    return fine ? NULL : argument;
+}
+
+static void writers_go_on_for_a_minute_beside_a_reader_that_is_stopped(void **state)
+{
+    const char *longer = getenv("PAWL_TEST_LONG");
+    bool minute = longer != NULL && longer[0] == '1';
+    const struct timespec pause = {0, minute ? 100000000 : 10000000}; /* what was deleted waits in memory */
+    uint64_t n = PAWL_INSTRUMENTED ? 1000 : 5000;
+    struct pawl_map_counts before, after;
+    struct pawl_map map;
+    pthread_t reader;
+    void *wrong;
+    uint64_t end;
+
+    (void)state;
+    open_map(&map, NULL);
+    assert_int_equal(insert(&map, 1), 0);
+    assert_int_equal(insert(&map, 2), 0);
+    pawl_store_relaxed(&stopped, 0); /* relaxed: the thread is not there yet */
+    assert_int_equal(pthread_create(&reader, NULL, stay_inside, &map), 0);
+    while (pawl_load_acquire(&stopped) == 0)
+        sched_yield();
+    assert_true(del(&map, 1));
+    pawl_map_stats(&map, &before);
+    end = pawl_clock_ns() + (minute ? UINT64_C(60000000000) : UINT64_C(100000000));
+    do {
+        pawl_rcu_read_lock(); /* else pawl_rcu_call(), which frees the objects, would wait for the reader */
+        for (uint64_t i = 3; i < n; i++)
+            assert_int_equal(insert(&map, i), 0);
+        for (uint64_t i = 3; i < n; i++)
+            assert_true(del(&map, i));
+        pawl_rcu_read_unlock();
+        (void)nanosleep(&pause, NULL);
+    } while (pawl_clock_ns() < end);
+    pawl_map_stats(&map, &after);
+    assert_true(after.resizes >= before.resizes + 2); /* it grew and shrank, and nobody waited */
+    pawl_store_release(&stopped, 2);
+    assert_int_equal(pthread_join(reader, &wrong), 0);
+    assert_null(wrong);
+    close_map(&map);
+}
+
 struct holder {
     struct pawl_map *map;
     PAWL_ATOMIC(int) inside, go;
@@ -723,6 +787,7 @@ int main(void)
         cmocka_unit_test(each_key_that_stays_is_visited_once_whatever_the_map_does),
         cmocka_unit_test(a_walk_of_an_empty_map_ends),
         cmocka_unit_test(a_reader_that_stays_delays_nobody_and_keeps_what_it_has),
+        cmocka_unit_test(writers_go_on_for_a_minute_beside_a_reader_that_is_stopped),
         cmocka_unit_test(a_writer_that_is_stopped_stops_only_those_of_its_bucket),
         cmocka_unit_test(a_forked_child_has_the_map),
         cmocka_unit_test(a_domain_of_its_own_is_used),

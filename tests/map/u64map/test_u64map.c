@@ -279,7 +279,7 @@ static void keys_of_one_line_are_slow_but_right(void **state)
     fill_and_empty(on_one_line, PAWL_INSTRUMENTED ? 300 : 2000);
 }
 
-static void an_entry_takes_at_most_32_bytes(void **state)
+static void an_entry_takes_at_most_37_bytes(void **state)
 {
     const uint64_t n = 20 * (PAWL_INSTRUMENTED ? 4000 : 20000);
     double sum = 0;
@@ -292,7 +292,7 @@ static void an_entry_takes_at_most_32_bytes(void **state)
         if (i > n / 4 && i % (n / 400) == 0 && pawl_load_acquire(&map.table)->next == NULL) {
             double bytes = (double)pawl_u64map_bytes(&map) / (double)i;
 
-            assert_true(bytes < 34); /* what is counted is a sample */
+            assert_true(bytes < 39); /* what is counted is a sample */
             sum += bytes;
             looks++;
         }
@@ -580,7 +580,7 @@ int main(void)
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(it_grows_and_gives_its_memory_back),
         cmocka_unit_test(keys_of_one_line_are_slow_but_right),
-        cmocka_unit_test(an_entry_takes_at_most_32_bytes),
+        cmocka_unit_test(an_entry_takes_at_most_37_bytes),
         cmocka_unit_test(keys_that_come_and_go_need_no_more_room),
         cmocka_unit_test(room_can_be_made_before),
         cmocka_unit_test(batches_are_single_operations),

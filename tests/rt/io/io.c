@@ -2,6 +2,7 @@
 #include "io.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/un.h>
@@ -340,6 +341,24 @@ void io_fill(char *bytes, size_t count, uint64_t seed, uint64_t position)
 
         bytes[i] = (char)(x >> 56);
     }
+}
+
+int io_temporary(size_t count, uint64_t seed)
+{
+    char name[] = "/tmp/pawl-test-XXXXXX", bytes[4096];
+    int fd = mkostemp(name, O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    unlink(name);
+    for (size_t done = 0; done < count;) {
+        size_t n = count - done < sizeof bytes ? count - done : sizeof bytes;
+
+        io_fill(bytes, n, seed, done);
+        assert_int_equal(write(fd, bytes, n), n);
+        done += n;
+    }
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    return fd;
 }
 
 uint64_t io_seed(void)

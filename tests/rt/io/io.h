@@ -108,6 +108,8 @@ uint64_t io_random(uint64_t *state);
 void io_fill(char *bytes, size_t count, uint64_t seed, uint64_t position);
 uint64_t io_seed(void); /* of the run; it has been printed */
 bool io_long(void);
+/* A file without a name, with so many of these bytes, at its beginning. */
+int io_temporary(size_t count, uint64_t seed);
 
 /* ---- memory (alloc.c) ---- */
 

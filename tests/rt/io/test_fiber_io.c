@@ -254,14 +254,11 @@ static void write_at_places(void *arg)
 static void a_fiber_copies_between_files_and_pipes(void **state)
 {
     static char bytes[300000], heard[sizeof bytes];
-    char name[] = "/tmp/pawl-test-XXXXXX";
     int file, copy, ends[2], more[2];
 
     (void)state;
     reset();
-    file = mkostemp(name, O_CLOEXEC);
-    assert_true(file >= 0);
-    unlink(name);
+    file = io_temporary(0, 0);
     copy = dup(file);
     io_fill(bytes, sizeof bytes, 2, 0);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -284,11 +281,9 @@ static void a_fiber_copies_between_files_and_pipes(void **state)
     assert_memory_equal(heard, bytes, sizeof bytes);
     io_reach(&town.served, 2);
     close(more[0]);
-    file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (file >= 0) {
-        join(start(write_at_places, (void *)(intptr_t)file));
-        close(file);
-    }
+    file = io_temporary(0, 0);
+    join(start(write_at_places, (void *)(intptr_t)file));
+    close(file);
     io_close(town.rt);
 }
 

@@ -25,9 +25,13 @@ int main(int argc, char **argv)
     failed = _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("more", more_tests, more_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
-    failed += _cmocka_run_group_tests("sources", source_tests, source_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("plain", plain_tests, plain_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("datagrams", dgram_tests, dgram_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("networks", dgram_net_tests, dgram_net_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("fibers", fiber_io_tests, fiber_io_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("want", want_tests, want_test_count, NULL, NULL);
+    /* the last: it starts a thread that stays, and one of those before forks */
+    failed += _cmocka_run_group_tests("sources", source_tests, source_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("children and files", child_tests, child_test_count, NULL, NULL);
     return failed == 0 ? 0 : 1;
 }

@@ -232,28 +232,56 @@ static void nobody_wakes_up_while_nothing_happens(void **state)
     io_close(rt);
 }
 
-/* ---- two runtimes ---- */
+/* ---- a thread of the kernel ---- */
 
-static void stop_it(struct pawl_message *message, struct pawl_worker *worker)
+/* All that is submitted takes another way then: receives, accepts, sends that wait, cancellations. */
+static void a_thread_that_polls_for_submissions_changes_nothing(void **state)
 {
-    (void)message;
-    pawl_rt_stop(worker->rt);
-}
-
-/* A ring is registered with the thread that opened it, under a small number that means another ring to other threads. */
-static void closing_a_runtime_leaves_the_caller_s_other_one_alone(void **state)
-{
-    const struct pawl_rt_config config = {.workers = 2, .engine = io_engine, .flags = PAWL_RT_CALLER};
-    struct pawl_message message = {.run = stop_it};
-    struct pawl_rt *first, *second;
+    static char bytes[1 << 20], back[1 << 20];
+    const struct pawl_rt_config config = {.workers = 1, .engine = io_engine, .flags = PAWL_RT_SQPOLL};
+    struct pawl_rt *rt;
+    struct io_server server;
+    uint64_t seed = io_seed();
+    int fds[CROWD];
 
     (void)state;
-    assert_int_equal(pawl_rt_open(&first, &config), 0);
-    assert_int_equal(pawl_rt_open(&second, &config), 0);
-    assert_int_equal(pawl_rt_close(second), 0);
-    pawl_worker_send_(&first->worker[0], &message);
-    assert_int_equal(pawl_rt_run(first), 0);
-    assert_int_equal(pawl_rt_close(first), 0);
+    memset(&io_counts, 0, sizeof io_counts);
+    assert_int_equal(pawl_rt_open(&rt, &config), 0);
+    io_listen(&server, rt, IO_UNIX, &echo);
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = io_connect(&server);
+        io_fill(bytes, 1000, seed, (uint64_t)i);
+        io_write(fds[i], bytes, 1000);
+        if (i % 3 == 0)
+            io_reset(fds[i]);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        if (i % 3 == 0)
+            continue;
+        io_fill(bytes, 1000, seed, (uint64_t)i);
+        io_read(fds[i], back, 1000);
+        assert_memory_equal(bytes, back, 1000);
+    }
+    io_fill(bytes, sizeof bytes, seed, 0);
+    for (size_t sent = 0, heard = 0;
+         heard < sizeof bytes;) { /* more than sockets hold: sends wait, reading stops */
+        ssize_t n = sent < sizeof bytes ? send(fds[1], bytes + sent, sizeof bytes - sent, MSG_DONTWAIT) : 0;
+
+        if (n > 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        n = recv(fds[1], back + heard, sizeof back - heard, 0);
+        assert_true(n > 0);
+        heard += (size_t)n;
+    }
+    assert_memory_equal(bytes, back, sizeof bytes);
+    for (int i = 0; i < CROWD; i++)
+        if (i % 3 != 0)
+            close(fds[i]);
+    io_reach(&io_counts.closed, CROWD);
+    io_unlisten(&server);
+    assert_int_equal(pawl_rt_close(rt), 0);
 }
 
 /* ---- a kernel that says no ---- */
@@ -307,7 +335,7 @@ static void where_io_uring_is_forbidden_there_is_epoll(void **state)
 
 const struct CMUnitTest want_tests[] = {
     cmocka_unit_test(where_io_uring_is_forbidden_there_is_epoll),
-    cmocka_unit_test(closing_a_runtime_leaves_the_caller_s_other_one_alone),
+    cmocka_unit_test(a_thread_that_polls_for_submissions_changes_nothing),
     cmocka_unit_test(no_descriptors_slow_accepting_down_and_it_recovers),
     cmocka_unit_test(no_memory_costs_connections_at_most),
     cmocka_unit_test(many_connections_come_and_go),
