@@ -52,10 +52,8 @@ void cache_answer_value(struct cache_turn *turn, const struct cache_item *item, 
 {
     const size_t count = (size_t)cache_item_value_bytes(item) + (line_end ? CACHE_LINE_END : 0);
 
-    /* Small values are copied until there are many: a request of a few bytes must not take much memory. */
-    const uint32_t refer = turn->reply->count < CACHE_REPLY_KEEP ? CACHE_REFER : CACHE_REFER_MANY;
-
-    if (cache_item_value_bytes(item) < refer) {
+    /* A reference holds a whole segment: only what is a fair part of one is worth it. */
+    if (cache_item_value_bytes(item) < turn->refer_from) {
         char *at = cache_reply_room(turn->reply, count);
 
         cache_reply_end(turn->reply, cache_put_bytes(at, cache_item_value(item), count));
@@ -110,9 +108,10 @@ static void get_batch(struct cache_turn *turn, struct get_batch *batch)
     batch->count = 0;
 }
 
-/* The keys of a line. What has been answered of it is taken back when one of them is too long. */
-static void get_line(struct cache_turn *turn, struct get_batch *batch, const char *at, const char *end,
-                     uint8_t flags)
+/* The keys of a line. What has been answered of it is taken back when one of them is too long. Returns where it
+ * stopped, before a key, when the reply is full; else NULL. */
+static const char *get_line(struct cache_turn *turn, struct get_batch *batch, const char *at, const char *end,
+                            uint8_t flags)
 {
     uint8_t begins = LINE_BEGINS;
     struct cache_word word;
@@ -124,11 +123,13 @@ static void get_line(struct cache_turn *turn, struct get_batch *batch, const cha
                 cache_reply_rollback(turn->reply, batch->line);
             batch->begun = false;
             cache_answer_error(turn, bad_format);
-            return;
+            return NULL;
         }
         if (batch->count == BATCH) {
             get_batch(turn, batch);
             cache_write(turn); /* no section is longer than this, however many keys there are */
+            if (begins == 0 && PAWL_UNLIKELY(cache_reply_full(turn->reply)))
+                return word.at;
         }
         cache_key_make(turn->store, &batch->keys[batch->count], word.at, word.count);
         cache_prefetch(turn->store, &batch->keys[batch->count]);
@@ -138,9 +139,19 @@ static void get_line(struct cache_turn *turn, struct get_batch *batch, const cha
     if (begins != 0) {
         get_batch(turn, batch);
         cache_answer_error(turn, flags & WITH_TOUCH ? "END\r\n" : "ERROR\r\n");
-        return;
+        return NULL;
     }
     batch->flags[batch->count - 1] |= LINE_ENDS;
+    return NULL;
+}
+
+/* What is left of a `get` becomes a line of its own that has not come to its end: the next one. */
+static void stop_get(struct cache_turn *turn, struct cache_word command, const char *rest, const char *end)
+{
+    turn->stopped = cache_keep_again(turn->protocol, command,
+                                     (struct cache_word){rest, (uint32_t)(end - rest)})
+                        ? CACHE_STOPPED
+                        : CACHE_STOPPED_FOR_GOOD;
 }
 
 const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char *end)
@@ -149,23 +160,29 @@ const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char
 
     turn->silent = false;
     while (end - at > 4 && memcmp(at, "get ", 4) == 0 && batch.count < BATCH) {
-        const char *newline = memchr(at + 4, '\n', (size_t)(end - at) - 4), *line_end = newline;
+        const char *newline = memchr(at + 4, '\n', (size_t)(end - at) - 4), *line_end = newline, *stopped;
 
         if (newline == NULL)
             break;
         if (line_end[-1] == '\r')
             line_end--;
-        get_line(turn, &batch, at + 4, line_end, 0);
+        stopped = get_line(turn, &batch, at + 4, line_end, 0);
+        if (PAWL_UNLIKELY(stopped != NULL)) {
+            stop_get(turn, (struct cache_word){at, 3}, stopped, line_end);
+            return newline + 1;
+        }
         at = newline + 1;
     }
     get_batch(turn, &batch);
     return at;
 }
 
-static void get(struct cache_turn *turn, const char *at, const char *end, uint8_t flags)
+static void get(struct cache_turn *turn, struct cache_word name, const char *at, const char *end,
+                uint8_t flags)
 {
     struct get_batch batch = {.count = 0};
     struct cache_word word;
+    const char *stopped;
     int32_t exptime;
 
     if (flags & WITH_TOUCH) {
@@ -179,8 +196,11 @@ static void get(struct cache_turn *turn, const char *at, const char *end, uint8_
         }
         batch.expires = cache_expiry(turn->store, exptime);
     }
-    get_line(turn, &batch, at, end, flags);
-    get_batch(turn, &batch);
+    stopped = get_line(turn, &batch, at, end, flags);
+    if (PAWL_UNLIKELY(stopped != NULL))
+        stop_get(turn, (struct cache_word){name.at, (uint32_t)(at - name.at)}, stopped, end);
+    else
+        get_batch(turn, &batch);
 }
 
 /* ---- those that store ---- */
@@ -442,13 +462,13 @@ static bool any_get(struct cache_turn *turn, struct cache_word name, const char 
     if (name.at[0] != 'g' && name.at[0] != 'b')
         return false;
     if (cache_word_is(name, "get") || cache_word_is(name, "bget"))
-        get(turn, at, end, 0);
+        get(turn, name, at, end, 0);
     else if (cache_word_is(name, "gets"))
-        get(turn, at, end, WITH_CAS);
+        get(turn, name, at, end, WITH_CAS);
     else if (cache_word_is(name, "gat"))
-        get(turn, at, end, WITH_TOUCH);
+        get(turn, name, at, end, WITH_TOUCH);
     else if (cache_word_is(name, "gats"))
-        get(turn, at, end, WITH_TOUCH | WITH_CAS);
+        get(turn, name, at, end, WITH_TOUCH | WITH_CAS);
     else
         return false;
     return true;

@@ -95,6 +95,20 @@ bool cache_keep(struct cache_protocol *protocol, const char *bytes, size_t count
     return true;
 }
 
+bool cache_keep_again(struct cache_protocol *protocol, struct cache_word command, struct cache_word rest)
+{
+    const uintptr_t kept = (uintptr_t)protocol->kept, at = (uintptr_t)rest.at;
+
+    if (protocol->kept == NULL || at < kept || at >= kept + protocol->kept_room)
+        return cache_keep(protocol, command.at, command.count) && cache_keep(protocol, " ", 1) &&
+               cache_keep(protocol, rest.at, rest.count);
+    memmove(protocol->kept, command.at, command.count);
+    protocol->kept[command.count] = ' ';
+    memmove(protocol->kept + command.count + 1, rest.at, rest.count);
+    protocol->kept_count = command.count + 1 + rest.count;
+    return true;
+}
+
 void cache_swallow(struct cache_turn *turn, uint64_t count)
 {
     if (count == 0)
@@ -396,6 +410,13 @@ static bool next_line(struct cache_turn *turn, const char **at, const char *end,
     return true;
 }
 
+/* A `get` stopped because the reply is full: the next line begins in what was kept, and ends where this one does. */
+static PAWL_COLD int stop_line(struct cache_turn *turn, const char **at)
+{
+    --*at;
+    return turn->stopped == CACHE_STOPPED ? 0 : PROTOCOL_CLOSE;
+}
+
 static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
 {
     struct cache_word line;
@@ -407,7 +428,7 @@ static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
 
         if (stopped != *at) {
             *at = stopped;
-            return 0;
+            return PAWL_LIKELY(turn->stopped == CACHE_GOES_ON) ? 0 : stop_line(turn, at);
         }
     }
     if (*at >= turn->ahead && turn->protocol->kept_count == 0)
@@ -418,7 +439,8 @@ static int feed_lines(struct cache_turn *turn, const char **at, const char *end)
         line.count--;
     turn->silent = false;
     cache_tell_line(turn, line.at, line.at + line.count);
-    return cache_ascii_line(turn, line.at, line.at + line.count);
+    result = cache_ascii_line(turn, line.at, line.at + line.count);
+    return PAWL_LIKELY(turn->stopped == CACHE_GOES_ON) ? result : stop_line(turn, at);
 }
 
 /* ---- authentication by a token: "set any 0 0 N\r\nuser password\r\n" ---- */
@@ -550,6 +572,7 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
         .stats = reply->stats,
         .ahead = bytes + 1, /* not for one command alone */
         .watched = cache_watched(protocol->service),
+        .refer_from = cache_refer_from(cache_session_store(session)),
     };
     const char *at = bytes, *end = bytes + count;
     uint32_t commands = 0;
@@ -557,7 +580,6 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
 
     if (PAWL_UNLIKELY(turn.watched != 0))
         turn.began = pawl_clock_cycles();
-    cache_tally_many(turn.stats, CACHE_BYTES_READ, count);
     /* A value of no bytes without an ending (binary) is complete before a byte of it comes; so is a pending command of
      * which nothing is here but its line. */
     while ((at != end || protocol->state == CACHE_VALUE) && result == 0) {
@@ -566,8 +588,12 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
             cache_write(&turn);
             commands = 0;
         }
+        if (PAWL_UNLIKELY(cache_reply_full(reply)) && result == 0 && at != end)
+            result = PROTOCOL_FULL;
     }
     cache_write(&turn);
+    protocol->left = result == PROTOCOL_FULL ? (size_t)(end - at) : 0;
+    cache_tally_many(turn.stats, CACHE_BYTES_READ, count - protocol->left);
     if (PAWL_UNLIKELY(protocol->kept != NULL) && protocol->kept_count == 0) {
         free(protocol->kept);
         protocol->kept = NULL;

@@ -27,6 +27,8 @@
 enum {
     PROTOCOL_CLOSE = 1, /* send the reply, then close */
     PROTOCOL_WATCH = 2, /* the connection wants to be told of events: cache_protocol.watches */
+    PROTOCOL_FULL =
+        3, /* cache_protocol.left bytes of the slice are to be fed again, when the reply was sent */
 };
 
 enum cache_dialect {
@@ -87,6 +89,7 @@ struct cache_protocol {
     bool authenticated;
     bool binary;
     int fd;                  /* for people; -1: there is none */
+    size_t left;             /* PROTOCOL_FULL */
     uint32_t watches;        /* `watch`: kinds of the tap */
     struct cache_peer *peer; /* when somebody has asked */
 };
@@ -102,8 +105,8 @@ bool cache_protocol_in_value(const struct cache_protocol *protocol);
 /* Gives back what is kept, with the session of the thread that calls. */
 void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session);
 
-/* Works on all bytes of a slice; answers are appended to the reply. Returns 0, PROTOCOL_CLOSE or PROTOCOL_WATCH: then
- * nothing more is looked at, until cache_protocol_unwatch(). */
+/* Works on all bytes of a slice; answers are appended to the reply. Returns 0, PROTOCOL_CLOSE, PROTOCOL_FULL,
+ * or PROTOCOL_WATCH: then nothing more is looked at, until cache_protocol_unwatch(). */
 int cache_feed(struct cache_protocol *protocol, struct cache_session *session, const char *bytes,
                size_t count, struct cache_reply *reply);
 

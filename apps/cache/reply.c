@@ -9,14 +9,17 @@ void cache_reply_init(struct cache_reply *reply, struct cache_command_stats *sta
     reply->count = reply->room = 0;
     reply->references = NULL;
     reply->reference_count = reply->reference_room = 0;
+    reply->referred = 0;
     reply->stats = stats;
     reply->failed = false;
 }
 
 static void let_go(struct cache_reply *reply, size_t from)
 {
-    for (size_t i = from; i < reply->reference_count; i++)
+    for (size_t i = from; i < reply->reference_count; i++) {
+        reply->referred -= reply->references[i].slice.count;
         pawl_slice_release(&reply->references[i].slice);
+    }
     reply->reference_count = from;
 }
 
@@ -118,6 +121,7 @@ void cache_reply_refer(struct cache_reply *reply, struct pawl_chunk *chunk, cons
     }
     reference = &reply->references[reply->reference_count++];
     *reference = (struct cache_reference){reply->count, {bytes, count, chunk}};
+    reply->referred += count;
     pawl_slice_hold(&reference->slice);
 }
 

@@ -2,8 +2,11 @@
 /* What is to be sent: the answers to all commands of one slice, in their order.
  *
  * Purpose    One buffer for each worker, used again for every slice, so that a turn ends in one system call. Lines and
- *            small values are copied into it. Values of CACHE_REFER bytes and more are not: the reply notes where
- *            they stand and holds the chunk that keeps them there.
+ *            small values are copied into it. Large ones are not (cache_refer_from()): the reply notes where they stand and
+ *            holds the chunk that keeps them there.
+ * Bound      When cache_reply_full() the command that is worked on, or that part of a long `get`, is the last one until
+ *            all of it was sent. So a client that asks and does not read takes some CACHE_REPLY_MOST bytes, and
+ *            holds but a few segments.
  * Model      bytes | reference | bytes | reference | ... | bytes. cache_reply_part() lists them.
  * Errors     When memory is out the reply has failed: what is appended from then on goes nowhere, and cache_feed()
  *            answers PROTOCOL_CLOSE. So none of those who write into it needs to ask. */
@@ -21,8 +24,7 @@
 #include <string.h>
 
 enum {
-    CACHE_REFER = 2048,             /* values from here on are not copied */
-    CACHE_REFER_MANY = 128,         /* in a reply of CACHE_REPLY_KEEP bytes and more */
+    CACHE_REPLY_MOST = 1024 * 1024, /* bytes, copied or not, after which others have their turn */
     CACHE_REPLY_LINE = 4096,        /* the most that is asked for at once by cache_reply_room() */
     CACHE_REPLY_KEEP = 1024 * 1024, /* a larger buffer is given back when it is clear */
 };
@@ -37,6 +39,7 @@ struct cache_reply {
     size_t count, room;
     struct cache_reference *references;
     size_t reference_count, reference_room;
+    uint64_t referred;                 /* bytes that the references stand for */
     struct cache_command_stats *stats; /* of the worker whose reply this is */
     bool failed;
     char spill[CACHE_REPLY_LINE]; /* what is written after it failed */
@@ -52,6 +55,11 @@ void cache_reply_clear(struct cache_reply *reply);
 /* Part `index`, counted from 0, of what is to be sent; false: there are no more. The bytes of a part without a chunk are
  * the reply's own, to be copied; such a part may be empty. */
 bool cache_reply_part(const struct cache_reply *reply, size_t index, struct pawl_slice *part);
+
+static inline bool cache_reply_full(const struct cache_reply *reply)
+{
+    return reply->count + reply->referred >= CACHE_REPLY_MOST;
+}
 
 /* ---- for those who answer ---- */
 

@@ -305,12 +305,26 @@ void cache_segment_seal(struct cache_segment *segment)
     pawl_mutex_unlock(&pool->lock);
 }
 
+/* By a reply that is being sent. It can be emptied, but is not free until the client has read. Relaxed: a hint. */
+static bool is_held(const struct cache_segment *segment)
+{
+    return pawl_load_relaxed(&segment->chunk.holds) > 1;
+}
+
 static struct cache_segment *first_idle(struct cache_pool *pool, enum cache_queue queue)
 {
-    struct cache_segment *segment = pool->queue[queue].first;
+    struct cache_segment *segment = pool->queue[queue].first, *held = NULL;
 
-    while (segment != NULL && segment->busy)
-        segment = segment->next;
+    for (int i = 0; segment != NULL && (segment->busy || is_held(segment)); segment = segment->next) {
+        if (!segment->busy && held == NULL)
+            held = segment;
+        if (++i == SEARCH) {
+            segment = NULL;
+            break;
+        }
+    }
+    if (segment == NULL)
+        segment = held;
     if (segment != NULL) {
         unlink_segment(&pool->queue[queue], segment);
         segment->sealed = false;

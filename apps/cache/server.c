@@ -149,35 +149,81 @@ static void begin_watch(struct pawl_stream *stream, struct connection *connectio
         cache_protocol_unwatch(&connection->protocol);
 }
 
-static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
+/* One turn: what the bytes ask for is answered. Returns what cache_feed() does, or a negative errno: the connection is
+ * to be aborted, as a part of an answer would be worse than none. */
+static int turn(struct pawl_stream *stream, struct worker *worker, const char *bytes, size_t count)
 {
-    struct worker *worker = worker_here(server_of(stream));
     struct connection *connection = pawl_stream_context(stream);
     const uint64_t began = pawl_clock_cycles();
     const bool inside = cache_protocol_in_value(&connection->protocol);
-    int64_t sent;
-    int ends;
+    const int next = cache_feed(&connection->protocol, worker->session, bytes, count, &worker->reply);
+    const int64_t sent = answer(stream, &worker->reply);
 
-    if (worker == NULL) {
-        pawl_stream_abort(stream, -ENOMEM);
-        return;
-    }
-    ends = cache_feed(&connection->protocol, worker->session, slice->bytes, slice->count, &worker->reply);
-    sent = answer(stream, &worker->reply);
     cache_reply_clear(&worker->reply);
     if (sent >= 0)
         cache_tally_many(worker->reply.stats, CACHE_BYTES_WRITTEN, (uint64_t)sent);
     time_turn(stream, worker, began,
-              &(struct cache_slow_turn){.received = slice->count,
+              &(struct cache_slow_turn){.received = count - connection->protocol.left,
                                         .answered = sent > 0 ? (size_t)sent : 0,
-                                        .bytes = slice->bytes,
+                                        .bytes = bytes,
                                         .inside = inside});
-    if (sent == -ENOMEM)
-        pawl_stream_abort(stream, -ENOMEM); /* a part of an answer would be worse than none */
-    else if (ends == PROTOCOL_CLOSE)
+    return sent == -ENOMEM ? -ENOMEM : next;
+}
+
+/* The client has to read what it asked for, before more of what it has sent is looked at. The rest is held meanwhile. */
+static void wait_for_reader(struct pawl_stream *stream, struct connection *connection,
+                            const struct pawl_slice *rest)
+{
+    if (connection->rest.bytes == NULL) {
+        pawl_slice_hold(rest);
+        pawl_stream_pause(stream);
+    }
+    connection->rest = *rest;
+}
+
+static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    struct worker *worker = worker_here(server_of(stream));
+    struct connection *connection = pawl_stream_context(stream);
+    struct pawl_slice rest = *slice;
+    int next = -ENOMEM;
+
+    if (worker != NULL)
+        next = turn(stream, worker, rest.bytes, rest.count);
+    while (next == PROTOCOL_FULL) {
+        rest.bytes += rest.count - connection->protocol.left;
+        rest.count = connection->protocol.left;
+        if (pawl_stream_full(stream)) {
+            wait_for_reader(stream, connection, &rest);
+            return;
+        }
+        next = turn(stream, worker, rest.bytes, rest.count);
+    }
+    if (connection->rest.bytes != NULL) {
+        pawl_slice_release(&connection->rest);
+        connection->rest = (struct pawl_slice){NULL, 0, NULL};
+        pawl_stream_resume(stream);
+    }
+    if (next < 0)
+        pawl_stream_abort(stream, next);
+    else if (next == PROTOCOL_CLOSE)
         pawl_stream_close(stream);
-    else if (PAWL_UNLIKELY(ends == PROTOCOL_WATCH))
+    else if (PAWL_UNLIKELY(next == PROTOCOL_WATCH))
         begin_watch(stream, connection);
+}
+
+static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    go_on(stream, slice);
+}
+
+static void drained(struct pawl_stream *stream)
+{
+    const struct connection *connection = pawl_stream_context(stream);
+
+    if (connection->rest.bytes != NULL)
+        go_on(stream,
+              &(struct pawl_slice){connection->rest.bytes, connection->rest.count, connection->rest.chunk});
 }
 
 static void closed(struct pawl_stream *stream, int reason)
@@ -193,6 +239,8 @@ static void closed(struct pawl_stream *stream, int reason)
         return; /* its handshake failed: it was never opened */
     tell_of(server, connection, CACHE_TAP_CLOSE, reason);
     cache_watcher_close(connection->watcher);
+    if (connection->rest.bytes != NULL)
+        pawl_slice_release(&connection->rest);
     if (worker != NULL)
         cache_protocol_free(&connection->protocol, worker->session);
     pawl_fetch_sub_relaxed(&server->connections, UINT64_C(1)); /* relaxed: see above */
@@ -304,6 +352,7 @@ static void describe_service(struct cache_server *server)
     server->stream = (struct pawl_stream_config){
         .opened = opened,
         .received = received,
+        .drained = drained,
         .closed = closed,
         .arg = server,
         .context_bytes = sizeof(struct connection),

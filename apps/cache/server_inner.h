@@ -32,6 +32,7 @@ struct worker {
 struct connection {
     struct cache_protocol protocol;
     struct cache_watcher *watcher; /* `watch`; NULL: it is an ordinary one */
+    struct pawl_slice rest; /* PROTOCOL_FULL: received, and waits for the client to read; bytes NULL: none */
 };
 
 struct cache_server {

@@ -309,6 +309,14 @@ struct pawl_chunk *cache_chunk(const struct cache_session *session, const struct
     return &cache_segment_of(&session->store->pool, item)->chunk;
 }
 
+uint32_t cache_refer_from(const struct cache_store *store)
+{
+    enum { LEAST = 2048, PARTS = 32 };
+    const size_t part = store->pool.segment_bytes / PARTS;
+
+    return part > LEAST ? (uint32_t)part : LEAST;
+}
+
 struct pawl_chunk *cache_store_chunk(const struct cache_store *store, const struct cache_item *item)
 {
     return &cache_segment_of(&store->pool, item)->chunk;

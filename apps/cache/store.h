@@ -106,6 +106,9 @@ void cache_hit(struct cache_session *session, struct cache_item *item);
 /* The chunk that keeps an item's memory when it is held (<pawl/stream.h>): bytes of it may be sent after the section. */
 struct pawl_chunk *cache_chunk(const struct cache_session *session, const struct cache_item *item);
 
+/* Values of so many bytes are worth it: a holder keeps a whole segment, or the memory of that item alone. */
+uint32_t cache_refer_from(const struct cache_store *store);
+
 /* ---- writing; takes sections itself, and may be called in one ---- */
 
 enum cache_result {

@@ -59,6 +59,9 @@ struct cache_receiving {
     char returns[CACHE_RETURNS_MAX]; /* meta: the flags to be answered, in their order */
 };
 
+/* Of a command that was not done with when the reply was full: its rest was kept, or memory is out. */
+enum cache_stopped { CACHE_GOES_ON, CACHE_STOPPED, CACHE_STOPPED_FOR_GOOD };
+
 struct cache_turn {
     struct cache_protocol *protocol;
     struct cache_service *service;
@@ -66,11 +69,13 @@ struct cache_turn {
     const struct cache_store *store;
     struct cache_reply *reply;
     struct cache_command_stats *stats;
-    uint32_t watched;  /* kinds of the tap that somebody wants, and CACHE_WATCHED_DETAIL: see tell.h */
-    uint64_t began;    /* cycles, if something is watched */
-    const char *ahead; /* in the slice: what stands before it was looked at ahead */
-    bool silent;       /* the command that is worked on asked for no answer */
-    bool reading;      /* in a section of reclamation */
+    uint32_t watched;    /* kinds of the tap that somebody wants, and CACHE_WATCHED_DETAIL: see tell.h */
+    uint64_t began;      /* cycles, if something is watched */
+    const char *ahead;   /* in the slice: what stands before it was looked at ahead */
+    uint32_t refer_from; /* values of so many bytes are not copied into the reply */
+    uint8_t stopped;     /* enum cache_stopped */
+    bool silent;         /* the command that is worked on asked for no answer */
+    bool reading;        /* in a section of reclamation */
     struct cache_receiving next;
     char key[CACHE_KEY_MAX + 6]; /* of base64: where next.key points to */
 };
@@ -218,6 +223,9 @@ bool cache_too_large(struct cache_turn *turn, uint32_t key_bytes, uint32_t flags
 
 /* The beginning of a line or a packet is kept until the rest comes. False: memory is out. */
 bool cache_keep(struct cache_protocol *protocol, const char *bytes, size_t count);
+
+/* A line anew: its beginning, a blank, and its rest. The two may stand in what was kept, in that order. */
+bool cache_keep_again(struct cache_protocol *protocol, struct cache_word command, struct cache_word rest);
 
 /* Throws away what follows, then goes on. */
 void cache_swallow(struct cache_turn *turn, uint64_t count);

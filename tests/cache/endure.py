@@ -182,6 +182,26 @@ def who_sends_and_does_not_read_costs_little_memory():
 
 # ---- limits ----
 
+def who_does_not_read_large_values_does_not_stop_others_from_storing():
+    value, keys = b"v" * 4096, 3000
+    with start("-m", 16, "-t", 2) as server, connect(server) as s, connect(server) as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        for number in range(keys):
+            s.sendall(b"set key:%d 0 0 4096 noreply\r\n%s\r\n" % (number, value))
+        ask(s, b"mn\r\n")
+        silent.sendall(b"".join(b"get key:%d\r\n" % number for number in range(keys)))
+        time.sleep(0.05)  # the more of it is answered before the others come, the better
+        for number in range(keys):
+            assert ask(s, b"set new:%d 0 0 4096\r\n%s\r\n" % (number, value)) == b"STORED\r\n", number
+        ends, last = 0, b""  # and what it asked for is answered when it reads
+        while ends < keys:
+            got = silent.recv(1 << 20)
+            assert got, ends
+            ends += (last + got).count(b"END\r\n")
+            last = got[-4:]
+        is_well(server)
+
+
 def a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more():
     for limit, option in ((MIB, "1m"), (16 * 1024, "16k"), (8 * MIB, "8m")):
         with start("-I", option, "-m", 64) as server, connect(server) as s:
@@ -354,6 +374,7 @@ if __name__ == "__main__":
         requests_that_are_cut_anywhere_leave_nothing_behind,
         a_client_that_is_gone_while_a_large_value_is_sent_holds_no_memory,
         who_sends_and_does_not_read_costs_little_memory,
+        who_does_not_read_large_values_does_not_stop_others_from_storing,
         a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more,
         without_descriptors_who_is_connected_is_served_and_who_waits_comes_later,
         above_the_limit_of_connections_one_is_told_so,

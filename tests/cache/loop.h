@@ -19,6 +19,7 @@ struct loop {
     struct cache_reply reply;
     char *sent;
     size_t sent_count, sent_room;
+    unsigned full; /* how often the reply was */
 };
 
 static inline void loop_check(bool good, const char *what)
@@ -83,16 +84,20 @@ static inline int loop_feed(struct loop *loop, struct cache_protocol *protocol, 
 {
     char *slice = malloc(count == 0 ? 1 : count);
     struct pawl_slice part;
+    size_t at = 0;
     int result;
 
     loop_check(slice != NULL, "malloc");
     if (count != 0)
         memcpy(slice, bytes, count);
-    result = cache_feed(protocol, loop->session, slice, count, &loop->reply);
+    do {
+        result = cache_feed(protocol, loop->session, slice + at, count - at, &loop->reply);
+        at = count - protocol->left;
+        for (size_t i = 0; cache_reply_part(&loop->reply, i, &part); i++)
+            loop_send(loop, part.bytes, part.count);
+        cache_reply_clear(&loop->reply);
+    } while (result == PROTOCOL_FULL && ++loop->full != 0);
     free(slice);
-    for (size_t i = 0; cache_reply_part(&loop->reply, i, &part); i++)
-        loop_send(loop, part.bytes, part.count);
-    cache_reply_clear(&loop->reply);
     return result;
 }
 
@@ -105,7 +110,7 @@ static inline bool loop_converse(struct loop *loop, const char *bytes, size_t co
     size_t at = 0;
     int result = 0;
 
-    loop->sent_count = 0;
+    loop->sent_count = loop->full = 0;
     cache_protocol_init(&protocol, &loop->service);
     for (size_t i = 0; i <= cut_count && result == 0; i++) {
         const size_t to = cuts == NULL || i == cut_count ? count : cuts[i];
