@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Every construct the checker models: exact counts where they are known, and the same outcomes by two explorers.
 
-usage: features.py PAWL-CC DIRECTORY [NAME...]     with gcc and clang, at -O0 and -O2
-       PAWL_CHECK_COMPILERS, PAWL_CHECK_LEVELS: others; PAWL_CHECK_RUNNER: what runs their programs
+usage: features.py PAWL-CC DIRECTORY [NAME...]     compilers and levels: builds.py
+       PAWL_CHECK_RUNNER: what runs their programs
 """
 import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
+import builds
+
 ORACLE_LIMIT = 50000
-COMPILERS = os.environ.get("PAWL_CHECK_COMPILERS", "gcc clang").split()
-LEVELS = os.environ.get("PAWL_CHECK_LEVELS", "-O0 -O2").split()
 RUNNER = os.environ.get("PAWL_CHECK_RUNNER", "").split()
 
 
@@ -65,13 +64,11 @@ def check(pawl_cc, compiler, level, source, directory):
 def main():
     pawl_cc, directory, names = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     with tempfile.TemporaryDirectory() as scratch:
-        for source in sorted(directory.glob("*.c")):
+        for number, source in enumerate(sorted(directory.glob("*.c"))):
             if names and source.stem not in names:
                 continue
-            for compiler in COMPILERS:
-                for level in LEVELS:
-                    if shutil.which(compiler):
-                        check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
+            for compiler, level in builds.of(number):
+                check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
 
 
 if __name__ == "__main__":

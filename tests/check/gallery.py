@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The gallery of wrong programs: each is found, and can be replayed; its repaired twin passes.
 
-usage: gallery.py PAWL-CC DIRECTORY [NAME...]     with gcc and clang where installed, at -O0 and -O2
-       PAWL_CHECK_COMPILERS, PAWL_CHECK_LEVELS: others; PAWL_CHECK_RUNNER: what runs their programs
+usage: gallery.py PAWL-CC DIRECTORY [NAME...]     compilers and levels: builds.py
+       PAWL_CHECK_RUNNER: what runs their programs
 """
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
+import builds
+
 TIMEOUT = 60
-COMPILERS = os.environ.get("PAWL_CHECK_COMPILERS", "gcc clang").split()
-LEVELS = os.environ.get("PAWL_CHECK_LEVELS", "-O0 -O2").split()
 RUNNER = os.environ.get("PAWL_CHECK_RUNNER", "").split()
 
 
@@ -56,16 +55,14 @@ def check(pawl_cc, compiler, level, source, directory):
 def main():
     pawl_cc, directory, names = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     sources = [s for s in sorted(directory.glob("*.c")) if not names or s.stem in names]
-    compilers = [c for c in COMPILERS if shutil.which(c)]
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for source in sources:
-            for compiler in compilers:
-                for level in LEVELS:
-                    complaint = check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
-                    if complaint:
-                        print(f"FAILED {compiler} {level} {source.stem}: {complaint}")
-                        failed += 1
+        for number, source in enumerate(sources):
+            for compiler, level in builds.of(number):
+                complaint = check(pawl_cc, compiler, level, source, pathlib.Path(scratch))
+                if complaint:
+                    print(f"FAILED {compiler} {level} {source.stem}: {complaint}")
+                    failed += 1
     sys.exit(1 if failed or not sources else 0)
 
 
