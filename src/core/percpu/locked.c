@@ -284,7 +284,7 @@ int pawl_percpu_push_chain_slow(struct pawl_percpu *pc, size_t at, struct pawl_p
 
     BEGIN(pc, &turn, pawl_percpu_push_chain(pc, at, first, last), begun);
     /* relaxed: the turn publishes it. In one piece: a pop of <pawl/stack.h> that lost the node may still be reading it. */
-    pawl_store_relaxed((PAWL_ATOMIC(struct pawl_percpu_node *) *)&last->next,
+    pawl_store_relaxed((PAWL_ATOMIC(struct pawl_percpu_node *) *)(void *)&last->next,
                        (struct pawl_percpu_node *)get(word_at(&turn, at)));
     set(word_at(&turn, at), (long)first);
     pawl_turn_end(&turn);
