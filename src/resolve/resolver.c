@@ -104,7 +104,7 @@ static void wants(void *data, ares_socket_t fd, int readable, int writable)
     socket->events = events;
     pawl_watch_stop(&socket->watch);
     if (pawl_watch_start(&socket->watch, fd, events) != 0)
-        forget(find(resolver, fd));
+        forget(place);
 }
 
 /* ---- beginning and end ---- */

@@ -22,8 +22,6 @@
 enum { GETS = 1, SET, ADD, CAS, INCR, DELETE, FLUSH };
 enum { DONE = 0, NOTHING = -1, NOT_STORED = -2, EXISTS = -3, FAILED = -4 };
 
-extern char **environ;
-
 static const char *server_path;
 
 /* A value and its cas, as one result. */
