@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -60,12 +61,21 @@ static void nothing(struct pawl_engine *engine, struct pawl_stream *stream)
     (void)stream;
 }
 
+/* A pseudo-terminal whose other side is gone answers reads with EIO, perhaps before the engine has told of it. */
+static bool hung_up(const struct pawl_stream *stream)
+{
+    struct pollfd look = {.fd = stream->source.fd};
+
+    return (stream->state & STREAM_HANGUP) != 0 || (poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0);
+}
+
 /* Returns whether there may be more. */
 static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *budget)
 {
     struct pawl_chunk *chunk = pawl_read_room_(io);
     struct pawl_slice slice;
     ssize_t n;
+    int error;
 
     if (chunk == NULL) {
         stream->state |= STREAM_STARVED; /* tried again after a while */
@@ -85,11 +95,11 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
         return true;
     }
     stream->state &= ~(uint32_t)STREAM_READABLE;
-    /* EIO: the other side of a pseudo-terminal is gone */
-    if (n == 0 || (errno == EIO && (stream->state & STREAM_HANGUP) != 0))
+    error = n < 0 ? errno : 0;
+    if (error == 0 || (error == EIO && hung_up(stream)))
         pawl_stream_ended_(stream);
-    else if (errno != EAGAIN)
-        pawl_stream_failed_(stream, -errno);
+    else if (error != EAGAIN)
+        pawl_stream_failed_(stream, -error);
     return false;
 }
 
