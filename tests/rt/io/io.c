@@ -9,6 +9,26 @@
 #include <time.h>
 
 const char *io_engine;
+
+int io_begin(const char *engine)
+{
+    const struct pawl_rt_config config = {.workers = 1, .engine = engine};
+    struct pawl_rt *rt;
+    const int status = pawl_rt_open(&rt, &config);
+
+    if (status == -ENOSYS || status == -EPERM) {
+        printf("%s: not on this machine (%s)\n", engine, strerror(-status));
+        return 77;
+    }
+    if (status != 0) {
+        fprintf(stderr, "pawl_rt_open: %s\n", strerror(-status));
+        return 1;
+    }
+    (void)pawl_rt_close(rt);
+    io_engine = engine;
+    (void)io_seed();
+    return 0;
+}
 struct io_counts io_counts;
 
 enum { PATIENCE_MS = 60000 };

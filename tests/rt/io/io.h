@@ -30,6 +30,10 @@
 /* The engine that the tests run on. */
 extern const char *io_engine;
 
+/* Before all tests: they run on that engine. Returns 0, or what main() is to return: 77 (meson: skipped) where there is no
+ * such engine. Prints the seed. */
+int io_begin(const char *engine);
+
 /* ---- a runtime ---- */
 
 void io_open(struct pawl_rt **rt, uint32_t workers);

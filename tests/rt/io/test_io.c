@@ -6,22 +6,11 @@
 
 int main(int argc, char **argv)
 {
-    const struct pawl_rt_config config = {.workers = 1, .engine = argc > 1 ? argv[1] : "epoll"};
-    struct pawl_rt *rt;
-    int status = pawl_rt_open(&rt, &config), failed;
+    int failed = io_begin(argc > 1 ? argv[1] : "epoll");
 
-    if (status == -ENOSYS || status == -EPERM) {
-        printf("%s: not on this machine (%s)\n", config.engine, strerror(-status));
-        return 77; /* meson: skipped */
-    }
-    if (status != 0) {
-        fprintf(stderr, "pawl_rt_open: %s\n", strerror(-status));
-        return 1;
-    }
-    (void)pawl_rt_close(rt);
-    io_engine = config.engine;
+    if (failed != 0)
+        return failed;
     signal(SIGPIPE, SIG_DFL); /* a write of ours that raises it ends the program */
-    (void)io_seed();
     failed = _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("more", more_tests, more_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
