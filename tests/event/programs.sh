@@ -7,8 +7,8 @@ set -u
 
 export LD_LIBRARY_PATH=$1
 work=$(mktemp -d)
-number=0
-failed=0
+# shellcheck source=tests/promise.sh
+. "$(dirname "$0")/../promise.sh"
 cache=
 tmux_socket=$work/tmux
 
@@ -18,21 +18,6 @@ clean_up() {
     rm -rf "$work"
 }
 trap clean_up EXIT
-
-promise() { # SENTENCE PROGRAM COMMAND...
-    local sentence=$1 program=$2
-    shift 2
-    number=$((number + 1))
-    if ! command -v "$program" >/dev/null; then
-        echo "ok $number - $sentence # SKIP $program is not installed"
-    elif "$@" >"$work/said" 2>&1; then
-        echo "ok $number - $sentence"
-    else
-        echo "not ok $number - $sentence"
-        tail -20 "$work/said" | sed 's/^/# /'
-        failed=1
-    fi
-}
 
 # Again until it succeeds, 10 s at most.
 soon() {

@@ -12,26 +12,11 @@ amount=${2-all}
 root=$(realpath "$(dirname "$0")/../..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
-failed=0
+# shellcheck source=tests/promise.sh
+. "$(dirname "$0")/../promise.sh"
 
 preloaded() {
     LD_PRELOAD=$library "$@"
-}
-
-promise() { # SENTENCE PROGRAM COMMAND...
-    local sentence=$1 program=$2
-    shift 2
-    number=$((number + 1))
-    if ! command -v "$program" >/dev/null; then
-        echo "ok $number - $sentence # SKIP $program is not installed"
-    elif "$@" >"$work/said" 2>&1; then
-        echo "ok $number - $sentence"
-    else
-        echo "not ok $number - $sentence"
-        tail -20 "$work/said" | sed 's/^/# /'
-        failed=1
-    fi
 }
 
 in_the_process() {
@@ -313,7 +298,7 @@ promise 'jq says the same' jq jq_agrees
 promise 'awk says the same' awk awk_agrees
 if [[ $amount == short ]]; then
     echo "1..$number"
-    exit $failed
+    exit "$failed"
 fi
 promise 'perl' perl perl_counts
 promise 'git: a repository is packed and sound' git git_keeps
@@ -335,4 +320,4 @@ promise 'a limit of address space is no crash' perl limited_memory
 promise 'a heap profile is written' perl a_profile_is_written
 promise 'leaks are counted at exit' gcc leaks_are_counted
 echo "1..$number"
-exit $failed
+exit "$failed"
