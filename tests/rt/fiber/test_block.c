@@ -240,18 +240,24 @@ static void a_cancelled_fiber_takes_its_job_back(void **state)
     let_go(holders, THREADS);
 }
 
-/* Those that run come to their end, the others do not begin. */
-static void *let_them_go_later(void *holders)
+/* Those that run come to their end, the others do not begin: the threads are not let go before every waiting job was cancelled. */
+struct closing {
+    struct call holders[THREADS], waiting[QUEUE];
+};
+
+static void *let_go_when_cancelled(void *argument)
 {
-    sleep_ms(5);
-    for (int i = 0; i < THREADS; i++)
-        pawl_unpark(&((struct call *)holders)[i].go_on);
+    struct closing *closing = argument;
+
+    for (int i = 0; i < QUEUE; i++)
+        completed(&closing->waiting[i], -ECANCELED);
+    let_go(closing->holders, THREADS);
     return NULL;
 }
 
 static void closing_cancels_what_waits_and_waits_for_what_runs(void **state)
 {
-    struct call holders[THREADS], waiting[QUEUE];
+    struct closing closing;
     struct pawl_rt *others = rt;
 
     (void)state;
@@ -259,18 +265,16 @@ static void closing_cancels_what_waits_and_waits_for_what_runs(void **state)
         pthread_t thread;
 
         assert_int_equal(open_runtime(NULL), 0);
-        occupy(holders, THREADS);
+        occupy(closing.holders, THREADS);
         for (int i = 0; i < QUEUE; i++) {
-            init(&waiting[i]);
-            assert_int_equal(pawl_block(rt, &waiting[i].job, forty_two, &waiting[i]), 0);
+            init(&closing.waiting[i]);
+            assert_int_equal(pawl_block(rt, &closing.waiting[i].job, forty_two, &closing.waiting[i]), 0);
         }
-        thread = start(let_them_go_later, holders);
+        thread = start(let_go_when_cancelled, &closing);
         assert_int_equal(pawl_rt_close(rt), 0);
-        join(thread);
         for (int i = 0; i < THREADS; i++)
-            completed(&holders[i], 0);
-        for (int i = 0; i < QUEUE; i++)
-            completed(&waiting[i], -ECANCELED);
+            assert_int_equal(pawl_load_acquire(&closing.holders[i].completions), 1);
+        join(thread);
     }
     rt = others;
 }
