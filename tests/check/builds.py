@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """With what the programs of a folder are built: gcc and clang where installed, at -O0 and -O2.
 
-Every program sees each compiler and each level, every second program the same pairs of them; with PAWL_TEST_LONG=1, or
-when PAWL_CHECK_COMPILERS or PAWL_CHECK_LEVELS names others, all pairs.
+Each program by one pair of them in turn, so that every pair builds its share; with PAWL_TEST_LONG=1, or when
+PAWL_CHECK_COMPILERS or PAWL_CHECK_LEVELS names others, by all pairs.
 """
 import os
 import shutil
@@ -14,5 +14,5 @@ ALL = os.environ.get("PAWL_TEST_LONG") == "1" or "PAWL_CHECK_COMPILERS" in os.en
 
 def of(number):
     """Pairs of compiler and level for the program of that number."""
-    pairs = [(i + j, (compiler, level)) for i, compiler in enumerate(COMPILERS) for j, level in enumerate(LEVELS)]
-    return [pair for place, pair in pairs if ALL or place % 2 == number % 2]
+    pairs = [(compiler, level) for compiler in COMPILERS for level in LEVELS]
+    return pairs if ALL else [pairs[number % len(pairs)]]

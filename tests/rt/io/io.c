@@ -40,7 +40,7 @@ static struct {
     int64_t allocations;
 } before;
 
-static int open_fds(void)
+int io_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");
     int n = 0;
@@ -57,7 +57,7 @@ void io_open(struct pawl_rt **rt, uint32_t workers)
     const struct pawl_rt_config config = {.workers = workers, .engine = io_engine};
 
     memset(&io_counts, 0, sizeof io_counts);
-    before.fds = open_fds();
+    before.fds = io_descriptors();
     before.allocations = io_live_allocations();
     assert_int_equal(pawl_rt_open(rt, &config), 0);
 }
@@ -65,7 +65,7 @@ void io_open(struct pawl_rt **rt, uint32_t workers)
 void io_close(struct pawl_rt *rt)
 {
     assert_int_equal(pawl_rt_close(rt), 0);
-    assert_int_equal(open_fds(), before.fds);
+    assert_int_equal(io_descriptors(), before.fds);
     assert_int_equal(io_live_allocations(), before.allocations);
     assert_int_equal(io_get(&io_counts.opened) <= io_get(&io_counts.closed), 1);
 }

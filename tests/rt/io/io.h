@@ -39,6 +39,8 @@ int io_begin(const char *engine);
 void io_open(struct pawl_rt **rt, uint32_t workers);
 /* Closes it; everything that was opened since io_open() must be gone: descriptors, memory. */
 void io_close(struct pawl_rt *rt);
+/* How many descriptors this process has. */
+int io_descriptors(void);
 
 /* Runs the function on a worker and waits until it has returned. */
 void io_on(struct pawl_rt *rt, uint32_t worker, void (*run)(void *arg), void *arg);

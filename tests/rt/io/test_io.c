@@ -11,7 +11,8 @@ int main(int argc, char **argv)
     if (failed != 0)
         return failed;
     signal(SIGPIPE, SIG_DFL); /* a write of ours that raises it ends the program */
-    failed = _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
+    failed = _cmocka_run_group_tests("life", life_tests, life_test_count, NULL, NULL); /* first: it forks */
+    failed += _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("more", more_tests, more_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("plain", plain_tests, plain_test_count, NULL, NULL);
