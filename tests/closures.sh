@@ -2,8 +2,10 @@
 # shellcheck shell=bash
 # For the check.sh of a room, which sources it: each closure of the room, explored by the model checker.
 #
-#   check.sh PAWL_CC SOURCE_ROOT
+#   check.sh PAWL_CC SOURCE_ROOT [FLOOR]
 #
+# FLOOR is an object with what nearly every room stands on, which the build makes by running this file itself with the
+# same arguments; a check.sh that gets none makes its own.
 # A closure is built with its room's sources by the checker's compiler. PAWL_TEST_LONG=1 asks for the larger ones
 # too. What a bound leaves open is said in the output. Options of the checker: docs/check.md.
 set -u
@@ -17,15 +19,26 @@ failed=0
 
 flags=(-std=gnu17 -D_GNU_SOURCE -O2 -pthread -I"$root/include" -I"$core/sync")
 
-# What nearly every room stands on: compiled once, without a closure's defines.
-floor=("$core"/percpu/{atomic,clock,clock_calibrate,cpu,cpuset,locked,percpu,region,rseq,turn}.c
-    "$core"/sync/{backoff,fail,futex}.c)
-objects=()
-for source in "${floor[@]}"; do
-    object=$work/$(basename "$source" .c).o
-    "$pawl_cc" "${flags[@]}" -c "$source" -o "$object" || exit 1
-    objects+=("$object")
-done
+# Without a closure's defines. What it depends on goes to DEPENDENCIES, for make.
+make_floor() { # OBJECT DEPENDENCIES
+    local source part
+    local -a parts=()
+    for source in "$core"/percpu/{atomic,clock,clock_calibrate,cpu,cpuset,locked,percpu,region,rseq,turn}.c \
+        "$core"/sync/{backoff,fail,futex}.c; do
+        part=$work/$(basename "$source" .c)
+        parts+=("$part.o")
+        "$pawl_cc" "${flags[@]}" -MMD -MT "$1" -MF "$part.d" -c "$source" -o "$part.o" || exit 1
+    done
+    ld -r "${parts[@]}" -o "$1" && cat "${parts[@]/%.o/.d}" >"$2" || exit 1
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    make_floor "$3" "$4"
+    exit
+fi
+floor=${3-$work/floor.o}
+[[ -n ${3-} ]] || make_floor "$floor" /dev/null
+objects=("$floor")
 
 # explore SENTENCE CLOSURE DEFINES SOURCES OPTIONS: CLOSURE and SOURCES are files, from the root of the sources.
 # With wanted=1 in front the checker must find a bug: what the closure is about has been left out.
