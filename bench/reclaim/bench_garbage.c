@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How much garbage is held: while nobody reads, and while one reader stays inside. Counted, not timed, so the machine
- * does not matter; no harness. Each scheme runs in a process of its own. */
+/* How much garbage is held: while nobody reads, while one reader stays inside, and while two threads retire. Counted,
+ * not timed, so the machine matters little; no harness. Each scheme runs in a process of its own. */
 #include "peers.h"
 
 #include <pawl/reclaim.h>
@@ -77,24 +77,35 @@ static void flush(void)
     pawl_reclaim_flush(&by);
 }
 
-static int retire_rcu(void)
+static pthread_once_t opened = PTHREAD_ONCE_INIT;
+
+static void take_rcu(void)
 {
     by = pawl_reclaim_by_rcu(&pawl_rcu_default);
+}
+
+static int retire_rcu(void)
+{
+    pthread_once(&opened, take_rcu);
     return retire();
 }
 
 static void hold_rcu(void)
 {
-    by = pawl_reclaim_by_rcu(&pawl_rcu_default);
+    pthread_once(&opened, take_rcu);
     hold();
+}
+
+static void make_epoch(void)
+{
+    by = pawl_reclaim_by_epoch(pawl_epoch_open());
+    if (by.domain.epoch == NULL)
+        abort();
 }
 
 static void open_epoch(void)
 {
-    if (by.domain.epoch == NULL)
-        by = pawl_reclaim_by_epoch(pawl_epoch_open());
-    if (by.domain.epoch == NULL)
-        abort();
+    pthread_once(&opened, make_epoch);
 }
 
 static void hold_epoch(void)
@@ -109,12 +120,16 @@ static int retire_epoch(void)
     return retire();
 }
 
-static void open_hazard(void)
+static void make_hazard(void)
 {
-    if (by.domain.hazard == NULL)
-        by = pawl_reclaim_by_hazard(pawl_hazard_open(offsetof(struct garbage, retired)));
+    by = pawl_reclaim_by_hazard(pawl_hazard_open(offsetof(struct garbage, retired)));
     if (by.domain.hazard == NULL)
         abort();
+}
+
+static void open_hazard(void)
+{
+    pthread_once(&opened, make_hazard);
 }
 
 /* Has an object that is retired meanwhile, as the worst case is. */
@@ -190,6 +205,8 @@ const struct garbage_scheme peer_ck_hp_garbage = {.name = "ck_hp",
 
 /* ---- counting ---- */
 
+enum crowd { NO_READER, ONE_INSIDE, TWO_RETIRE, CROWDS };
+
 struct result {
     uint64_t retired; /* until it was refused */
     uint64_t most;    /* garbage at one time */
@@ -220,6 +237,54 @@ static void start_reader(const struct garbage_scheme *scheme)
     pthread_detach(thread);
     while (sem_wait(&inside) != 0)
         continue;
+}
+
+/* Two threads: what they have retired together, and the most garbage that one of them saw. */
+struct shared_count {
+    const struct garbage_scheme *scheme;
+    uint64_t each;
+    PAWL_ATOMIC(uint64_t) retired;
+    PAWL_ATOMIC(int64_t) most;
+};
+
+static void *retire_with_another(void *argument)
+{
+    struct shared_count *shared = argument;
+    int64_t most = 0, garbage, others;
+
+    for (uint64_t i = 0; i < shared->each;) {
+        uint64_t retired_together;
+
+        if (shared->scheme->retire() != 0) {
+            sched_yield();
+            continue;
+        }
+        i++;
+        /* relaxed, all: counts. `retired` first, and `reclaimed` after it: who is interrupted in between sees less
+         * garbage than there was, never more. */
+        retired_together = pawl_fetch_add_relaxed(&shared->retired, UINT64_C(1)) + 1;
+        garbage = (int64_t)(retired_together - shared->scheme->reclaimed());
+        most = garbage > most ? garbage : most;
+    }
+    others = pawl_load_relaxed(&shared->most);
+    while (others < most && !pawl_cas_weak_relaxed(&shared->most, &others, most))
+        continue; /* the other one stored its own */
+    return NULL;
+}
+
+static struct result count_two(const struct garbage_scheme *scheme, uint64_t objects)
+{
+    static struct shared_count shared;
+    pthread_t thread;
+
+    shared.scheme = scheme;
+    shared.each = objects / 2;
+    if (pthread_create(&thread, NULL, retire_with_another, &shared) != 0)
+        abort();
+    retire_with_another(&shared);
+    pthread_join(thread, NULL);
+    /* relaxed: the join orders */
+    return (struct result){objects, (uint64_t)pawl_load_relaxed(&shared.most), 0};
 }
 
 static struct result count(const struct garbage_scheme *scheme, bool reader, uint64_t objects)
@@ -254,7 +319,8 @@ static struct result count(const struct garbage_scheme *scheme, bool reader, uin
 }
 
 /* In a process of its own: schemes have global state. */
-static int measure(const struct garbage_scheme *scheme, bool reader, uint64_t objects, struct result *result)
+static int measure(const struct garbage_scheme *scheme, enum crowd crowd, uint64_t objects,
+                   struct result *result)
 {
     int ends[2], status;
     pid_t child;
@@ -266,7 +332,8 @@ static int measure(const struct garbage_scheme *scheme, bool reader, uint64_t ob
     if (child < 0)
         return -errno;
     if (child == 0) {
-        *result = count(scheme, reader, objects);
+        *result = crowd == TWO_RETIRE ? count_two(scheme, objects)
+                                      : count(scheme, crowd == ONE_INSIDE, objects);
         _exit(write(ends[1], result, sizeof *result) == (ssize_t)sizeof *result ? 0 : 1);
     }
     close(ends[1]);
@@ -279,23 +346,23 @@ static int measure(const struct garbage_scheme *scheme, bool reader, uint64_t ob
 
 static int print_row(const struct garbage_scheme *scheme, uint64_t objects)
 {
-    struct result idle = {0, 0, 0}, stopped = {0, 0, 0};
+    struct result result[CROWDS] = {{0, 0, 0}};
     int status = 0;
 
     if (scheme->missing != NULL) {
         printf("  %-26s cannot run here: %s\n", scheme->name, scheme->missing);
         return 0;
     }
-    status = measure(scheme, false, objects, &idle);
-    if (status == 0)
-        status = measure(scheme, true, objects, &stopped);
+    for (int crowd = 0; crowd < CROWDS && status == 0; crowd++)
+        status = measure(scheme, (enum crowd)crowd, objects, &result[crowd]);
     if (status != 0) {
         fprintf(stderr, "bench-garbage: %s: %s\n", scheme->name, strerror(-status));
         return 1;
     }
-    printf("  %-26s %10llu %14llu %12llu%s\n", scheme->name, (unsigned long long)idle.most,
-           (unsigned long long)stopped.most, (unsigned long long)stopped.after,
-           stopped.retired < objects ? "   then callers wait" : "");
+    printf("  %-26s %10llu %14llu %12llu %12llu%s\n", scheme->name,
+           (unsigned long long)result[NO_READER].most, (unsigned long long)result[ONE_INSIDE].most,
+           (unsigned long long)result[ONE_INSIDE].after, (unsigned long long)result[TWO_RETIRE].most,
+           result[ONE_INSIDE].retired < objects ? "   with one inside callers wait" : "");
     return 0;
 }
 
@@ -304,7 +371,8 @@ static int usage(FILE *to, int status)
     fputs(
         "Usage: bench-garbage [--objects N]\n"
         "How many retired objects are not reclaimed yet, at most: while one thread retires N (default 100000) and\n"
-        "nobody reads; while another thread stays inside; and after that has left and everything was flushed.\n",
+        "nobody reads; while another thread stays inside; after that has left and everything was flushed; and while\n"
+        "two threads retire half of them each.\n",
         to);
     return status;
 }
@@ -332,9 +400,8 @@ int main(int argc, char **argv)
     sem_init(&inside, 0, 0);
     sem_init(&leave, 0, 0);
     sem_init(&left, 0, 0);
-    printf("garbage, most objects at one time of %llu that one thread retires\n",
-           (unsigned long long)objects);
-    printf("  %-26s %10s %14s %12s\n", "", "no reader", "one inside", "after it");
+    printf("garbage, most objects at one time of %llu that are retired\n", (unsigned long long)objects);
+    printf("  %-26s %10s %14s %12s %12s\n", "", "no reader", "one inside", "after it", "two retire");
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         status |= print_row(&ours[i], objects);
     for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++)

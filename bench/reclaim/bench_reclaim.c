@@ -349,6 +349,7 @@ static const struct bench_contender retiring[] = {
     {.name = "pawl_hazard", .run = retire_hazard, .leave = end_hazard},
     {.name = "pawl_rcu", .run = retire_rcu, .leave = end_rcu},
     CK("ck_epoch", peer_ck_retire),
+    CK("ck_hp", peer_ck_retire_hp),
     CROSSBEAM(peer_crossbeam_retire),
     URCU(memb, retire),
     {0},

@@ -23,15 +23,10 @@ static ck_epoch_t epoch;
 static ck_hp_t hazard;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void no_destructor(void *unused)
-{
-    (void)unused;
-}
-
 static void start(void)
 {
     ck_epoch_init(&epoch);
-    ck_hp_init(&hazard, 8, 256, no_destructor);
+    ck_hp_init(&hazard, 8, 256, free);
 }
 
 void peer_ck_enter(struct bench_thread *thread)
@@ -53,6 +48,7 @@ void peer_ck_leave(struct bench_thread *thread)
 
     ck_epoch_barrier(&own->epoch);
     ck_epoch_unregister(&own->epoch);
+    ck_hp_reclaim(&own->hazard);
     ck_hp_unregister(&own->hazard);
 }
 
@@ -87,6 +83,28 @@ void peer_ck_retire(struct bench_thread *thread, uint64_t n)
         if (i % 128 == 127)
             ck_epoch_poll(&own->epoch);
     }
+}
+
+struct hazard_garbage {
+    ck_hp_hazard_t hazard;
+    uint64_t payload[1];
+};
+
+static void retire_to(ck_hp_record_t *record)
+{
+    struct hazard_garbage *garbage = malloc(sizeof *garbage);
+
+    if (garbage == NULL)
+        abort();
+    ck_hp_free(record, &garbage->hazard, garbage, garbage);
+}
+
+void peer_ck_retire_hp(struct bench_thread *thread, uint64_t n)
+{
+    struct own *own = thread->own;
+
+    for (uint64_t i = 0; i < n; i++)
+        retire_to(&own->hazard);
 }
 
 void peer_ck_protect(struct bench_thread *thread, uint64_t n)
@@ -161,7 +179,7 @@ static void let_go_epoch(void)
 
 static int retire_epoch(void)
 {
-    static unsigned count;
+    static __thread unsigned count;
     struct own *own = registered();
     struct garbage *garbage = malloc(sizeof *garbage);
 
@@ -193,14 +211,7 @@ static void let_go_hazard(void)
 
 static int retire_hazard(void)
 {
-    struct {
-        ck_hp_hazard_t hazard;
-        uint64_t payload[1];
-    } *garbage = malloc(sizeof *garbage);
-
-    if (garbage == NULL)
-        abort();
-    ck_hp_free(&registered()->hazard, &garbage->hazard, garbage, garbage);
+    retire_to(&registered()->hazard);
     return 0;
 }
 

@@ -29,6 +29,7 @@ void peer_ck_enter(struct bench_thread *thread);
 void peer_ck_leave(struct bench_thread *thread);
 void peer_ck_pin(struct bench_thread *thread, uint64_t n);
 void peer_ck_retire(struct bench_thread *thread, uint64_t n);
+void peer_ck_retire_hp(struct bench_thread *thread, uint64_t n);
 void peer_ck_protect(struct bench_thread *thread, uint64_t n);
 
 /* crossbeam-epoch (crossbeam/lib.rs). */

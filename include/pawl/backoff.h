@@ -11,7 +11,7 @@
  *              pause     40 ns  80  160  320  640  640 ...
  *              wait      40 ns  80  160  320  640  640 ...  (5 us in all), then sched_yield() each time
  *              again     40 ns  80  160  320  640  640 ...  (5 us in all), then false
- *              contend   640 ns 1.3 us 2.6 us 5.1 us 5.1 us (15 us in all), then false
+ *              contend   1.3 us 2.6 us 5.1 us 10 us         (19 us in all), then false
  *
  *            Parking costs both sides 5 us and more, so a waiter loses at most a small multiple of
  *            what the better choice would have cost. The rounds of _contend are long because each look takes the

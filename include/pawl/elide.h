@@ -26,9 +26,11 @@
  * Errors     Unlocking what is not locked aborts with one line; not noticed while another elided section of the
  *            thread goes on. trylock by a thread that has the lock elided succeeds: like the locks below, it is
  *            not recursive.
- * Inside     A section may take and release other locks, elided or not, in any order. What it wrote is undone by an
- *            abort, registers and stack as well, and a system call, a page fault, an interrupt or a signal aborts:
- *            it then runs again under the lock. Debuggers and printf in a section see it under the lock only.
+ * Inside     A section may take and release other locks, elided or not, in any order; elided, they are one transaction
+ *            with it. A lock that is taken inside, and is not free, aborts the outer section. What a section wrote is
+ *            undone by an abort, registers and stack as well, and a system call, a page fault, an interrupt or a
+ *            signal aborts: it then runs again under the lock. Debuggers and printf in a section see it under the lock
+ *            only.
  * Layout     Keep the lock and the data that it protects on lines of their own: every elided section reads the lock's
  *            line, so that a write to it, or to what stands beside, aborts them all.
  * Signals    As with the lock.
@@ -42,7 +44,7 @@
  * Source     R. Rajwar and J. Goodman, "Speculative lock elision", 2001; D. Dice et al., "Early experience with a
  *            commercial hardware transactional memory implementation", 2009 (waiting for the holder); the
  *            counter of sections to skip after glibc's elision, there fixed, here doubling.
- * Checked    tests/sync/check_elide.c, with the checker's transactions.
+ * Checked    tests/sync/check_elide.c, check_elide_nested.c, with the checker's transactions.
  */
 #ifndef PAWL_ELIDE_H
 #define PAWL_ELIDE_H

@@ -11,14 +11,16 @@
  *
  *              thread's bags:   [open, filling] -> [closed, waits for grace period n] -> [ready] -> reclaim()
  *
- *            A bag is closed when it holds 256 objects or pawl_epoch_collect() is called; only then is its
- *            grace period read off, after one full fence for all of them.
+ *            A bag is closed when it is full or pawl_epoch_collect() is called; only then is its grace period
+ *            read off, after one full fence for all of them. It holds 120 objects, and up to 480 where a
+ *            membarrier interrupts other CPUs for long.
  * Progress   pin, unpin, repin: wait-free. retire, collect: non-blocking: a thread that cannot advance the
  *            grace period, because another is at it or is pinned, keeps its garbage and goes on. A stopped
  *            pinned thread, or one that is stopped while it advances, stops reclamation, not the others.
- * Bounds     A retire reclaims one object, up to 4 while it catches up, and once a bag up to 512 that ended
- *            threads left; a collect up to 512. Held while all threads unpin now and then: 2 to 4 bags a
- *            thread. Held while one stays pinned: all that is retired meanwhile; no scheme of this kind bounds it.
+ * Bounds     A retire reclaims one object, up to 4 while it catches up, and once a bag up to 480 that ended
+ *            threads left; a collect up to 480. Held while all threads unpin now and then: a bag where one
+ *            thread retires, two if it is pinned meanwhile; 2 to 4 a thread where several do. Held while one
+ *            stays pinned: all that is retired meanwhile; no scheme of this kind bounds it.
  * Ordering   As of sections and grace periods in <pawl/rcu.h> (G): what a pinned thread read comes before
  *            the reclaim. What happened before retire is visible to reclaim().
  * Signals    pin and unpin may be called from signal handlers, also as the first call of a thread; the rest
@@ -31,7 +33,7 @@
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
  * Cost       pin: 4 loads, 1 store; unpin: 3 loads, 1 store; no atomic read-modify-write, no fence. retire:
- *            4 stores, and 4 for the object that it reclaims; once in 256, a fence, and for one of the threads
+ *            4 stores, and 4 for the object that it reclaims; once a bag, a fence, and for one of the threads
  *            a membarrier. Without membarrier (<pawl/fence.h>) each pin has a full fence.
  * Source     K. Fraser, "Practical lock-freedom", 2004; crossbeam-epoch. Ours: the grace periods of
  *            <pawl/rcu.h>, so that one advance is enough to reclaim, and fences on the advancing side only.
@@ -44,10 +46,6 @@
 #include <pawl/reader.h>
 
 PAWL_BEGIN_DECLS
-
-#ifndef PAWL_EPOCH_BATCH /* closures for the model checker make do with 1 */
-#define PAWL_EPOCH_BATCH 256
-#endif
 
 /* A domain. */
 struct pawl_epoch {

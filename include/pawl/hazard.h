@@ -21,7 +21,8 @@
  *            page (503).
  * Progress   protect: lock-free (it repeats when the pointer has changed); take, give, clear, set:
  *            wait-free. retire, collect: wait for nobody; bounded by what is retired and by slots in use.
- * Bounds     With H slots in use in the domain, a thread keeps at most max(512, 2 H) objects more
+ * Bounds     A batch B is of 120 objects, and grows to 480 where a membarrier interrupts other CPUs for long.
+ *            With H slots in use in the domain, a thread keeps at most max(B, 2 H) objects more
  *            than were protected at its last scan, beside what ended threads left: O(threads x H), however
  *            long readers sleep. A scan costs O(list + H), so a retire O(1) amortised. What a scan finds free is
  *            reclaimed by the retires that follow it, one object each, up to 4 to catch up.
@@ -38,7 +39,7 @@
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
  * Cost       protect: 2 loads, 1 store, no fence (a full one without membarrier, see <pawl/fence.h>).
- *            retire: 6 stores, and 4 for the object that it reclaims; once in 512, a scan with a membarrier.
+ *            retire: 6 stores, and 4 for the object that it reclaims; once a batch, a scan with a membarrier.
  * Source     M. Michael, "Hazard pointers", 2004; folly's hazptr for the asymmetric fence. Ours: the tables
  *            of <pawl/reader.h>, and scans that allocate nothing.
  */
@@ -61,9 +62,10 @@ struct pawl_hazard_slot {
 /* What a thread has in a domain: a line for all to read, a line of its own. */
 struct pawl_hazard_place {
     struct pawl_hazard_slot slot[PAWL_HAZARD_SLOTS];
-    uint32_t taken;                    /* bit i: slot[i] */
-    uint16_t reclaiming;               /* inside reclaim functions: retire only */
-    uint16_t portion;                  /* how many of `ready` a retire reclaims */
+    uint32_t taken;     /* bit i: slot[i] */
+    uint8_t reclaiming; /* inside reclaim functions: retire only */
+    uint8_t portion;    /* how many of `ready` a retire reclaims */
+    uint16_t batch;     /* how many more than before a list must hold to be scanned; 0: no scan yet */
     struct pawl_retired *first, *last; /* retired here */
     struct pawl_retired *ready;        /* held by no slot when last looked: only popped, and prepended to */
     uint64_t ready_count;

@@ -76,6 +76,13 @@ PAWL_API PAWL_INLINE void pawl_rcu_read_lock(void)
     pawl_grace_enter_(&pawl_rcu_default.grace, &pawl_reader_self_->word);
 }
 
+/* The same, if the thread is outside and was inside before; else false: take the above. For the library's own
+ * fast paths. */
+PAWL_API PAWL_INLINE bool pawl_rcu_read_try_lock_(void)
+{
+    return pawl_grace_try_enter_(&pawl_rcu_default.grace, &pawl_reader_self_->word);
+}
+
 PAWL_API PAWL_INLINE void pawl_rcu_read_unlock(void)
 {
     pawl_grace_leave_(&pawl_rcu_default.grace, &pawl_reader_self_->word);

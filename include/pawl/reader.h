@@ -26,6 +26,7 @@
 #include <pawl/atomic.h>
 #include <pawl/config.h>
 #include <pawl/percpu.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -113,6 +114,22 @@ PAWL_API PAWL_INLINE void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMI
 #else
     pawl_fence_compiler();
 #endif
+}
+
+/* What pawl_grace_enter_() does most of the time, and nothing else: enters if this thread is outside, and has
+ * a number. Else returns false, and nothing has happened. For fast paths that are left as a whole, by a call
+ * at their end: they need not save registers. */
+PAWL_API PAWL_INLINE bool pawl_grace_try_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word)
+{
+    if (PAWL_UNLIKELY(pawl_load_relaxed(word) != 0)) /* relaxed, both: as above */
+        return false;
+    pawl_store_release(word, pawl_load_relaxed(&grace->entry)); /* release R: as above */
+#if PAWL_INSTRUMENTED
+    pawl_fence_seq_cst(); /* the light side of the fence in begin(), as above */
+#else
+    pawl_fence_compiler();
+#endif
+    return true;
 }
 
 PAWL_API PAWL_INLINE void pawl_grace_leave_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* For the model checker: what a pinned thread found is not reclaimed while it is pinned, each object is reclaimed once,
  * and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other one ends, and
- * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DCOLLECT=0 with -DPAWL_EPOCH_BATCH=1:
+ * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DCOLLECT=0 with -DBATCH_LEAST=1u:
  * retire alone advances. */
 #include <pawl/epoch.h>
 

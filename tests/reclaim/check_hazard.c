@@ -2,7 +2,7 @@
 /* For the model checker: an object that a slot was found to hold is not reclaimed before the slot lets it go, each is
  * reclaimed once, and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other
  * one ends, and what it leaves is seen to. -DTWICE=1: the slot moves from one object to the next. -DPAGE=1: the slot
- * is the ninth of its thread. -DCOLLECT=0 with -DSCAN_FROM=1: retire alone scans. */
+ * is the ninth of its thread. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone scans. */
 #include <pawl/hazard.h>
 
 #include <assert.h>

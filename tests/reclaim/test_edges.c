@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define LARGEST_BAG 480
+
 /* ---- scarcity, by --wrap ---- */
 
 static PAWL_ATOMIC(int) scarce; /* every allocation, mapping and thread is refused */
@@ -143,7 +145,8 @@ static void a_thread_that_unpins_now_and_then_keeps_few_bags(void **state)
         pawl_epoch_pin(epoch);
         pawl_epoch_retire(epoch, &make()->retired, reclaim);
         pawl_epoch_unpin(epoch);
-        if (i - pawl_load_relaxed(&reclaimed) > 4 * PAWL_EPOCH_BATCH)
+        /* two: pinned while it retires, a thread is in the way of the bag that it has just filled */
+        if (i - pawl_load_relaxed(&reclaimed) > 2 * LARGEST_BAG)
             fail_msg("%ld of %ld are garbage", i - pawl_load_relaxed(&reclaimed), i);
     }
     pawl_epoch_close(epoch);
@@ -176,7 +179,8 @@ static void pinned_garbage_comes_back_in_bounded_portions(void **state)
     assert_int_equal(pawl_load_relaxed(&reclaimed), 30000);
 }
 
-/* Not 256 in one go: no retire takes long, and the allocator gets back what it is asked for next. */
+/* Not a batch in one go: no retire takes long, and the allocator gets back what it is asked for next. More than one
+ * after a batch that was larger than the next one, because a fence took long. */
 static void a_retire_reclaims_one_object_when_things_run_smoothly(void **state)
 {
     struct pawl_epoch *epoch = pawl_epoch_open();
@@ -185,6 +189,8 @@ static void a_retire_reclaims_one_object_when_things_run_smoothly(void **state)
 
     (void)state;
     for (size_t k = 0; k < 2; k++) {
+        int ones = 0;
+
         pawl_store_relaxed(&reclaimed, 0L);
         for (int i = 0; i < 5000; i++)
             pawl_reclaim_retire(&ways[k], &make()->retired, reclaim);
@@ -192,15 +198,17 @@ static void a_retire_reclaims_one_object_when_things_run_smoothly(void **state)
             long before_it = pawl_load_relaxed(&reclaimed);
 
             pawl_reclaim_retire(&ways[k], &make()->retired, reclaim);
-            assert_in_range(pawl_load_relaxed(&reclaimed) - before_it, 0, 1);
+            assert_in_range(pawl_load_relaxed(&reclaimed) - before_it, 0, 4);
+            ones += pawl_load_relaxed(&reclaimed) - before_it == 1;
         }
+        assert_true(ones > 2500);
         assert_true(pawl_load_relaxed(&reclaimed) > 8000);
     }
     pawl_epoch_close(epoch);
     pawl_hazard_close(hazard);
 }
 
-/* More than one collect of 512. */
+/* More than one collect of 480. */
 static void a_flush_reclaims_all_that_no_reader_has(void **state)
 {
     struct pawl_epoch *epoch = pawl_epoch_open();
@@ -508,7 +516,7 @@ static void retiring_needs_no_memory_and_no_thread(void **state)
     pawl_rcu_barrier_in(rcu);
     long with_barrier = pawl_load_relaxed(&reclaimed);
     pawl_store_relaxed(&scarce, 0);
-    assert_true(so_far > 3 * 5000 - 1000 - 128 - 4 * PAWL_EPOCH_BATCH - 512);
+    assert_true(so_far > 3 * 5000 - 1000 - 128 - 2 * LARGEST_BAG - 512);
     assert_true(with_barrier > so_far);
     pawl_rcu_close(rcu);
     pawl_epoch_close(epoch);

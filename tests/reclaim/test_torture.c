@@ -169,15 +169,16 @@ static void *breed_readers(void *argument)
 static void *write_always(void *argument)
 {
     uint64_t random = seed ^ (uintptr_t)argument;
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; pawl_load_relaxed(&stop) == 0; i++) {
+    do { /* once in any case: a busy machine may let it begin when all is over */
         /* acq_rel: publishes the new object, takes over the old one */
         struct object *old = pawl_exchange_acq_rel(&cells[test_random(&random) % CELLS], make_object(i));
 
         pawl_reclaim_retire(&by, &old->retired, poison_and_free);
-        if (i % 64 == 0)
+        if (i++ % 64 == 0)
             linger(&random);
-    }
+    } while (pawl_load_relaxed(&stop) == 0);
     return NULL;
 }
 

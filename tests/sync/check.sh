@@ -43,6 +43,16 @@ sync 'elision with trylock' elide '-DNOW()=1 -DTRY=1' "$elision" ''
 sync 'elision that has been learnt to skip' elide '-DNOW()=1 -DLEARNING=1' "$elision" ''
 wanted=1 sync 'a transaction that does not look at the lock breaks into a section' \
     elide '-DNOW()=1 -DUNSUBSCRIBED=1 -DATOMIC=1' "$elision" ''
+nested='-DNOW()=1 -DTRANSACTIONS_NEST=1'
+sync 'an elided section in an elided section, and a holder of the inner lock' \
+    elide_nested "$nested -DHOLDER=1" "$elision" ''
+sync '... and a holder of the outer lock' elide_nested "$nested -DHOLDER=1 -DOUTER=1" "$elision" ''
+sync '... where the outer lock is let go first' elide_nested "$nested -DHOLDER=1 -DCROSSED=1" "$elision" ''
+sync 'a lock taken for real in an elided section' elide_nested "$nested -DHOLDER=1 -DSKIP_INNER=1" "$elision" ''
+sync 'a mutex in an elided section' elide_nested "$nested -DPLAIN=1" "$elision" ''
+sync 'an elided section in one that took its lock' elide_nested "$nested -DHOLDER=1 -DSKIP_OUTER=1" "$elision" ''
+wanted=1 sync 'an inner section that does not look at its lock breaks into another one' \
+    elide_nested "$nested -DHOLDER=1 -DALONE=1" "$elision" ''
 
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     sync 'the mutex taken twice by each' mutex -DTURNS=2 mutex.c --max-time=100
@@ -50,6 +60,8 @@ if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     sync 'the rwlock, biased, and revoked' rwlock '-DNOW()=1 -DBIASED=1' 'rwlock.c bias.c ../percpu/slice_words.c mutex.c' ''
     sync 'a rwlock becomes biased again' rwlock_cpu "$cpus -DGRANTING=1 -DAGAIN=1" 'rwlock.c bias.c mutex.c' ''
     sync 'elided sections of a mutex' elide '-DNOW()=1' "$elision" ''
+    sync 'two elided sections, one in another' elide_nested "$nested" "$elision" --max-time=100
+    sync 'two elided sections, each of the outer lock' elide_nested "$nested -DOUTER=1" "$elision" --max-time=100
     sync 'two elided sections each' elide '-DNOW()=1 -DSPIN=1 -DTURNS=2' "$elision" --max-time=100
     sync 'three writes of a latch' seqlock '-DLATCH=1 -DWRITES=3' seqlock.c ''
 fi

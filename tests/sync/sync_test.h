@@ -26,10 +26,11 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Who waits for ever is ended by a signal: a test that hangs fails. */
+/* Who waits for ever is ended by a signal: a test that hangs fails. Instrumented programs have more time, which they need
+ * on a slow machine that does other things, too. */
 static inline void expect_end_within(unsigned seconds)
 {
-    alarm(seconds);
+    alarm(PAWL_INSTRUMENTED ? 4 * seconds : seconds);
 }
 
 /* Rounds of a stress: `n`, many times more in the long form, fewer where everything is slow. */
@@ -97,7 +98,7 @@ static inline int status_of_child(void (*run)(void *), void *argument)
 
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(20);
+        expect_end_within(20);
         run(argument);
         _exit(0);
     }
@@ -119,7 +120,7 @@ static inline void expect_abort(void (*run)(void *), void *argument, const char 
     assert_true(child >= 0);
     if (child == 0) {
         signal(SIGABRT, SIG_DFL);
-        alarm(20);
+        expect_end_within(20);
         dup2(pipes[1], STDERR_FILENO);
         run(argument);
         _exit(0);

@@ -424,7 +424,7 @@ static void processes_take_turns(void **state)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(20);
+        expect_end_within(20);
         for (int i = 1; i < 200; i += 2) {
             wait_turn(shared, i);
             pass_turn(shared, i + 1);

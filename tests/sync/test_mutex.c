@@ -269,7 +269,7 @@ static void processes_exclude_one_another(void **state)
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
-            alarm(60);
+            expect_end_within(60);
             add_many(shared);
             _exit(0);
         }

@@ -283,7 +283,7 @@ static void *read_board(void *argument)
     struct board *board = argument;
     long bad = 0, reads = 0;
 
-    while (pawl_load_relaxed(&board->writing) != 0) {
+    do { /* once in any case: the writers may be done before a busy machine lets this thread begin */
         if (reads % 4 == 1) {
             if (pawl_rwlock_timedrdlock(&board->lock, pawl_deadline(20000)) != 0)
                 continue;
@@ -302,7 +302,7 @@ static void *read_board(void *argument)
         bad += torn(board);
         pawl_rwlock_rdunlock(&board->lock);
         reads++;
-    }
+    } while (pawl_load_relaxed(&board->writing) != 0);
     pawl_fetch_add_relaxed(&board->torn, bad);
     pawl_fetch_add_relaxed(&board->reads, reads);
     return NULL;

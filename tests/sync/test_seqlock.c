@@ -298,7 +298,7 @@ static pid_t stopped_child(void (*run)(void *), void *argument)
 
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(60);
+        expect_end_within(60);
         run(argument);
         _exit(0);
     }

@@ -2,6 +2,7 @@
 /* Epochs: bags of retired objects on top of grace periods that every thread advances. */
 #include "epoch.h"
 
+#include "batch.h"
 #include "grace.h"
 #include "retired.h"
 
@@ -12,8 +13,8 @@
 extern inline void pawl_epoch_pin(struct pawl_epoch *epoch);
 extern inline void pawl_epoch_unpin(struct pawl_epoch *epoch);
 
-#define RECLAIM_AT_ONCE (UINT64_C(2) * PAWL_EPOCH_BATCH) /* by collect, and of what ended threads left */
-#define LARGEST_PORTION UINT64_C(4)                      /* by a retire */
+#define RECLAIM_AT_ONCE ((uint64_t)BATCH_MOST) /* by collect, and of what ended threads left */
+#define LARGEST_PORTION UINT64_C(4)            /* by a retire */
 
 /* A bag that was closed: reclaimed after grace period `target`. */
 struct closed_bag {
@@ -29,8 +30,9 @@ struct closed_bag {
  * cheap: 256 freed in a row and allocated again cost three times as much.) */
 struct place {
     PAWL_ATOMIC(uint64_t) word;
-    uint32_t reclaiming; /* inside reclaim functions: retire only, do not collect */
-    uint32_t portion;    /* how many a retire reclaims */
+    uint16_t reclaiming; /* inside reclaim functions: retire only, do not collect */
+    uint16_t portion;    /* how many a retire reclaims */
+    uint32_t batch;      /* objects of a full bag; 0: the least */
     struct retired_list open;
     struct closed_bag closed[2]; /* the older one first */
     struct pawl_retired *ready;  /* only popped, and prepended to */
@@ -45,6 +47,7 @@ struct domain {
     retired_stack orphans PAWL_LINE_PAIR_ALIGNED; /* what ended threads left */
     PAWL_ATOMIC(uint32_t) tending;                /* 1: some thread has the bag below */
     PAWL_ATOMIC(uint32_t) any_left;               /* whether it holds anything */
+    PAWL_ATOMIC(uint32_t) closer;                 /* 1 + the number of who filled a bag last; 0: nobody yet */
     struct closed_bag left;                       /* orphans, closed: waits as a thread's own do */
 };
 
@@ -132,9 +135,10 @@ static uint64_t reclaim_ready(struct place *place, uint64_t limit)
 /* Two bags become ready at a time where threads share grace periods: so that none is left two bags later. */
 static void set_portion(struct place *place)
 {
-    uint64_t portion = (place->ready_count + RECLAIM_AT_ONCE - 1) / RECLAIM_AT_ONCE;
+    uint64_t two_bags = UINT64_C(2) * (place->batch > BATCH_LEAST ? place->batch : BATCH_LEAST);
+    uint64_t portion = (place->ready_count + two_bags - 1) / two_bags;
 
-    place->portion = (uint32_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
+    place->portion = (uint16_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
 }
 
 /* Moves a bounded number of objects to `ready`. */
@@ -183,15 +187,41 @@ static void advance(struct pawl_epoch *epoch, struct place *place)
     }
 }
 
-/* The bag is full. Advances for the bag before it, not yet for this one: while this thread fills the next,
- * another may begin the grace period that serves both, and a membarrier is saved. */
-static PAWL_COLD void exchange_bag(struct pawl_epoch *epoch, struct place *place)
+/* The same, and learns what a grace period costs to begin. */
+static void advance_timed(struct pawl_epoch *epoch, struct place *place)
+{
+    const struct pawl_grace_period *period = epoch->grace.period;
+    uint64_t before = pawl_load_relaxed(&period->starting); /* relaxed, both: who errs learns it later */
+    uint64_t start = batch_clock();
+
+    advance(epoch, place);
+    if (pawl_load_relaxed(&period->starting) != before)
+        place->batch = batch_after(place->batch, batch_clock() - start);
+}
+
+/* Whether no other thread has filled a bag since this one filled its last. Only who finds that another one has writes
+ * the line. */
+static bool retires_alone(struct pawl_epoch *epoch, uint32_t number)
+{
+    struct domain *domain = domain_of(epoch);
+    uint32_t closer = pawl_load_relaxed(&domain->closer); /* relaxed, both: who errs waits a bag longer */
+
+    if (closer != number + 1)
+        pawl_store_relaxed(&domain->closer, number + 1);
+    return closer == number + 1 || closer == 0;
+}
+
+/* The bag is full. Advances for the bag before it; for this one only if no other thread does: while this thread fills
+ * the next, another may begin the grace period that serves both, and a membarrier is saved. */
+static PAWL_COLD void exchange_bag(struct pawl_epoch *epoch, struct place *place, uint32_t number)
 {
     if (place->reclaiming != 0)
         return;
     (void)tend_orphans(epoch, place);
-    advance(epoch, place);
+    advance_timed(epoch, place);
     close_bag(epoch, place);
+    if (retires_alone(epoch, number))
+        advance_timed(epoch, place);
     set_portion(place);
 }
 
@@ -213,15 +243,16 @@ static uint64_t collect(struct pawl_epoch *epoch, struct place *place)
 void pawl_epoch_retire(struct pawl_epoch *epoch, struct pawl_retired *retired,
                        void (*reclaim)(struct pawl_retired *))
 {
-    struct place *place = place_of(&epoch->grace, pawl_reader_own()->number);
+    uint32_t number = pawl_reader_own()->number;
+    struct place *place = place_of(&epoch->grace, number);
 
     retired->reclaim = reclaim;
     /* Once a bag: threads that end with few objects each do not collect, but leave them. */
     if (PAWL_UNLIKELY(place->open.first == NULL))
         (void)tend_orphans(epoch, place);
     retired_push(&place->open, retired);
-    if (PAWL_UNLIKELY(place->open.count >= PAWL_EPOCH_BATCH))
-        exchange_bag(epoch, place);
+    if (PAWL_UNLIKELY(place->open.count >= BATCH_LEAST && place->open.count >= place->batch))
+        exchange_bag(epoch, place, number);
     if (place->ready != NULL && place->reclaiming == 0)
         (void)reclaim_ready(place, place->portion);
 }
@@ -293,6 +324,7 @@ static void leave(struct reader_room *room, uint32_t number)
     place->ready_count = 0;
     place->reclaiming = 0;
     place->portion = 0;
+    place->batch = 0;
     /* release R: a scan that sees this 0 has missed the one of the last unpin */
     pawl_store_release(&place->word, UINT64_C(0));
 }

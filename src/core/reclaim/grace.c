@@ -41,6 +41,7 @@
 
 extern inline PAWL_ATOMIC(uint64_t) * pawl_grace_word_(const struct pawl_grace *grace);
 extern inline void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
+extern inline bool pawl_grace_try_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
 extern inline void pawl_grace_leave_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
 
 /* ---- readers, out of line ---- */

@@ -6,6 +6,7 @@
  * and the object is kept;
  * or U comes before
  * L, and the reader finds the pointer changed. */
+#include "batch.h"
 #include "reader.h"
 #include "retired.h"
 
@@ -25,9 +26,6 @@ extern inline void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_haza
 extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object);
 
 #define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
-#ifndef SCAN_FROM               /* closures for the model checker make do with 1 */
-#define SCAN_FROM UINT64_C(512) /* objects in a list before it is worth a membarrier */
-#endif
 #define LARGEST_PORTION UINT64_C(4) /* reclaimed by one retire */
 #define PAGE_BYTES 4096u
 #define SLOTS_OF_PAGE 503u /* what fits beside the link and the mask */
@@ -233,7 +231,16 @@ static void sift(const struct domain *domain, const struct set *set, struct reti
     *list = rest;
 }
 
-/* Splits `list`: what slots hold goes to `kept`. Returns how many addresses slots held. */
+/* H: heavy, see the top of this file. Returns the ns it took. */
+static uint64_t fence_timed(void)
+{
+    uint64_t start = batch_clock();
+
+    pawl_fence_heavy();
+    return batch_clock() - start;
+}
+
+/* After the fence. Splits `list`: what slots hold goes to `kept`. Returns how many addresses slots held. */
 static uint64_t scan(struct pawl_hazard *hazard, struct retired_list *list, struct retired_list *kept)
 {
     struct walk walk = {.hazard = hazard};
@@ -241,8 +248,6 @@ static uint64_t scan(struct pawl_hazard *hazard, struct retired_list *list, stru
     uint64_t held = 0;
     bool more;
 
-    /* H: heavy, see the top of this file */
-    pawl_fence_heavy();
     walk.number = pawl_reader_next(0);
     do {
         more = fill(&set, &walk);
@@ -303,10 +308,11 @@ static void sort_list(struct pawl_hazard *hazard, struct pawl_hazard_place *plac
     uint64_t held;
 
     retired_adopt(&domain_of(hazard)->orphans, &list);
+    place->batch = (uint16_t)batch_after(place->batch, fence_timed());
     held = scan(hazard, &list, &kept);
     make_ready(place, &list);
     put_list(place, kept);
-    place->scan_at = kept.count + (2 * held > SCAN_FROM ? 2 * held : SCAN_FROM);
+    place->scan_at = kept.count + (2 * held > place->batch ? 2 * held : place->batch);
 }
 
 /* The list is full. What becomes ready is reclaimed by the retires until the next scan, one object each: see epoch.c. */
@@ -317,7 +323,7 @@ static PAWL_COLD void sort_full_list(struct pawl_hazard *hazard, struct pawl_haz
     sort_list(hazard, place);
     until_next = place->scan_at - place->count;
     portion = (place->ready_count + until_next - 1) / until_next;
-    place->portion = (uint16_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
+    place->portion = (uint8_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
 }
 
 void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired,
@@ -335,7 +341,7 @@ void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired
     put_list(place, list);
     if (place->reclaiming != 0)
         return;
-    if (PAWL_UNLIKELY(list.count >= SCAN_FROM && list.count >= place->scan_at))
+    if (PAWL_UNLIKELY(list.count >= BATCH_LEAST && list.count >= place->scan_at))
         sort_full_list(hazard, place);
     if (place->ready != NULL)
         reclaim_ready(place, place->portion);
@@ -398,6 +404,7 @@ static void leave(struct reader_room *room, uint32_t number)
     place->taken = 0;
     place->reclaiming = 0;
     place->portion = 0;
+    place->batch = 0;
     place->scan_at = 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 extern inline void pawl_rcu_read_lock(void);
+extern inline bool pawl_rcu_read_try_lock_(void);
 extern inline void pawl_rcu_read_unlock(void);
 extern inline void pawl_rcu_read_lock_in(struct pawl_rcu *rcu);
 extern inline void pawl_rcu_read_unlock_in(struct pawl_rcu *rcu);

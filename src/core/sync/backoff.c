@@ -11,9 +11,9 @@ enum {
     SHORTEST_NS = 40,
     LONGEST_SHIFT = 4,      /* 40 ns << 4: 640 ns */
     ROUNDS = 11,            /* 40 + 80 + 160 + 320 + 7 * 640 ns: 5 us */
-    CONTEND_SHIFT = 4,      /* the first round of a contender: 640 ns */
-    CONTEND_LAST_SHIFT = 7, /* 40 ns << 7: 5.1 us */
-    CONTEND_ROUNDS = 5,     /* 0.6 + 1.3 + 2.6 + 2 * 5.1 us: 15 us */
+    CONTEND_SHIFT = 5,      /* the first round of a contender: 1.3 us */
+    CONTEND_LAST_SHIFT = 8, /* 40 ns << 8: 10 us */
+    CONTEND_ROUNDS = 4,     /* 1.3 + 2.6 + 5.1 + 10.2 us: 19 us */
     TRIALS = 5,
     PAUSES_A_TRIAL = 64,
 };

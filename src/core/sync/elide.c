@@ -206,8 +206,11 @@ static PAWL_COLD enum outcome elide_again(const struct pawl_elision *elision,
             return HAS_FAILED;
         if (more-- == 0)
             return busy ? WAS_BUSY : HAS_FAILED;
-        if (!busy)
-            pawl_backoff_pause(&retrying); /* the other one shall be through */
+        if (busy && transaction_inside()) /* an outer section's: see may_wait() */
+            return WAS_BUSY;
+        if (!busy || !is_taken(lock))
+            pawl_backoff_pause(
+                &retrying); /* the other one, or the holder of an inner lock, shall be through */
         while (is_taken(lock))
             if (!pawl_backoff_again(&waiting))
                 return WAS_BUSY;
@@ -228,6 +231,15 @@ static inline enum outcome elide(const struct pawl_elision *elision, const PAWL_
         return WAS_SKIPPED;
     status = begin(lock);
     return PAWL_LIKELY(status == TRANSACTION_STARTED) ? IS_ELIDED : elide_again(elision, lock, more, status);
+}
+
+/* Before a lock is taken for real. A section inside another one's transaction cannot wait for a holder: it would spin until
+ * the holder's unlock, or its own system call, aborts it. So it is aborted at once, and the outer section, which
+ * comes back with "the lock is taken", tries again a little later, and in the end takes its own lock. */
+static inline void may_wait(enum outcome outcome, const PAWL_ATOMIC(uint32_t) * lock)
+{
+    if (outcome != IS_IMPOSSIBLE && transaction_inside() && is_taken(lock))
+        transaction_abort_outer();
 }
 
 /* ---- learning: by who has the lock ---- */
@@ -291,6 +303,7 @@ void pawl_elide_lock(struct pawl_elide *elide_lock)
 
     if (outcome == IS_ELIDED)
         return;
+    may_wait(outcome, &elide_lock->mutex.state);
     pawl_mutex_lock(&elide_lock->mutex);
     learn(&elide_lock->elision, outcome);
 }
@@ -314,6 +327,7 @@ int pawl_elide_timedlock(struct pawl_elide *elide_lock, uint64_t deadline)
 
     if (outcome == IS_ELIDED)
         return 0;
+    may_wait(outcome, &elide_lock->mutex.state);
     status = pawl_mutex_timedlock(&elide_lock->mutex, deadline);
     if (status == 0)
         learn(&elide_lock->elision, outcome);
@@ -336,6 +350,7 @@ void pawl_elide_spin_lock(struct pawl_elide_spin *elide_lock)
 
     if (outcome == IS_ELIDED)
         return;
+    may_wait(outcome, &elide_lock->spin.locked);
     pawl_spin_lock(&elide_lock->spin);
     learn(&elide_lock->elision, outcome);
 }

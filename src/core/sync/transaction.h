@@ -36,6 +36,10 @@ static inline unsigned transaction_abort(void)
     return 0;
 }
 
+static inline void transaction_abort_outer(void)
+{
+}
+
 static inline void transaction_end(void)
 {
 }
