@@ -5,7 +5,8 @@
  *   bench-map --longest [N]                                   how long single inserts and dels take, and stops
  *
  * By operation: pawl_map get 0 RMW; put 1 (the bucket), and an object of its own, made of one that it got
- * back after a grace period. The peers' values change in place, but for liburcu's, which is used as ours is. */
+ * back after a grace period. The peers' values change in place, but for liburcu's, which is used as ours is; "in place" is ours
+ * used as theirs: what is there takes the value, 0 RMW. */
 #define KIND key
 #include "keys.h"
 #include "peers.h"
@@ -28,7 +29,7 @@ uint64_t bench_map_hash(const struct bench_key *key)
 
 struct item {
     struct bench_key key;
-    uint64_t value;
+    PAWL_ATOMIC(uint64_t) value;
     struct item *next; /* while it is in no map */
 };
 
@@ -75,6 +76,7 @@ static struct item *take_item(struct limbo *limbo)
 
     if (item != NULL) {
         limbo->spare = item->next;
+        __builtin_prefetch(item->next); /* for the next put */
         return item;
     }
     item = malloc(sizeof *item);
@@ -90,22 +92,42 @@ static inline uint64_t get(const struct pawl_map *map, const struct bench_key *k
 
     pawl_rcu_read_lock();
     item = pawl_map_get_by(map, pawl_hash_bytes(key, sizeof *key, &map->seed), key, item_equal);
-    value = item != NULL ? item->value : 0;
+    value = item != NULL ? pawl_load_relaxed(&item->value) : 0; /* relaxed: as where it is stored */
     pawl_rcu_read_unlock();
     return value;
 }
 
+/* The bucket is asked for before the object is made. */
 static inline void put(struct limbo *limbo, struct pawl_map *map, const struct bench_key *key, uint64_t value)
 {
-    struct item *item = take_item(limbo);
+    uint64_t hash = pawl_hash_bytes(key, sizeof *key, &map->seed);
+    struct item *item;
     void *old;
 
+    pawl_map_prefetch(map, hash);
+    item = take_item(limbo);
     item->key = *key;
-    item->value = value;
-    if (pawl_map_put(map, pawl_hash_bytes(key, sizeof *key, &map->seed), key, item, &old) != 0)
+    pawl_store_relaxed(&item->value, value); /* relaxed: the map publishes it */
+    if (pawl_map_put(map, hash, key, item, &old) != 0)
         abort();
     if (old != NULL)
         give_item(limbo, old);
+}
+
+/* As the peers do: what is there takes the value. */
+static inline void put_in_place(struct limbo *limbo, struct pawl_map *map, const struct bench_key *key,
+                                uint64_t value)
+{
+    uint64_t hash = pawl_hash_bytes(key, sizeof *key, &map->seed);
+    struct item *item;
+
+    pawl_rcu_read_lock();
+    item = pawl_map_get_by(map, hash, key, item_equal);
+    if (item != NULL)
+        pawl_store_relaxed(&item->value, value); /* relaxed: a number that stands alone */
+    pawl_rcu_read_unlock();
+    if (item == NULL)
+        put(limbo, map, key, value);
 }
 
 static int pawl_open_empty(unsigned threads, void **shared)
@@ -183,6 +205,17 @@ static void pawl_grow(struct bench_thread *thread, uint64_t n);
 #define SETTLE(map) end_resize(map)
 #include "loops.h"
 
+static void pawl_in_place_95(struct bench_thread *thread, uint64_t n);
+static void pawl_in_place_50(struct bench_thread *thread, uint64_t n);
+#define LOOP(name) pawl_in_place_##name
+#define MAP struct pawl_map
+#define KEY struct bench_key
+#define KEY_OF bench_key_of
+#define GET(thread, map, key) get((map), &(key))
+#define PUT(thread, map, key, value) put_in_place(&limbos[(thread)->index % THREADS], (map), &(key), (value))
+#define MIX_ONLY
+#include "loops.h"
+
 /* Sixteen keys at a time; an iteration is one key, as in the other loops. */
 static void pawl_get_n(struct bench_thread *thread, uint64_t n)
 {
@@ -202,7 +235,7 @@ static void pawl_get_n(struct bench_thread *thread, uint64_t n)
         pawl_rcu_read_lock();
         pawl_map_get_n(map, BENCH_MAP_BATCH, hashes, wanted, found);
         for (int k = 0; k < BENCH_MAP_BATCH; k++)
-            sum += found[k] != NULL ? ((const struct item *)found[k])->value : 0;
+            sum += found[k] != NULL ? pawl_load_relaxed(&((const struct item *)found[k])->value) : 0;
         pawl_rcu_read_unlock();
     }
     bench_keep(sum);
@@ -227,9 +260,14 @@ OPENERS(key_glib)
         ROW("pawl_map", pawl, get, size), ROW("pawl_map, by 16", pawl, get_n, size), PEERS(get, size), \
             GLIB(get, size), {0},                                                                      \
     }
-#define MIX(loop, size)                                                              \
-    {                                                                                \
-        ROW("pawl_map", pawl, loop, size), PEERS(loop, size), GLIB(loop, size), {0}, \
+#define IN_PLACE(loop, size)                                                                  \
+    {                                                                                         \
+        .name = "pawl_map, in place", .setup = pawl_open_##size, .run = pawl_in_place_##loop, \
+        .teardown = pawl_close                                                                \
+    }
+#define MIX(loop, size)                                                                                    \
+    {                                                                                                      \
+        ROW("pawl_map", pawl, loop, size), IN_PLACE(loop, size), PEERS(loop, size), GLIB(loop, size), {0}, \
     }
 
 static const struct bench_contender few_get[] = GETS(few), many_get[] = GETS(many);
@@ -256,7 +294,8 @@ static int time_longest(uint64_t n)
         struct item *item = take_item(&limbos[0]);
         uint64_t hash = bench_map_hash(&key);
 
-        *item = (struct item){key, i + 1, NULL};
+        item->key = key;
+        pawl_store_relaxed(&item->value, i + 1); /* relaxed: the map publishes it */
         bench_longest_begin(&insert);
         if (pawl_map_insert(shared, hash, &key, item, NULL) != 0)
             abort();

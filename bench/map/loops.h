@@ -7,10 +7,12 @@
  *   GET(thread, map, key)         the value, 0 when there is none
  *   PUT(thread, map, key, value)  inserts or replaces
  *   SETTLE(map)                   once it is filled; need not be there
+ *   MIX_ONLY                      gets beside puts is all; need not be there
  *
  * LOOP(open_empty) is the includer's. Included several times, hence no guard. */
 
 /* NOLINTBEGIN(misc-definitions-in-headers): included for its definitions, once for each contender */
+#ifndef MIX_ONLY
 int LOOP(open)(unsigned threads, void **shared)
 {
     static struct bench_thread filler; /* index 0 */
@@ -44,6 +46,8 @@ void LOOP(get)(struct bench_thread *thread, uint64_t n)
     thread->random = random;
 }
 
+#endif /* MIX_ONLY */
+
 /* One in `share` puts, at random. */
 static inline __attribute__((always_inline)) void LOOP(mix)(struct bench_thread *thread, uint64_t n,
                                                             unsigned share)
@@ -73,6 +77,7 @@ void LOOP(50)(struct bench_thread *thread, uint64_t n)
     LOOP(mix)(thread, n, 2);
 }
 
+#ifndef MIX_ONLY
 /* Fresh keys, each thread its own. */
 void LOOP(grow)(struct bench_thread *thread, uint64_t n)
 {
@@ -86,6 +91,7 @@ void LOOP(grow)(struct bench_thread *thread, uint64_t n)
     }
     thread->random += n;
 }
+#endif /* MIX_ONLY */
 
 /* NOLINTEND(misc-definitions-in-headers) */
 #undef LOOP
@@ -95,3 +101,4 @@ void LOOP(grow)(struct bench_thread *thread, uint64_t n)
 #undef GET
 #undef PUT
 #undef SETTLE
+#undef MIX_ONLY

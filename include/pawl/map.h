@@ -18,9 +18,10 @@
  *
  *            The caller computes the hash, once for as many operations as it likes; see pawl_map_options.
  * Resizing   Grows at 5 objects a bucket, shrinks at 1, by 2. No operation does it alone: those that insert or delete
- *            meanwhile move 8 buckets each, pawl_map_help() does it for who has time. A bucket is in the old table
- *            until it has moved, then in the new one; a reader that finds it gone looks there. Nothing is copied but
- *            buckets, and no object is touched for it in tables of 2^8 to 2^24 buckets.
+ *            meanwhile move 8 buckets each (one of 16 does, once all were tried), pawl_map_help() does it for who has
+ *            time. A bucket is in the old table until it has moved, then in the new one; a reader that finds it gone
+ *            looks there. Nothing is copied but buckets, and no object is touched for it in tables of 2^8 to 2^24
+ *            buckets.
  * Progress   get, get_n: lock-free; one looks again when a writer has changed the very slot in which it found its object,
  *            and that writer has made progress. walk: wait-free but for the length of a chain. A writer waits for another writer of
  *            the same bucket, and one that is stopped there stops those (and nobody else; a resize goes on around it,

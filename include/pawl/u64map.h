@@ -10,14 +10,14 @@
  *            once, unless it goes and comes back.
  *
  *              table   | line | line | line | ...     line   | word value | (four of them)
- *                          ^ the hash, times the lines, over 2^64: a key's home line
+ *                            ^ the hash, times the cells, over 2^64: a key's home cell, in its home line
  *
  * Algorithm  The hash of a key is a permutation of 64 bits, so the hash stands for the key. A key is claimed
  *            in the first empty cell from its home line on, less than an eighth of the table away: so the
  *            place of a cell tells the three highest bits of the hash, and a cell's word has three bits to
- *            spare:
+ *            spare. In each line it tries the cells h, h^1, h^2, h^3, where h is its home cell's number:
  *
- *              word    63 frozen | 62 live | 61 claimed | 60..0 low bits of the hash       0: empty
+ *              word    63..3 low bits of the hash | 2 claimed | 1 live | 0 frozen       0: empty
  *
  *            write: one CAS of word and value. A deleted key keeps its cell, which is live again if the key
  *            comes back, but is never given to another key: so a reader looks at a word once, then at the
@@ -78,11 +78,11 @@
 PAWL_BEGIN_DECLS
 
 /* A cell is a pair: lo is the word, hi the value. */
-#define PAWL_U64MAP_FROZEN_ (UINT64_C(1) << 63)
-#define PAWL_U64MAP_LIVE_ (UINT64_C(1) << 62)
-#define PAWL_U64MAP_CLAIMED_ (UINT64_C(1) << 61)
-#define PAWL_U64MAP_BITS_ (PAWL_U64MAP_CLAIMED_ - 1) /* of the hash */
-#define PAWL_U64MAP_CELLS_ 4                         /* a line */
+#define PAWL_U64MAP_FROZEN_ UINT64_C(1)
+#define PAWL_U64MAP_LIVE_ UINT64_C(2)
+#define PAWL_U64MAP_CLAIMED_ UINT64_C(4)
+#define PAWL_U64MAP_SHIFT_ 3 /* of the hash in the word */
+#define PAWL_U64MAP_CELLS_ 4 /* a line */
 
 struct pawl_u64map_line {
     struct pawl_pair cell[PAWL_U64MAP_CELLS_];
@@ -94,6 +94,7 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_u64map_line) == PAWL_CACHELINE, "cells fil
 struct pawl_u64map_table {
     /* line pair 0: constant, but for `next`, which is written once */
     uint64_t lines;                               /* a multiple of 8 */
+    uint64_t cells;                               /* four times as many */
     uint64_t reach;                               /* lines / 8: a key is less than that away from its home */
     PAWL_ATOMIC(struct pawl_u64map_table *) next; /* N: the successor */
     uint64_t blocks;                              /* what is moved in one go */
@@ -163,46 +164,56 @@ PAWL_API PAWL_INLINE struct pawl_u64map_line *pawl_u64map_line_(const struct paw
     return (struct pawl_u64map_line *)(void *)(uintptr_t)(table + 1) + line;
 }
 
-/* All that is not a hit in the home line, nor a miss there. */
-PAWL_API int pawl_u64map_find_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
+PAWL_API PAWL_INLINE struct pawl_pair *pawl_u64map_cells_(const struct pawl_u64map_table *table)
+{
+    return (struct pawl_pair *)(void *)(uintptr_t)(table + 1);
+}
 
-/* Inside a section. The words of the line are compared without branches: which of them hits cannot be
- * predicted. */
-PAWL_API PAWL_INLINE int pawl_u64map_look_(const struct pawl_u64map_table *table, uint64_t hash,
+/* Looks at the home line only. Inside a section. Of two cells that which hits is chosen without a branch, as
+ * it cannot be predicted; that it is one of the first two, mostly can. */
+PAWL_API PAWL_INLINE bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash,
                                            uint64_t *value)
 {
-    struct pawl_pair *cell = pawl_u64map_line_(table, pawl_u64map_home_(hash, table->lines))->cell;
-    const uint64_t hit = (hash & PAWL_U64MAP_BITS_) | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
-    /* relaxed: only says which word is looked at, or that the key is not here, which is no less true for
-     * being old */
-    uint64_t b = pawl_pair_lo(&cell[1], __ATOMIC_RELAXED);
-    uint64_t c = pawl_pair_lo(&cell[2], __ATOMIC_RELAXED);
-    uint64_t d = pawl_pair_lo(&cell[3], __ATOMIC_RELAXED);
-    size_t at = (size_t)(b == hit) + 2 * (size_t)(c == hit) + 3 * (size_t)(d == hit);
-    uint64_t a = pawl_pair_lo(&cell[at],
-                              __ATOMIC_ACQUIRE); /* W: with the CAS that claimed or changed the cell */
+    const struct pawl_pair *cell = pawl_u64map_cells_(table);
+    const uint64_t hit = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
+    uint64_t at = pawl_u64map_home_(hash, table->cells);
 
-    if (PAWL_LIKELY(a == hit)) {
-        /* acquire W: the value may be newer than the word. It was the key's all the same: no other key ever
-         * has the cell, and it was live when the word was read. */
-        *value = pawl_pair_hi(&cell[at], __ATOMIC_ACQUIRE);
-        return 0;
+    /* relaxed, twice: only says which word is looked at */
+    at ^= (uint64_t)(pawl_pair_lo(&cell[at ^ 1], __ATOMIC_RELAXED) == hit);
+    /* acquire W, twice: with the CAS that claimed or changed the cell */
+    if (pawl_pair_lo(&cell[at], __ATOMIC_ACQUIRE) != hit) {
+        at ^= 2;
+        at ^= (uint64_t)(pawl_pair_lo(&cell[at ^ 1], __ATOMIC_RELAXED) == hit);
+        if (PAWL_UNLIKELY(pawl_pair_lo(&cell[at], __ATOMIC_ACQUIRE) != hit))
+            return false;
     }
-    if (d == 0 && at == 0 && ((a | b | c) & PAWL_U64MAP_FROZEN_) == 0)
-        return -ENOENT; /* it would be here */
-    return pawl_u64map_find_(table, hash, value);
+    /* acquire W: the value may be newer than the word. It was the key's all the same: no other key ever has
+     * the cell, and it was live when the word was read. */
+    *value = pawl_pair_hi(&cell[at], __ATOMIC_ACQUIRE);
+    return true;
 }
+
+/* All else. Inside a section, which the second one leaves. */
+PAWL_API int pawl_u64map_find_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
+PAWL_API int pawl_u64map_find_and_leave_(const struct pawl_u64map_table *table, uint64_t hash,
+                                         uint64_t *value);
+
+/* A get inside a section of the caller's, and a thread's first. */
+PAWL_API int pawl_u64map_get_inside_(const struct pawl_u64map *map, uint64_t key, uint64_t *value);
 
 /* The key's value. 0, or -ENOENT, which leaves *value alone. */
 PAWL_API PAWL_INLINE int pawl_u64map_get(const struct pawl_u64map *map, uint64_t key, uint64_t *value)
 {
     uint64_t hash = pawl_u64map_hash_(map, key);
-    int status;
+    const struct pawl_u64map_table *table;
 
-    pawl_rcu_read_lock();
-    status = pawl_u64map_look_(pawl_rcu_dereference(&map->table), hash, value);
+    if (PAWL_UNLIKELY(!pawl_rcu_read_try_lock_()))
+        return pawl_u64map_get_inside_(map, key, value);
+    table = pawl_rcu_dereference(&map->table);
+    if (PAWL_UNLIKELY(!pawl_u64map_hit_(table, hash, value)))
+        return pawl_u64map_find_and_leave_(table, hash, value);
     pawl_rcu_read_unlock();
-    return status;
+    return 0;
 }
 
 PAWL_API PAWL_INLINE bool pawl_u64map_has(const struct pawl_u64map *map, uint64_t key)

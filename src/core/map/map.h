@@ -116,9 +116,29 @@ void pawl_map_chain_retire(struct pawl_map *map, struct pawl_map_bucket_ *bucket
 char *pawl_map_table_open(struct pawl_map *map, size_t buckets);
 void pawl_map_table_close(struct pawl_map *map, char *table);
 
-/* After an insert or a del that left the lock: carries a resize on, or looks whether one should begin. `table` is where
- * its bucket was. Inside a section. */
 void pawl_map_inserted(struct pawl_map *map, char *table, bool look);
 void pawl_map_deleted(struct pawl_map *map, char *table, bool look);
+
+/* Whether a writer whose bucket was in `table` has nothing to help with. Inside a section. */
+static inline bool map_is_at_rest(const struct pawl_map *map, char *table)
+{
+    /* acquire T. relaxed: a resize that has just begun is for the next writer */
+    return pawl_load_acquire(&map->table) == table &&
+           pawl_load_relaxed(&pawl_map_table_of_(table)->next) == NULL;
+}
+
+/* After an insert or a del that left the lock: carries a resize on, or looks whether one should begin. `table` is where
+ * its bucket was. Inside a section. */
+static inline void map_inserted(struct pawl_map *map, char *table, bool look)
+{
+    if (PAWL_UNLIKELY(look || !map_is_at_rest(map, table)))
+        pawl_map_inserted(map, table, look);
+}
+
+static inline void map_deleted(struct pawl_map *map, char *table, bool look)
+{
+    if (PAWL_UNLIKELY(look || !map_is_at_rest(map, table)))
+        pawl_map_deleted(map, table, look);
+}
 
 #endif

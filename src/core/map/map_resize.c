@@ -8,7 +8,9 @@
  *
  * The cursor goes round and round until all have moved. So nobody is waited for: not for a thread that is stopped while it
  * holds a few units of the cursor, nor for a bucket that is locked at the moment, nor for memory that is not to be had at
- * the moment. What moved twice cannot be: MOVED is set under the lock.
+ * the moment. What moved twice cannot be: MOVED is set under the lock. From the second round on, where most units that are looked
+ * at have moved, one writer of 16 helps: else each would touch 8 lines for nothing until the last mover, which may have lost its CPU,
+ * comes back.
  *
  * The buckets that are filled belong to whoever has the old ones locked, until MOVED is set there. */
 #include "map.h"
@@ -189,8 +191,8 @@ static PAWL_COLD void finish(struct pawl_map *map, struct pawl_map_table_ *heade
     pawl_rcu_call_in(map->rcu, &header->retired, reclaim_table);
 }
 
-/* Moves up to 8 units, when the map resizes; `table` is where it resizes from. */
-static void help(struct pawl_map *map, char *table)
+/* Moves up to 8 units, when the map resizes; `table` is where it resizes from. `again`: in later rounds, too. */
+static void help(struct pawl_map *map, char *table, bool again)
 {
     struct pawl_map_table_ *header = pawl_map_table_of_(table);
     char *next = pawl_load_acquire(&header->next); /* N */
@@ -199,6 +201,9 @@ static void help(struct pawl_map *map, char *table)
     if (next == NULL)
         return;
     units = map_shift(next) < map_shift(table) ? map_buckets(table) : map_buckets(next);
+    /* relaxed: who sees less helps once more */
+    if (!again && pawl_load_relaxed(&header->cursor) >= units)
+        return;
     /* relaxed: two that had the same would find what the other moved */
     first = pawl_fetch_add_relaxed(&header->cursor, (uint64_t)MAP_SMALLEST) & (units - 1);
     for (uint64_t i = 0; i < MAP_SMALLEST; i++) {
@@ -236,19 +241,19 @@ static PAWL_COLD void start(struct pawl_map *map, char *table, size_t buckets)
 }
 
 /* A table that is being moved to is not map->table yet: writers who worked there help the one before. */
-static bool help_if_resizing(struct pawl_map *map, char *table)
+static bool help_if_resizing(struct pawl_map *map, char *table, bool look)
 {
     char *current = pawl_load_acquire(&map->table); /* T */
 
     if (PAWL_LIKELY(current == table && pawl_load_relaxed(&pawl_map_table_of_(table)->next) == NULL))
         return false; /* relaxed: a resize that has just begun is for the next writer */
-    help(map, current);
+    help(map, current, look);
     return true;
 }
 
 void pawl_map_inserted(struct pawl_map *map, char *table, bool look)
 {
-    if (PAWL_UNLIKELY(help_if_resizing(map, table)) || PAWL_LIKELY(!look))
+    if (PAWL_UNLIKELY(help_if_resizing(map, table, look)) || PAWL_LIKELY(!look))
         return;
     if (PAWL_UNLIKELY(pawl_map_size(map) > map_buckets(table) * MAP_GROW_AT))
         start(map, table, 2 * map_buckets(table));
@@ -258,7 +263,7 @@ void pawl_map_deleted(struct pawl_map *map, char *table, bool look)
 {
     size_t buckets = map_buckets(table);
 
-    if (PAWL_UNLIKELY(help_if_resizing(map, table)) || PAWL_LIKELY(!look) || buckets == map->floor)
+    if (PAWL_UNLIKELY(help_if_resizing(map, table, look)) || PAWL_LIKELY(!look) || buckets == map->floor)
         return;
     if (PAWL_UNLIKELY(pawl_map_size(map) < buckets * MAP_SHRINK_AT))
         start(map, table, buckets / 2);
@@ -276,7 +281,7 @@ bool pawl_map_help(struct pawl_map *map, size_t buckets)
         resizing = pawl_load_relaxed(&pawl_map_table_of_(table)->next) != NULL;
         if (!resizing || done >= buckets)
             break;
-        help(map, table);
+        help(map, table, true);
     }
     pawl_rcu_read_unlock_in(map->rcu);
     return resizing;

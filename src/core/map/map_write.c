@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations that change a map, each under the lock of one chain. */
+/* The operations that change a map, each under the lock of one chain.
+ *
+ * What the first bucket of a chain settles, which is nearly all, is one piece of code without calls, hence always_inline. A struct that
+ * is handed from function to function goes through memory, and when two stores made what one load of 16 bytes reads, that load waits
+ * until both are in the cache, behind the misses of the operation before: a third of the time of a replace. */
 #include "map.h"
 
 #include "../sync/fail.h"
@@ -8,8 +12,11 @@
 
 #include <errno.h>
 
-#define SAMPLED_BITS 8 /* of a hash, from here on: which inserts and dels look at the load */
-#define SAMPLED 15u    /* one of 16 */
+/* Which inserts and dels look at the load: one of 16, by bits of the hash. */
+static inline bool is_sampled(uint64_t hash)
+{
+    return (hash & UINT64_C(0xf00)) == 0;
+}
 
 /* A chain that this thread has locked. Its first bucket's word is kept here until unlock(). */
 struct chain {
@@ -33,26 +40,64 @@ struct found {
 
 /* ---- the lock ---- */
 
-static struct chain lock(struct pawl_map *map, uint64_t hash)
+static inline struct pawl_map_bucket_ *bucket_of(char *table, uint64_t hash)
+{
+    return map_bucket(table, hash >> map_shift(table));
+}
+
+/* Until nobody is there. Returns the table in which the bucket is now. */
+static PAWL_COLD char *wait_for(char *table, uint64_t hash)
 {
     struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
-    struct chain chain;
 
-    chain.table = pawl_load_acquire(&map->table); /* T */
     for (;;) {
-        chain.head = map_bucket(chain.table, hash >> map_shift(chain.table));
         /* acquire M: when it has moved, the next table's bucket is filled */
-        chain.meta = pawl_load_acquire(&chain.head->meta);
-        if (PAWL_UNLIKELY((chain.meta & PAWL_MAP_MOVED_) != 0))
+        uint64_t meta = pawl_load_acquire(&bucket_of(table, hash)->meta);
+
+        if ((meta & PAWL_MAP_MOVED_) != 0)
             /* relaxed: as in pawl_map_get_by */
-            chain.table = pawl_load_relaxed(&pawl_map_table_of_(chain.table)->next);
-        else if (PAWL_UNLIKELY((chain.meta & PAWL_MAP_LOCKED_) != 0))
+            table = pawl_load_relaxed(&pawl_map_table_of_(table)->next);
+        else if ((meta & PAWL_MAP_LOCKED_) != 0)
             pawl_backoff_wait(&backoff); /* the holder goes on */
-        /* acquire M: pairs with unlock() of the holder before; sees what it did. If it fails another thread has done
-         * something to this bucket. */
-        else if (PAWL_LIKELY(
-                     pawl_cas_weak_acquire(&chain.head->meta, &chain.meta, chain.meta | PAWL_MAP_LOCKED_)))
-            return chain;
+        else
+            return table;
+    }
+}
+
+/* Of a bucket that this thread has locked in `table`. */
+static inline struct chain chain_of(char *table, uint64_t hash)
+{
+    struct pawl_map_bucket_ *head = bucket_of(table, hash);
+
+    /* relaxed: the lock orders, and nobody else stores here */
+    return (struct chain){table, head, pawl_load_relaxed(&head->meta) & ~PAWL_MAP_LOCKED_};
+}
+
+/* Before the CAS, which waits for all that the thread did before: so the miss of the object overlaps with that. */
+static inline __attribute__((always_inline)) void prefetch_match(const struct pawl_map_bucket_ *head,
+                                                                 uint64_t meta, uint64_t hash)
+{
+    uint64_t match = pawl_map_match_(meta, pawl_map_tag_(hash));
+
+    if (match != 0) /* relaxed: a hint */
+        __builtin_prefetch(pawl_map_object_(pawl_load_relaxed(&head->slot[__builtin_ctzll(match) >> 3])));
+}
+
+static inline __attribute__((always_inline)) struct chain lock(struct pawl_map *map, uint64_t hash)
+{
+    char *table = pawl_load_acquire(&map->table); /* T */
+
+    for (;;) {
+        struct pawl_map_bucket_ *head = bucket_of(table, hash);
+        uint64_t meta = pawl_load_relaxed(&head->meta), seen = meta; /* relaxed: the CAS decides */
+
+        prefetch_match(head, meta, hash);
+        if (PAWL_LIKELY((meta & (PAWL_MAP_MOVED_ | PAWL_MAP_LOCKED_)) == 0) &&
+            /* acquire M: pairs with unlock() of the holder before; sees what it did. If it fails another thread has done
+             * something to this bucket. */
+            PAWL_LIKELY(pawl_cas_acquire(&head->meta, &seen, meta | PAWL_MAP_LOCKED_)))
+            return (struct chain){table, head, meta};
+        table = wait_for(table, hash);
     }
 }
 
@@ -85,30 +130,32 @@ struct wanted {
     const void *object;
 };
 
-static inline bool is_wanted(const struct pawl_map *map, const struct wanted *wanted, uint64_t slot)
+static inline __attribute__((always_inline)) bool is_wanted(const struct pawl_map *map, struct wanted wanted,
+                                                            uint64_t slot)
 {
-    if (((slot ^ pawl_map_print_(wanted->hash)) & PAWL_MAP_PRINT_) != 0)
+    if (((slot ^ pawl_map_print_(wanted.hash)) & PAWL_MAP_PRINT_) != 0)
         return false;
-    if (wanted->key == NULL)
-        return pawl_map_object_(slot) == wanted->object;
-    return map->equal(pawl_map_object_(slot), wanted->key);
+    if (wanted.key == NULL)
+        return pawl_map_object_(slot) == wanted.object;
+    return map->equal(pawl_map_object_(slot), wanted.key);
 }
 
-static inline bool find_in(const struct pawl_map *map, const struct wanted *wanted,
-                           struct pawl_map_bucket_ *bucket, uint64_t meta, struct place *at)
+/* The slot of what is wanted, or PAWL_MAP_SLOTS_. */
+static inline __attribute__((always_inline)) unsigned int find_in(const struct pawl_map *map,
+                                                                  struct wanted wanted,
+                                                                  const struct pawl_map_bucket_ *bucket,
+                                                                  uint64_t meta)
 {
-    uint64_t match = pawl_map_match_(meta, pawl_map_tag_(wanted->hash));
+    uint64_t match = pawl_map_match_(meta, pawl_map_tag_(wanted.hash));
 
     for (; match != 0; match &= match - 1) {
         unsigned int index = (unsigned int)__builtin_ctzll(match) >> 3;
 
         /* relaxed: the lock orders */
-        if (is_wanted(map, wanted, pawl_load_relaxed(&bucket->slot[index]))) {
-            *at = (struct place){bucket, index};
-            return true;
-        }
+        if (PAWL_LIKELY(is_wanted(map, wanted, pawl_load_relaxed(&bucket->slot[index]))))
+            return index;
     }
-    return false;
+    return PAWL_MAP_SLOTS_;
 }
 
 /* Empty slots of a bucket: as pawl_map_match_. The last slot is none when it is a link. */
@@ -119,24 +166,29 @@ static inline uint64_t empty_in(uint64_t meta)
     return (meta & PAWL_MAP_CHAINED_) != 0 ? match & ~(UINT64_C(0x80) << 8 * MAP_LAST) : match;
 }
 
-static struct found find(const struct pawl_map *map, const struct chain *chain, const struct wanted *wanted)
+/* Along the chain. Its first bucket does not have what is wanted. */
+static void find(const struct pawl_map *map, const struct chain *chain, const struct wanted *wanted,
+                 struct found *found)
 {
-    struct found found = {.last = chain->head};
     uint64_t meta = chain->meta;
 
+    *found = (struct found){.last = chain->head};
     for (;;) {
-        uint64_t empty;
+        uint64_t empty = empty_in(meta);
+        unsigned int index;
 
-        if (find_in(map, wanted, found.last, meta, &found.at))
-            return found;
-        empty = empty_in(meta);
-        if (found.empty.bucket == NULL && empty != 0)
-            found.empty = (struct place){found.last, (unsigned int)__builtin_ctzll(empty) >> 3};
+        if (found->empty.bucket == NULL && empty != 0)
+            found->empty = (struct place){found->last, (unsigned int)__builtin_ctzll(empty) >> 3};
         if ((meta & PAWL_MAP_CHAINED_) == 0)
-            return found;
-        found.before = found.last;
-        found.last = &map_linked(found.last)->bucket;
-        meta = pawl_load_relaxed(&found.last->meta); /* relaxed: the lock orders */
+            return;
+        found->before = found->last;
+        found->last = &map_linked(found->last)->bucket;
+        meta = pawl_load_relaxed(&found->last->meta); /* relaxed: the lock orders */
+        index = find_in(map, *wanted, found->last, meta);
+        if (index < PAWL_MAP_SLOTS_) {
+            found->at = (struct place){found->last, index};
+            return;
+        }
     }
 }
 
@@ -202,12 +254,15 @@ static bool add(struct pawl_map *map, struct chain *chain, const struct found *f
     return true;
 }
 
-/* Puts the object where the found one stands; returns that. */
-static void *exchange(const struct place *at, uint64_t hash, const void *object)
+/* What stands in a slot, and in its place the object, unless that is NULL. */
+static inline __attribute__((always_inline)) void *exchange(struct pawl_map_bucket_ *bucket,
+                                                            unsigned int index, uint64_t hash,
+                                                            const void *object)
 {
-    uint64_t slot = pawl_load_relaxed(&at->bucket->slot[at->index]); /* relaxed: the lock orders */
+    uint64_t slot = pawl_load_relaxed(&bucket->slot[index]); /* relaxed: the lock orders */
 
-    pawl_store_release(&at->bucket->slot[at->index], slot_word(hash, object)); /* S: publishes the object */
+    if (object != NULL)
+        pawl_store_release(&bucket->slot[index], slot_word(hash, object)); /* S: publishes the object */
     return pawl_map_object_(slot);
 }
 
@@ -228,10 +283,11 @@ static PAWL_COLD struct map_link *unlink_bucket(struct chain *chain, const struc
 static struct map_link *take_out(struct chain *chain, const struct found *found)
 {
     struct pawl_map_bucket_ *bucket = found->at.bucket;
-    uint64_t meta = meta_of(chain, bucket) & ~map_tag_for(0xff, found->at.index);
+    /* relaxed: the lock orders */
+    uint64_t meta = pawl_load_relaxed(&bucket->meta) & ~map_tag_for(0xff, found->at.index);
 
     set_meta(chain, bucket, meta);
-    if (PAWL_LIKELY(bucket == chain->head || (meta & MAP_TAGS) != 0))
+    if ((meta & MAP_TAGS) != 0)
         return NULL;
     return unlink_bucket(chain, found, meta);
 }
@@ -240,61 +296,122 @@ static struct map_link *take_out(struct chain *chain, const struct found *found)
 
 enum how { INSERT, PUT, REPLACE };
 
-/* The one with the key goes to *old, in the map or not any more. */
-static inline int store(struct pawl_map *map, const struct wanted *wanted, enum how how, const void *object,
-                        void **old)
+/* Where the first bucket does not settle it: the rest of the chain, or a longer one. As store(). */
+static __attribute__((noinline)) int store_along(struct pawl_map *map, char *table,
+                                                 const struct wanted *wanted, enum how how,
+                                                 const void *object, void **old)
 {
+    struct chain chain = chain_of(table, wanted->hash);
     struct found found;
-    struct chain chain;
-    bool lengthened;
+    int status = 0;
 
-    *old = NULL;
-    pawl_rcu_read_lock_in(map->rcu); /* so that the table stays */
-    chain = lock(map, wanted->hash);
-    found = find(map, &chain, wanted);
-    if (found.at.bucket != NULL || how == REPLACE) {
-        if (found.at.bucket != NULL)
-            *old = how == INSERT ? pawl_map_object_(pawl_load_relaxed(
-                                       &found.at.bucket->slot[found.at.index])) /* the lock */
-                                 : exchange(&found.at, wanted->hash, object);
-        unlock(&chain);
-        pawl_rcu_read_unlock_in(map->rcu);
-        return *old == NULL ? -ENOENT : how == INSERT ? -EEXIST : 0;
-    }
-    if (PAWL_UNLIKELY(!add(map, &chain, &found, wanted->hash, object))) {
-        unlock(&chain);
-        pawl_rcu_read_unlock_in(map->rcu);
-        return -ENOMEM;
-    }
-    lengthened = found.empty.bucket == NULL;
+    find(map, &chain, wanted, &found);
+    if (found.at.bucket != NULL)
+        *old = exchange(found.at.bucket, found.at.index, wanted->hash, how == INSERT ? NULL : object);
+    else if (how == REPLACE)
+        status = -ENOENT;
+    else if (!add(map, &chain, &found, wanted->hash, object))
+        status = -ENOMEM;
     unlock(&chain);
+    if (found.at.bucket != NULL)
+        return how == INSERT ? -EEXIST : 0;
+    if (status == 0) {
+        pawl_counter_add(&map->entries, 1);
+        map_inserted(map, table, found.empty.bucket == NULL || is_sampled(wanted->hash));
+    }
+    return status;
+}
+
+/* The one with the key goes to *old, in the map or not any more. In a section, so that the table stays. */
+static inline __attribute__((always_inline)) int store_in(struct pawl_map *map, struct wanted wanted,
+                                                          enum how how, const void *object, void **old)
+{
+    struct chain chain = lock(map, wanted.hash);
+    unsigned int index = find_in(map, wanted, chain.head, chain.meta);
+    uint64_t empty;
+
+    if (index < PAWL_MAP_SLOTS_) {
+        void *other = exchange(chain.head, index, wanted.hash, how == INSERT ? NULL : object);
+
+        unlock(&chain);
+        *old = other;
+        return how == INSERT ? -EEXIST : 0;
+    }
+    *old = NULL;
+    empty = empty_in(chain.meta);
+    if (PAWL_UNLIKELY((chain.meta & PAWL_MAP_CHAINED_) != 0 || empty == 0)) {
+        struct wanted copy = wanted;
+
+        return store_along(map, chain.table, &copy, how, object, old);
+    }
+    if (how != REPLACE) {
+        index = (unsigned int)__builtin_ctzll(empty) >> 3;
+        /* release S: publishes the object to a reader that takes an older tag for this slot's */
+        pawl_store_release(&chain.head->slot[index], slot_word(wanted.hash, object));
+        chain.meta |= map_tag_for(pawl_map_tag_(wanted.hash), index);
+    }
+    unlock(&chain);
+    if (how == REPLACE)
+        return -ENOENT;
     pawl_counter_add(&map->entries, 1);
-    pawl_map_inserted(map, chain.table, lengthened || (wanted->hash >> SAMPLED_BITS & SAMPLED) == 0);
-    pawl_rcu_read_unlock_in(map->rcu);
+    map_inserted(map, chain.table, is_sampled(wanted.hash));
     return 0;
 }
 
-static inline void *take(struct pawl_map *map, const struct wanted *wanted)
+static inline __attribute__((always_inline)) int store(struct pawl_map *map, struct wanted wanted,
+                                                       enum how how, const void *object, void **old)
 {
-    struct map_link *link = NULL;
-    struct found found;
-    struct chain chain;
-    void *old = NULL;
+    int status;
 
     pawl_rcu_read_lock_in(map->rcu);
-    chain = lock(map, wanted->hash);
-    found = find(map, &chain, wanted);
+    status = store_in(map, wanted, how, object, old);
+    pawl_rcu_read_unlock_in(map->rcu);
+    return status;
+}
+
+/* As store_along(). */
+static __attribute__((noinline)) void *take_along(struct pawl_map *map, char *table,
+                                                  const struct wanted *wanted)
+{
+    struct chain chain = chain_of(table, wanted->hash);
+    struct map_link *link = NULL;
+    struct found found;
+    void *old = NULL;
+
+    find(map, &chain, wanted, &found);
     if (found.at.bucket != NULL) {
-        /* relaxed: the lock orders */
-        old = pawl_map_object_(pawl_load_relaxed(&found.at.bucket->slot[found.at.index]));
+        old = exchange(found.at.bucket, found.at.index, wanted->hash, NULL);
         link = take_out(&chain, &found);
     }
     unlock(&chain);
+    if (link != NULL)
+        pawl_map_link_retire(map, link);
+    return old;
+}
+
+static inline __attribute__((always_inline)) void *take(struct pawl_map *map, struct wanted wanted)
+{
+    struct chain chain;
+    unsigned int index;
+    void *old = NULL;
+
+    pawl_rcu_read_lock_in(map->rcu);
+    chain = lock(map, wanted.hash);
+    index = find_in(map, wanted, chain.head, chain.meta);
+    if (PAWL_LIKELY(index < PAWL_MAP_SLOTS_)) {
+        old = exchange(chain.head, index, wanted.hash, NULL);
+        chain.meta &= ~map_tag_for(0xff, index);
+        unlock(&chain);
+    } else if ((chain.meta & PAWL_MAP_CHAINED_) != 0) {
+        struct wanted copy = wanted;
+
+        old = take_along(map, chain.table, &copy);
+    } else {
+        unlock(&chain);
+    }
     if (old != NULL) {
         pawl_counter_add(&map->entries, -1);
-        if (PAWL_UNLIKELY(link != NULL))
-            pawl_map_link_retire(map, link);
-        pawl_map_deleted(map, chain.table, (wanted->hash >> SAMPLED_BITS & SAMPLED) == 0);
+        map_deleted(map, chain.table, is_sampled(wanted.hash));
     }
     pawl_rcu_read_unlock_in(map->rcu);
     return old;
@@ -307,7 +424,7 @@ int pawl_map_insert(struct pawl_map *map, uint64_t hash, const void *key, void *
     int status;
 
     check_object("pawl_map_insert", object);
-    status = store(map, &wanted, INSERT, object, &other);
+    status = store(map, wanted, INSERT, object, &other);
     if (present != NULL)
         *present = other;
     return status;
@@ -331,7 +448,7 @@ int pawl_map_put(struct pawl_map *map, uint64_t hash, const void *key, void *obj
     struct wanted wanted = {hash, key, NULL};
 
     check_object("pawl_map_put", object);
-    return store(map, &wanted, PUT, object, old);
+    return store(map, wanted, PUT, object, old);
 }
 
 int pawl_map_replace(struct pawl_map *map, uint64_t hash, const void *key, void *object, void **old)
@@ -339,14 +456,14 @@ int pawl_map_replace(struct pawl_map *map, uint64_t hash, const void *key, void 
     struct wanted wanted = {hash, key, NULL};
 
     check_object("pawl_map_replace", object);
-    return store(map, &wanted, REPLACE, object, old);
+    return store(map, wanted, REPLACE, object, old);
 }
 
 void *pawl_map_del(struct pawl_map *map, uint64_t hash, const void *key)
 {
     struct wanted wanted = {hash, key, NULL};
 
-    return take(map, &wanted);
+    return take(map, wanted);
 }
 
 int pawl_map_replace_object(struct pawl_map *map, uint64_t hash, const void *expected, void *object)
@@ -355,12 +472,12 @@ int pawl_map_replace_object(struct pawl_map *map, uint64_t hash, const void *exp
     void *old;
 
     check_object("pawl_map_replace_object", object);
-    return store(map, &wanted, REPLACE, object, &old);
+    return store(map, wanted, REPLACE, object, &old);
 }
 
 int pawl_map_del_object(struct pawl_map *map, uint64_t hash, const void *expected)
 {
     struct wanted wanted = {hash, NULL, expected};
 
-    return take(map, &wanted) != NULL ? 0 : -ENOENT;
+    return take(map, wanted) != NULL ? 0 : -ENOENT;
 }

@@ -9,7 +9,8 @@ extern inline uint64_t pawl_u64map_hash_(const struct pawl_u64map *map, uint64_t
 extern inline uint64_t pawl_u64map_home_(uint64_t hash, uint64_t lines);
 extern inline struct pawl_u64map_line *pawl_u64map_line_(const struct pawl_u64map_table *table,
                                                          uint64_t line);
-extern inline int pawl_u64map_look_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
+extern inline struct pawl_pair *pawl_u64map_cells_(const struct pawl_u64map_table *table);
+extern inline bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
 extern inline int pawl_u64map_get(const struct pawl_u64map *map, uint64_t key, uint64_t *value);
 extern inline bool pawl_u64map_has(const struct pawl_u64map *map, uint64_t key);
 
@@ -131,6 +132,35 @@ int pawl_u64map_reserve(struct pawl_u64map *map, size_t entries)
 
 /* ---- reads ---- */
 
+/* A line is judged by words that are read once: a cell that is found claimed has been compared with the key,
+ * or the key would be claimed twice. Without branches between them, as which it is cannot be predicted. */
+struct pawl_pair *pawl_u64map_seek_(const struct pawl_u64map_table *table, uint64_t hash)
+{
+    const uint64_t key = hash << SHIFT | CLAIMED;
+    const uint64_t home = pawl_u64map_home_(hash, table->cells);
+    const uint64_t first = home % CELLS;
+    uint64_t line = home / CELLS;
+
+    for (uint64_t left = table->reach; left > 0; left--) {
+        struct pawl_pair *cell = pawl_u64map_line_(table, line)->cell;
+        /* in the order in which the key tries them; relaxed: an old look will do */
+        uint64_t a = pawl_pair_lo(&cell[first], __ATOMIC_RELAXED) & ~(LIVE | FROZEN);
+        uint64_t b = pawl_pair_lo(&cell[first ^ 1], __ATOMIC_RELAXED) & ~(LIVE | FROZEN);
+        uint64_t c = pawl_pair_lo(&cell[first ^ 2], __ATOMIC_RELAXED) & ~(LIVE | FROZEN);
+        uint64_t d = pawl_pair_lo(&cell[first ^ 3], __ATOMIC_RELAXED) & ~(LIVE | FROZEN);
+        uint64_t at = (uint64_t)(b == key) + 2 * (uint64_t)(c == key) + 3 * (uint64_t)(d == key);
+
+        if (at == 0 && a != key) /* the first that is not claimed */
+            at = ((a & CLAIMED) + (a & b & CLAIMED) + (a & b & c & CLAIMED) + (a & b & c & d & CLAIMED)) /
+                 CLAIMED;
+        if (at < CELLS)
+            return &cell[first ^ at];
+        if (++line == table->lines)
+            line = 0;
+    }
+    return NULL;
+}
+
 int pawl_u64map_find_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value)
 {
     uint64_t last = 0;
@@ -152,6 +182,24 @@ int pawl_u64map_find_(const struct pawl_u64map_table *table, uint64_t hash, uint
         return -ENOENT;
     *value = last;
     return 0;
+}
+
+int pawl_u64map_find_and_leave_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value)
+{
+    int status = pawl_u64map_find_(table, hash, value);
+
+    pawl_rcu_read_unlock();
+    return status;
+}
+
+int pawl_u64map_get_inside_(const struct pawl_u64map *map, uint64_t key, uint64_t *value)
+{
+    int status;
+
+    pawl_rcu_read_lock();
+    status = get_from(pawl_rcu_dereference(&map->table), pawl_u64map_hash_(map, key), value);
+    pawl_rcu_read_unlock();
+    return status;
 }
 
 /* ---- changes ---- */
@@ -264,7 +312,7 @@ static inline __attribute__((always_inline)) int change(struct pawl_u64map *map,
                 cell); /* what is new goes to the successor; if another key took the cell, it moves too */
             continue;
         }
-        desired.lo = (hash & BITS) | CLAIMED | LIVE;
+        desired.lo = hash << SHIFT | CLAIMED | LIVE;
         if (verdict == PAWL_U64MAP_REMOVE) {
             desired.lo &= ~LIVE;
             desired.hi = last; /* a reader may have seen the word live, and be about to read the value */

@@ -8,7 +8,7 @@
 #define FROZEN PAWL_U64MAP_FROZEN_
 #define LIVE PAWL_U64MAP_LIVE_
 #define CLAIMED PAWL_U64MAP_CLAIMED_
-#define BITS PAWL_U64MAP_BITS_
+#define SHIFT PAWL_U64MAP_SHIFT_
 #define CELLS PAWL_U64MAP_CELLS_
 
 /* Closures for the model checker make do with less. */
@@ -56,7 +56,7 @@ static inline struct pawl_u64map_table *successor(const struct pawl_u64map_table
  * hashes that differ in the three highest bits only are an eighth of the table apart. */
 static inline uint64_t hash_at(const struct pawl_u64map_table *table, uint64_t line, uint64_t word)
 {
-    uint64_t low = word & BITS;
+    uint64_t low = word >> SHIFT;
     uint64_t home = pawl_u64map_home_(low, table->lines);
     uint64_t away = line >= home ? line - home : line + table->lines - home;
     uint64_t high = 0; /* away / reach, which is less than 8: three steps cost less than a division */
@@ -77,47 +77,39 @@ enum place {
     FULL   /* neither, and there never will be: all cells in reach are claimed by others */
 };
 
-/* Looks for the key from its home on. *seen is what was read, word first. A line is judged by words that are
- * read once: a cell that is found claimed has been compared with the key, or the key would be claimed twice.
- * Without branches, as in pawl_u64map_look_(). Always inline: a compare-exchange waits for what is before it,
- * also for a cell that goes through memory. */
+/* The key's cell, or the first on its way that is not claimed; NULL if there is neither. By an old look: what
+ * is claimed is claimed for ever, and by the same. */
+struct pawl_pair *pawl_u64map_seek_(const struct pawl_u64map_table *table, uint64_t hash);
+
+/* Looks for the key. *seen is what was read, word first. Always inline: a compare-exchange waits for what is
+ * before it, also for a cell that goes through memory. */
 static inline __attribute__((always_inline)) enum place walk(const struct pawl_u64map_table *table,
                                                              uint64_t hash, struct pawl_pair **where,
                                                              struct pawl_pair *seen)
 {
-    const uint64_t key = (hash & BITS) | CLAIMED;
-    uint64_t line = pawl_u64map_home_(hash, table->lines);
-    uint64_t left = table->reach;
+    const uint64_t key = hash << SHIFT | CLAIMED;
+    struct pawl_pair *cell = pawl_u64map_cells_(table) + pawl_u64map_home_(hash, table->cells);
 
-    while (left > 0) {
-        struct pawl_pair *cell = pawl_u64map_line_(table, line)->cell;
-        /* relaxed: claimed is claimed for ever, and by the same; the cell that it comes to is read again */
-        uint64_t a = pawl_pair_lo(&cell[0], __ATOMIC_RELAXED) & (BITS | CLAIMED);
-        uint64_t b = pawl_pair_lo(&cell[1], __ATOMIC_RELAXED) & (BITS | CLAIMED);
-        uint64_t c = pawl_pair_lo(&cell[2], __ATOMIC_RELAXED) & (BITS | CLAIMED);
-        uint64_t d = pawl_pair_lo(&cell[3], __ATOMIC_RELAXED) & (BITS | CLAIMED);
-        size_t at = (size_t)(b == key) + 2 * (size_t)(c == key) + 3 * (size_t)(d == key);
-        bool match = at != 0 || a == key;
-
-        if (!match) /* the first that is not claimed */
-            at = ((a & CLAIMED) + (a & b & CLAIMED) + (a & b & c & CLAIMED) + (a & b & c & d & CLAIMED)) /
-                 CLAIMED;
-        if (at < CELLS) {
-            *where = &cell[at];
-            /* acquire W, N: with the CAS that claimed or changed it, with the freeze */
-            seen->lo = pawl_pair_lo(*where, __ATOMIC_ACQUIRE);
-            seen->hi = pawl_pair_hi(*where, __ATOMIC_ACQUIRE); /* W: as in pawl_u64map_look_() */
-            if (match)
-                return MATCH;
-            if ((seen->lo & CLAIMED) == 0)
-                return END;
-            continue; /* another thread has just claimed it, maybe with this key */
-        }
-        left--;
-        if (++line == table->lines)
-            line = 0;
+    /* Another turn: the home cell is another's; or what was sought has just been claimed, maybe by the key. */
+    for (;;) {
+        /* acquire W, N: with the CAS that claimed or changed it, with the freeze */
+        seen->lo = pawl_pair_lo(cell, __ATOMIC_ACQUIRE);
+        seen->hi = pawl_pair_hi(cell, __ATOMIC_ACQUIRE); /* W: as in pawl_u64map_hit_() */
+        *where = cell;
+        if ((seen->lo & ~(LIVE | FROZEN)) == key)
+            return MATCH;
+        if ((seen->lo & CLAIMED) == 0)
+            return END;
+        cell = pawl_u64map_seek_(table, hash);
+        if (cell == NULL)
+            return FULL;
     }
-    return FULL;
+}
+
+/* Inside a section. */
+static inline int get_from(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value)
+{
+    return pawl_u64map_hit_(table, hash, value) ? 0 : pawl_u64map_find_(table, hash, value);
 }
 
 /* From now on nothing in the cell changes. Returns its word. The caller has seen the successor. */

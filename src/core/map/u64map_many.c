@@ -11,31 +11,56 @@ static inline void prefetch(const struct pawl_u64map_table *table, uint64_t hash
     __builtin_prefetch(pawl_u64map_line_(table, pawl_u64map_home_(hash, table->lines)));
 }
 
+/* The line behind the home line, where that one is full: there the key is sought next. */
+static inline void prefetch_behind(const struct pawl_u64map_table *table, uint64_t hash)
+{
+    uint64_t line = pawl_u64map_home_(hash, table->lines);
+
+    for (unsigned i = 0; i < CELLS; i++) {
+        if (pawl_pair_lo(&pawl_u64map_line_(table, line)->cell[i], __ATOMIC_RELAXED) == 0)
+            return; /* relaxed: if that is old, it is asked for in vain, or not asked for */
+    }
+    __builtin_prefetch(pawl_u64map_line_(table, line + 1 == table->lines ? 0 : line + 1));
+}
+
+/* At most BATCH of them. Those that are not in their home lines come last, when their next lines have come. */
+static size_t get_batch(const struct pawl_u64map *map, const uint64_t *keys, uint64_t *values, bool *found,
+                        size_t n)
+{
+    uint64_t hash[BATCH];
+    unsigned char late[BATCH];
+    size_t lates = 0, there = n;
+    const struct pawl_u64map_table *table;
+
+    pawl_rcu_read_lock();
+    table = pawl_rcu_dereference(&map->table);
+    for (size_t i = 0; i < n; i++) {
+        hash[i] = pawl_u64map_hash_(map, keys[i]);
+        prefetch(table, hash[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        found[i] = pawl_u64map_hit_(table, hash[i], &values[i]);
+        if (PAWL_UNLIKELY(!found[i])) {
+            prefetch_behind(table, hash[i]);
+            late[lates++] = (unsigned char)i;
+        }
+    }
+    for (size_t i = 0; i < lates; i++) {
+        found[late[i]] = pawl_u64map_find_(table, hash[late[i]], &values[late[i]]) == 0;
+        there -= !found[late[i]];
+    }
+    pawl_rcu_read_unlock();
+    return there;
+}
+
 size_t pawl_u64map_get_n(const struct pawl_u64map *map, const uint64_t *keys, uint64_t *values, bool *found,
                          size_t n)
 {
-    uint64_t hash[BATCH];
     size_t there = 0;
 
-    for (size_t done = 0; done < n;) {
-        size_t batch = n - done < BATCH ? n - done : BATCH;
-        const struct pawl_u64map_table *table;
-
-        pawl_rcu_read_lock();
-        table = pawl_rcu_dereference(&map->table);
-        for (size_t i = 0; i < batch; i++) {
-            hash[i] = pawl_u64map_hash_(map, keys[done + i]);
-            prefetch(table, hash[i]);
-        }
-        for (size_t i = 0; i < batch; i++) {
-            bool hit = pawl_u64map_look_(table, hash[i], &values[done + i]) == 0;
-
-            found[done + i] = hit;
-            there += hit;
-        }
-        pawl_rcu_read_unlock();
-        done += batch;
-    }
+    for (size_t done = 0; done < n; done += BATCH)
+        there += get_batch(map, keys + done, values + done, found + done,
+                           n - done < BATCH ? n - done : BATCH);
     return there;
 }
 
@@ -118,20 +143,19 @@ static uint64_t last_of(const struct pawl_u64map_table *table, uint64_t line)
     return (uint64_t)(begin_of_next / table->lines - 1);
 }
 
-/* The cells from a home line to the first that is not claimed. */
+/* The lines from a home line to the first in which a cell is not claimed. */
 static void gather_from(const struct pawl_u64map_table *table, uint64_t home, struct share *share)
 {
-    uint64_t at = home;
+    uint64_t at = home, all = CLAIMED;
 
-    for (uint64_t left = table->reach; left > 0; left--) {
+    for (uint64_t left = table->reach; left > 0 && all != 0; left--) {
         const struct pawl_u64map_line *line = pawl_u64map_line_(table, at);
 
         for (unsigned i = 0; i < CELLS; i++) {
             /* acquire N: with the freeze: then the successor is looked at, too */
             uint64_t word = pawl_pair_lo(&line->cell[i], __ATOMIC_ACQUIRE);
 
-            if ((word & CLAIMED) == 0)
-                return;
+            all &= word;
             if ((word & LIVE) != 0)
                 keep(share, hash_at(table, at, word));
         }
@@ -157,7 +181,7 @@ static size_t walk_a_line(const struct pawl_u64map *map, const struct pawl_u64ma
     for (size_t i = 0; i < share.kept; i++) {
         uint64_t x = share.hash[i] * map->inverse[1];
 
-        if (pawl_u64map_look_(first, share.hash[i], &entries[found].value) != 0)
+        if (get_from(first, share.hash[i], &entries[found].value) != 0)
             continue; /* deleted since */
         x ^= x >> 32;
         entries[found++].key = (x * map->inverse[0]) ^ map->seed;

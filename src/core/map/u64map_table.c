@@ -93,6 +93,7 @@ struct pawl_u64map_table *pawl_u64map_table_open_(uint64_t lines)
     while (cells >> shift > SAMPLES)
         shift++;
     table->lines = lines;
+    table->cells = cells;
     table->reach = lines / 8;
     table->blocks = blocks;
     table->sample = ((UINT64_C(1) << shift) - 1) << 16; /* the bits above decide about the place */
@@ -206,7 +207,7 @@ void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *
 /* The key is claimed in a successor, with this value unless somebody has done so before. */
 static int carry(struct pawl_u64map_table *table, uint64_t hash, uint64_t value)
 {
-    const struct pawl_pair entry = {.lo = (hash & BITS) | CLAIMED | LIVE, .hi = value};
+    const struct pawl_pair entry = {.lo = hash << SHIFT | CLAIMED | LIVE, .hi = value};
 
     /* Another turn: on to the next successor, or another thread has taken the cell. */
     for (;;) {

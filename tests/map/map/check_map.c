@@ -32,6 +32,9 @@ static __thread struct pawl_retired *retired_list;
 #define pawl_counter_read(counter) ((void)(counter), load)
 #define pawl_hash_seed_init(seed) ((void)(seed), 0)
 
+/* Hints, and the loads that they are made of: whatever those return decides nothing. */
+#define __builtin_prefetch(address) ((void)sizeof(address)) /* NOLINT(bugprone-reserved-identifier) */
+
 static void keep_retired(struct pawl_retired *retired, void (*reclaim)(struct pawl_retired *))
 {
     retired->reclaim = reclaim;

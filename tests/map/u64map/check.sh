@@ -16,6 +16,7 @@ map() { # SENTENCE PROGRAMS [PATIENCE] [OPTIONS]: compiled once for each patienc
 
 map 'two insert a key' '- i i g'
 map 'two keys in one line' '- iG Ig'
+map 'two keys that meet in a cell on different ways' 't iG Ig'
 map 'inserted, replaced, deleted, read' 'i p d g'
 map 'deleted and inserted again beside a reader' 'i di gg'
 map 'added to and deleted' 'i u d u'
@@ -30,11 +31,13 @@ map 'moved while replaced' "i$moving h pg"
 map 'moved while deleted and inserted' "i$moving h di"
 map 'a successor from its begin to its end beside a reader' 'i rhhhhhhhh g'
 map 'inserted where the empty cell is frozen' "$moving h i"
+map 'moved while a key comes on another way' "ti${moving} h I"
 map 'two insert while it moves' "${moving}k i i"
 map 'its mover is gone: two write, one reads' "i${moving}k p d g"
 map 'its mover is gone: deleted where it never came' "i${moving}k d u g"
 map 'its mover is gone, and is replaced' "i${moving}k p g" 0
 map 'a walk beside a change' 'iI w pd'
+map 'a walk beside a change of a key on another way' 'tI w i'
 map 'a walk beside a move' "iI$moving w h"
 map 'a walk beside a move and a change' "I${moving} w i"
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then

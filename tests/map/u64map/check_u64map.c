@@ -3,9 +3,11 @@
  * walk sees what stays once, nothing is lost by a resize.
  *
  * The arguments are what is done: first by one thread before the others begin, then by each of two or three
- * threads at once, on the key a, and in capitals on b. Both have the last line of the table for their home.
+ * threads at once, on the key a, and in capitals on b. Both have the same home cell, in the table's last line.
  *     i insert, p put, d delete, g get, u add (or insert), c compare-exchange 1 to another, - nothing
  *     f  four other keys fill the line              w  a walk; b is there all the time
+ *     t  first of all: b's home is the cell beside a's, and another key has a's: they meet there, each on its
+ *        own way through the line
  *     r  the table gets a successor of twice its lines, s  of as many
  *     h  helps: moves the next block, a line        k  takes a block, and is never seen again
  *
@@ -26,6 +28,7 @@ static inline void retire(struct pawl_retired *retired)
 }
 
 #define pawl_rcu_read_lock() ((void)0)
+#define pawl_rcu_read_try_lock_() true
 #define pawl_rcu_read_unlock() ((void)0)
 #define pawl_rcu_call(retired, reclaim) ((void)(reclaim), retire(retired))
 #define pawl_counter_add(counter, n) ((void)(counter), (void)(n))
@@ -46,6 +49,7 @@ enum { MOST = 24, ADDED = 1000 };
 enum { INSERT_IT, PUT_IT, DELETE_IT, GET_IT, ADD_TO_IT, EXCHANGE_IT };
 
 static struct pawl_u64map map;
+static bool turned;    /* t */
 static int work[MOST]; /* plain: the map is all that orders them */
 static struct pawl_lin history;
 static struct pawl_lin_operation operations[MOST];
@@ -82,7 +86,7 @@ static uint64_t key_of(uint64_t hash)
 
 static uint64_t key_number(uint64_t n)
 {
-    return key_of(UINT64_C(7) << 61 | n << 20);
+    return key_of(UINT64_C(7) << 61 | (uint64_t)(turned && n == 1) << 59 | n << 20);
 }
 
 /* Does it, and returns what was there. */
@@ -177,6 +181,8 @@ static void *run(void *argument)
         else if (*step == 'f')
             for (uint64_t i = 2; i < 6; i++)
                 assert(pawl_u64map_put(&map, key_number(i), MOST + i, NULL) == 0);
+        else if (*step == 't')
+            assert(pawl_u64map_put(&map, key_number(6), MOST + 6, NULL) == 0);
         else if (*step != '-')
             record(*step, number++);
     }
@@ -202,6 +208,7 @@ int main(int count, char **programs)
     assert(count >= 4 && count <= 5);
     assert(pawl_u64map_init_seeded(&map, 0, 1) == 0);
     assert(pawl_load_relaxed(&map.table)->lines == 8);
+    turned = strchr(programs[1], 't') != NULL;
     pawl_lin_init(&history, operations, MOST);
     for (int i = 1; i < count; i++)
         thread[i] = (struct thread){.program = programs[i], .first = 1 + 4 * (i - 1)};

@@ -264,7 +264,7 @@ static void *stay_inside(void *unused)
     pawl_store_release(&inside, 1); /* with the load below: it has the table of the begin */
     while (pawl_load_acquire(&inside) == 1)
         sched_yield();
-    status = pawl_u64map_look_(table, pawl_u64map_hash_(&map, 5), &value); /* through all that replaced it */
+    status = get_from(table, pawl_u64map_hash_(&map, 5), &value); /* through all that replaced it */
     pawl_rcu_read_unlock();
     return (void *)(intptr_t)(status != 0 || value != value_for(5));
 }
