@@ -6,7 +6,7 @@ folder=$(mktemp -d)
 trap 'kill "$pid" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 says() { # LINE
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         grep -qx "$1" "$folder/out" && return
         sleep 0.02
     done

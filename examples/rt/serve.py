@@ -9,10 +9,17 @@ import tempfile
 import threading
 
 
+HELD = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """It stays ours: a socket is bound to it to the end, so that nobody else is given it. Servers bind it all the same, as they
+    set SO_REUSEADDR, too, and this one does not listen."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    HELD.append(held)
+    return held.getsockname()[1]
 
 
 class Server:

@@ -111,10 +111,12 @@ struct pawl_send_file {
     uint64_t left, sent;
     int64_t offset;
     int fd;
+    bool direct, full;
 };
 
-/* Sends `count` bytes of a regular file from `offset` on, in pieces of 64 KiB; the next one is read when the stream has taken
- * the last. Completes with the number of bytes, fewer if the file ends before, when the kernel has all of them; or
+/* Sends `count` bytes of a regular file from `offset` on, in pieces; the next one follows when the stream has taken the last.
+ * Pieces of 256 KiB that are in memory go from the page cache to a socket without being copied (sendfile(2)): what the
+ * file has there must not change before the peer has it. Others are read, 64 KiB each, and sent. Completes with the number of bytes, fewer if the file ends before, when the kernel has all of them; or
  * with a negative errno: of reading, of the stream's end, -ECANCELED, -ETIMEDOUT; some may have been sent then. What is
  * written to the stream meanwhile gets between the pieces. It completes before closed() is called. Returns 0;
  * -EINVAL (offset); -EPIPE, as pawl_stream_send(); -EBUSY: one is under way on the stream, or it moves; -ENOMEM;

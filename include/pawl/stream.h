@@ -18,7 +18,8 @@
  *                         When it returns, the stream and its context are gone
  * Writing    What is written in a continuation is sent when it returns, with one system call for all of it; what is
  *            written elsewhere at the end of the turn. What the socket does not take waits in the out-queue.
- *            pawl_stream_write() copies, pawl_stream_send() holds a slice until it is sent.
+ *            pawl_stream_write() copies, pawl_stream_send() holds a slice until it is sent; one of 32 KiB and more
+ *            perhaps until the peer has it (io_uring, TCP): its bytes stay as they are until its release.
  * Pressure   Above `high` bytes in the out-queue the stream reads no more, until it is down to `low`: a peer that sends
  *            and does not read costs no memory. (PAWL_STREAM_READ_ON: the program cares itself, with pause and resume.)
  *            Writing never fails for it: pawl_stream_full() tells.

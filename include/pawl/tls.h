@@ -24,8 +24,9 @@
  *            the name of the server, which is asked for and which the certificate must have.
  * Safety     TLS 1.2 and 1.3. Clients verify, by the system's authorities unless told otherwise. No renegotiation, no
  *            compression, no early data.
- * Sessions   Are resumed by tickets: 1.3 clients use each once. A client remembers one for each of 64 names. A server's ticket
- *            key is made by pawl_tls_open() and lives as long, also over pawl_tls_reload().
+ * Sessions   Are resumed by tickets: 1.3 clients use each once. A client remembers one for each of 64 names, and forgets them in
+ *            pawl_tls_reload(). A server's ticket key is made by pawl_tls_open() and lives as long; if it verifies clients,
+ *            until pawl_tls_reload(), for authorities may have changed.
  * Threads    Contexts: any thread. Functions of a stream: on its worker.
  * Progress   A handshake computes on the worker: half a millisecond (ECDSA), more with RSA. Nothing waits, but
  *            pawl_tls_open(), add_name and reload, which read files. A stream begins with a section of RCU and an
@@ -102,8 +103,8 @@ PAWL_API const char *pawl_tls_failure(void);
 
 /* ---- of a stream with this layer ---- */
 
-/* A client: the server's name or address, before `opened`: asked for (SNI), verified. Returns 0, -EINVAL (no client of this
- * layer, or no name), -EALREADY (the handshake has begun), -ENOMEM. */
+/* A client: the server's name or address, before `opened`: asked for (SNI; addresses are not), verified. The last one counts.
+ * Returns 0, -EINVAL (no client of this layer, or no name), -EALREADY (the handshake has begun), -ENOMEM. */
 PAWL_API int pawl_tls_set_name(struct pawl_stream *stream, const char *name) PAWL_NONNULL;
 
 struct pawl_tls_facts {

@@ -23,8 +23,16 @@ static bool held(const struct pawl_dgram *dgram)
     return dgram->inflight != 0 || dgram->depth != 0 || (dgram->state & DGRAM_LATER) != 0;
 }
 
+static void close_fd(struct pawl_dgram *dgram)
+{
+    if (dgram->source.fd >= 0)
+        close(dgram->source.fd);
+    dgram->source.fd = -1;
+}
+
 static void finalize(struct pawl_dgram *dgram)
 {
+    close_fd(dgram);
     if (dgram->config->closed != NULL)
         dgram->config->closed(dgram, dgram->reason);
     pawl_dgram_forget_outs_(dgram);
@@ -61,8 +69,9 @@ void pawl_dgram_die_(struct pawl_dgram *dgram, int reason)
     dgram->state |= DGRAM_DEAD;
     detach(dgram);
     dgram->reason = reason;
-    close(dgram->source.fd);
-    dgram->source.fd = -1;
+    /* io_uring: what is submitted goes by the number, which must not be somebody else's before it is answered */
+    if (dgram->inflight == 0)
+        close_fd(dgram);
     pawl_dgram_later_(dgram);
 }
 

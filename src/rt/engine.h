@@ -44,6 +44,7 @@ enum pawl_verb {
     PAWL_VERB_PACKET,  /* a multishot receive of datagrams */
     PAWL_VERB_ROOM,    /* a poll: datagrams may be sent again */
     PAWL_VERB_END,     /* the answer to the cancellation of a stream's or listener's submission */
+    PAWL_VERB_ZERO,    /* a send without a copy */
 };
 
 #define PAWL_NO_SLOT UINT32_C(0xfffffff)
@@ -81,6 +82,14 @@ struct pawl_io_counts {
     PAWL_ATOMIC(uint64_t) starved; /* times a listener had to wait for descriptors or memory */
 };
 
+/* Slices from this size on may be sent without a copy: docs/stream.md has the figures. */
+enum { PAWL_ZERO_LEAST_ = 32 << 10 };
+
+/* How often streams try it: after one that was copied all the same, `pause` others do not. */
+struct pawl_zero {
+    uint32_t pause, passed;
+};
+
 /* What a worker's streams share, whatever the engine. */
 struct pawl_io {
     struct pawl_slots slots;
@@ -96,7 +105,8 @@ struct pawl_io {
     struct pawl_op **ending_last;
     struct pawl_message ending_message;
     struct pawl_listener_part *starved; /* listeners that wait for descriptors or memory */
-    bool stopping;                      /* the runtime closes: what arrives now ends at once */
+    struct pawl_zero zero;
+    bool stopping; /* the runtime closes: what arrives now ends at once */
     struct pawl_io_counts counts;
 };
 
@@ -136,6 +146,9 @@ struct pawl_engine_class {
     void (*receive_stop)(struct pawl_engine *engine, struct pawl_stream *stream);
     /* A send(2) took not all: the rest is to follow when there is room. */
     void (*send_rest)(struct pawl_engine *engine, struct pawl_stream *stream);
+    /* Begins to send the first pieces without a copy: true, and it follows as above; false: send(2) is to do it. NULL: an
+     * engine that cannot. */
+    bool (*send_zero)(struct pawl_engine *engine, struct pawl_stream *stream);
 
     /* A listening socket of this worker; `shared`: other workers listen on the same one. */
     int (*listen)(struct pawl_engine *engine, struct pawl_listener_part *part, bool shared);

@@ -183,7 +183,7 @@ static uint32_t stream_events(const struct pawl_stream *stream)
     const bool quiet = (stream->state & (STREAM_UNIX | STREAM_CONNECTING | STREAM_WATCHED_OUT)) ==
                        STREAM_UNIX;
 
-    return EPOLLIN | EPOLLRDHUP | (quiet ? 0 : (uint32_t)EPOLLOUT);
+    return EPOLLIN | EPOLLPRI | EPOLLRDHUP | (quiet ? 0 : (uint32_t)EPOLLOUT);
 }
 
 static int epoll_attach(struct pawl_engine *engine, struct pawl_stream *stream)

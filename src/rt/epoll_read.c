@@ -12,6 +12,22 @@ enum {
     READ_BUDGET_CALLS = 32,
 };
 
+/* As recv(2). *more: there may be more behind fewer bytes than asked for, as behind descriptors that a peer on a UNIX socket
+ * sent with them; those are dropped. */
+static ssize_t receive(const struct pawl_stream *stream, char *bytes, size_t room, bool *more)
+{
+    struct iovec part = {.iov_base = bytes, .iov_len = room};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t n;
+
+    *more = (stream->state & STREAM_HANGUP) != 0;
+    if ((stream->state & STREAM_UNIX) == 0)
+        return pawl_recv_now_(stream->source.fd, bytes, room);
+    n = pawl_recvmsg_now_(stream->source.fd, &message);
+    *more |= n > 0 && (message.msg_flags & MSG_CTRUNC) != 0;
+    return n;
+}
+
 /* One read. Returns whether there may be more. */
 static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *budget)
 {
@@ -19,6 +35,7 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
     struct pawl_slice slice;
     size_t room;
     ssize_t n;
+    bool more;
 
     if (chunk == NULL) {
         stream->state |= STREAM_STARVED; /* tried again after a while */
@@ -29,15 +46,14 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
     slice.bytes = pawl_chunk_bytes_(chunk) + chunk->used;
     slice.chunk = chunk;
     do {
-        n = pawl_recv_now_(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, room);
+        n = receive(stream, pawl_chunk_bytes_(chunk) + chunk->used, room, &more);
         pawl_count_(&io->counts.syscalls, 1);
     } while (n < 0 && errno == EINTR);
     if (PAWL_LIKELY(n > 0)) {
         slice.count = (size_t)n;
         *budget = *budget > slice.count ? *budget - slice.count : 0;
-        /* less than there was room for: the socket is empty, and what comes next is a new edge. Only a FIN that
-         * came before may stand behind it. */
-        if (slice.count < room && (stream->state & STREAM_HANGUP) == 0)
+        /* less than there was room for: the socket is empty, and what comes next is a new edge */
+        if (slice.count < room && !more)
             stream->state &= ~(uint32_t)STREAM_READABLE;
         pawl_stream_received_(stream, &slice);
         pawl_read_done_(chunk, slice.count);

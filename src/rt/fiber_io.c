@@ -4,6 +4,7 @@
  * The stream's context is a pointer to the connection, which is in the fiber's memory. It is good until closed() has been
  * called, which pawl_conn_close() waits for. */
 #include "fiber.h"
+#include "fiber_wait.h"
 
 #include "../core/sync/fail.h"
 #include "slice.h"
@@ -37,19 +38,24 @@ static struct pawl_conn *conn_of(struct pawl_stream *stream)
     return *(struct pawl_conn **)pawl_stream_context(stream);
 }
 
+struct pawl_engine *pawl_fiber_engine_(const struct pawl_engine *owner, const char *function)
+{
+    struct pawl_engine *engine = pawl_fiber_owner_(pawl_fiber_here_(function))->engine;
+
+    if (PAWL_UNLIKELY(owner != NULL && owner != engine))
+        pawl_sync_fail(function, "the connection is another worker's");
+    return engine;
+}
+
 static struct pawl_engine *engine_here(const char *function)
 {
-    return pawl_fiber_owner_(pawl_fiber_here_(function))->engine;
+    return pawl_fiber_engine_(NULL, function);
 }
 
 /* The fiber's, which is the connection's. */
 static struct pawl_engine *engine_of(const struct pawl_conn *conn, const char *function)
 {
-    struct pawl_engine *engine = engine_here(function);
-
-    if (PAWL_UNLIKELY(conn->stream != NULL && conn->stream->source.engine != engine))
-        pawl_sync_fail(function, "the connection is another worker's");
-    return engine;
+    return pawl_fiber_engine_(conn->stream != NULL ? conn->stream->source.engine : NULL, function);
 }
 
 static bool waits(const struct pawl_op *op)
@@ -132,13 +138,12 @@ static const struct pawl_stream_config config = {
 
 /* ---- waiting ---- */
 
-static void withdraw(struct pawl_op *op)
+void pawl_fiber_withdraw_(struct pawl_op *op)
 {
-    (void)op; /* continuations look whether somebody waits */
+    (void)op;
 }
 
-/* Waits for the operation, which a continuation completes. */
-static int64_t wait_until(struct pawl_op *op, uint64_t deadline)
+int64_t pawl_fiber_wait_until_(struct pawl_op *op, uint64_t deadline)
 {
     if (deadline != PAWL_FOREVER) {
         uint64_t now = op->engine->worker->now;
@@ -180,8 +185,8 @@ int pawl_conn_connect_until(struct pawl_conn *conn, const struct sockaddr *addre
     if (status != 0)
         return status;
     bind_stream(conn);
-    (void)pawl_op_begin_(&conn->writer, engine, conn, withdraw);
-    status = (int)wait_until(&conn->writer, deadline);
+    (void)pawl_op_begin_(&conn->writer, engine, conn, pawl_fiber_withdraw_);
+    status = (int)pawl_fiber_wait_until_(&conn->writer, deadline);
     if (status != 0) {
         if (conn->stream != NULL)
             pawl_stream_abort(conn->stream, status);
@@ -229,12 +234,12 @@ int64_t pawl_read_until(struct pawl_conn *conn, void *bytes, size_t count, uint6
         return (int64_t)take(conn, &engine->io, bytes, count);
     if (conn->ended || conn->stream == NULL)
         return conn->ended ? 0 : conn->reason;
-    status = pawl_op_begin_(&conn->reader, engine, conn, withdraw);
+    status = pawl_op_begin_(&conn->reader, engine, conn, pawl_fiber_withdraw_);
     if (status != 0)
         return status;
     conn->room = bytes;
     conn->count = count;
-    return wait_until(&conn->reader, deadline);
+    return pawl_fiber_wait_until_(&conn->reader, deadline);
 }
 
 int64_t pawl_read(struct pawl_conn *conn, void *bytes, size_t count)
@@ -268,9 +273,9 @@ int64_t pawl_read_all(struct pawl_conn *conn, void *bytes, size_t count)
 /* Until the out-queue is low. */
 static int wait_for_room(struct pawl_conn *conn, struct pawl_engine *engine, uint64_t deadline)
 {
-    int status = pawl_op_begin_(&conn->writer, engine, conn, withdraw);
+    int status = pawl_op_begin_(&conn->writer, engine, conn, pawl_fiber_withdraw_);
 
-    return status != 0 ? status : (int)wait_until(&conn->writer, deadline);
+    return status != 0 ? status : (int)pawl_fiber_wait_until_(&conn->writer, deadline);
 }
 
 int64_t pawl_write_until(struct pawl_conn *conn, const void *bytes, size_t count, uint64_t deadline)
@@ -324,7 +329,7 @@ int pawl_conn_close_until(struct pawl_conn *conn, uint64_t deadline)
         pawl_stream_close(conn->stream);
         (void)pawl_op_begin_(&conn->closer, engine, conn, withdraw_closer);
         conn->closer.flags |= PAWL_OP_ASKS_;
-        (void)wait_until(&conn->closer, deadline);
+        (void)pawl_fiber_wait_until_(&conn->closer, deadline);
     }
     pawl_outs_drop_(&engine->io, in_of(conn), in_of(conn)->bytes);
     return conn->reason;
@@ -371,7 +376,7 @@ int pawl_accept_until(struct pawl_acceptor *acceptor, uint64_t deadline)
             return -errno;
         status = pawl_watch_once(&acceptor->watch, &acceptor->op, acceptor->fd, EPOLLIN);
         if (status == 0)
-            status = (int)wait_until(&acceptor->op, deadline);
+            status = (int)pawl_fiber_wait_until_(&acceptor->op, deadline);
         if (status < 0)
             return status;
     }
@@ -393,7 +398,7 @@ void pawl_acceptor_close(struct pawl_acceptor *acceptor)
 
 static int64_t transfer(int status, struct pawl_file_op *file, uint64_t deadline)
 {
-    return status != 0 ? status : wait_until(&file->op, deadline);
+    return status != 0 ? status : pawl_fiber_wait_until_(&file->op, deadline);
 }
 
 int64_t pawl_pread(int fd, void *bytes, size_t count, int64_t offset, uint64_t deadline)

@@ -44,12 +44,20 @@ static void unstarve(struct pawl_listener_part *part)
     *place = part->next_starved;
 }
 
+static void close_fd(struct pawl_listener_part *part)
+{
+    if (part->source.fd >= 0)
+        close(part->source.fd);
+    part->source.fd = -1;
+}
+
 /* Off, and neither the kernel nor the worker's queue has anything of it any more. */
 static void part_over(struct pawl_listener_part *part)
 {
     if ((part->state & (PART_ON | PART_LATER)) != 0 || part->inflight != 0 ||
         part->source.slot == PAWL_NO_SLOT)
         return;
+    close_fd(part);
     pawl_slot_give_(&part->source);
     let_go(part->listener, 1);
 }
@@ -68,7 +76,9 @@ static void part_off(struct pawl_listener_part *part)
     unstarve(part);
     part->state &= ~(uint32_t)PART_ON;
     engine->class->listen_stop(engine, part);
-    close(part->source.fd);
+    /* io_uring: what is submitted goes by the number, which must not be somebody else's before it is answered */
+    if (part->inflight == 0)
+        close_fd(part);
     part_over(part);
 }
 
@@ -211,7 +221,7 @@ static void give_up(struct pawl_listener_part *part)
     uint32_t holds = 1;
 
     part->state |= PART_STARTED;
-    close(part->source.fd);
+    close_fd(part);
     if (part->worker->engine->io.stopping)
         holds += disowned(part);
     let_go(part->listener, holds);

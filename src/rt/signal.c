@@ -45,6 +45,15 @@ static void handle(int number)
 
 /* ---- fork ---- */
 
+/* What was there before our handler is there again; unless the program has put another one into its place. */
+static void restore(int number)
+{
+    struct sigaction now;
+
+    if (sigaction(number, NULL, &now) == 0 && now.sa_handler == handle)
+        (void)sigaction(number, &listeners[number].before, NULL); /* cannot fail: it has been there before */
+}
+
 static void before_fork(void)
 {
     pawl_mutex_lock(&lock);
@@ -62,8 +71,7 @@ static void in_the_child(void)
         if (pawl_load_relaxed(&listeners[number].first) !=
             NULL) { /* relaxed, both: there is no other thread */
             pawl_store_relaxed(&listeners[number].first, NULL);
-            (void)sigaction(number, &listeners[number].before,
-                            NULL); /* cannot fail: it has been there before */
+            restore(number);
         }
     pawl_mutex_init(&lock, PAWL_PRIVATE);
 }
@@ -95,7 +103,6 @@ static void leave(struct pawl_signal *signal)
 {
     int number = signal->number;
     PAWL_ATOMIC(struct pawl_signal *) *place = &listeners[number].first;
-    struct sigaction now;
 
     pawl_mutex_lock(&lock);
     /* relaxed: under the lock */
@@ -104,9 +111,8 @@ static void leave(struct pawl_signal *signal)
     /* release N: pairs with the acquires in handle(), for what follows in the list. Its own link stays: a handler that is
      * at it goes on from there. */
     pawl_store_release(place, pawl_load_relaxed(&signal->next));
-    if (pawl_load_relaxed(&listeners[number].first) == NULL && sigaction(number, NULL, &now) == 0 &&
-        now.sa_handler == handle)
-        (void)sigaction(number, &listeners[number].before, NULL); /* cannot fail: it has been there before */
+    if (pawl_load_relaxed(&listeners[number].first) == NULL)
+        restore(number);
     pawl_mutex_unlock(&lock);
 }
 

@@ -18,6 +18,11 @@ static inline ssize_t pawl_recv_now_(int fd, void *bytes, size_t count)
     return syscall(SYS_recvfrom, fd, bytes, count, MSG_DONTWAIT, NULL, NULL);
 }
 
+static inline ssize_t pawl_recvmsg_now_(int fd, struct msghdr *message)
+{
+    return syscall(SYS_recvmsg, fd, message, MSG_DONTWAIT);
+}
+
 static inline ssize_t pawl_send_now_(int fd, const void *bytes, size_t count)
 {
     return syscall(SYS_sendto, fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);

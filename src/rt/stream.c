@@ -22,15 +22,28 @@ static void stream_stop(struct pawl_source *source);
 
 /* ---- the end ---- */
 
+/* What the kernel has been asked for, or is to be when the turn ends, goes by the descriptor's number: that must not be
+ * somebody else's by then. */
+static const uint32_t in_use = STREAM_BY_FILE | STREAM_RECEIVING | STREAM_SENDING | STREAM_POLLING;
+
+static void close_fd(struct pawl_stream *stream)
+{
+    if (stream->source.fd < 0)
+        return;
+    close(stream->source.fd);
+    stream->source.fd = -1;
+    pawl_listeners_resume_(stream->source.engine);
+}
+
 /* Nothing is under way any more, and nobody of ours is on the stack. */
 static void finalize(struct pawl_stream *stream)
 {
     struct pawl_io *io = &stream->source.engine->io;
 
+    close_fd(stream);
     if (stream->config->closed != NULL)
         stream->config->closed(stream, stream->reason);
     if ((stream->state & STREAM_BY_FILE) != 0) {
-        close(stream->source.fd);
         pawl_by_file_end_(stream);
     } else if (stream->extra != NULL) {
         pawl_uring_forget_(stream);
@@ -51,30 +64,40 @@ static bool held(const struct pawl_stream *stream)
 
 void pawl_stream_landed_(struct pawl_stream *stream)
 {
+    if ((stream->state & STREAM_DEAD) != 0 && (stream->state & in_use) == 0)
+        close_fd(stream); /* sends without a copy end when the socket has gone */
     if ((stream->state & STREAM_DEAD) != 0 && !held(stream))
         finalize(stream);
     else if ((stream->state & STREAM_MOVING) != 0 && stream->inflight == 0)
         pawl_stream_later_(stream);
 }
 
+/* Closing throws away what the socket has not sent, and tells the peer by RST. */
+static void reset_at_close(const struct pawl_stream *stream)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if ((stream->state & STREAM_UNIX) == 0)
+        (void)setsockopt(stream->source.fd, SOL_SOCKET, SO_LINGER, &reset,
+                         sizeof reset); /* or FIN, if it fails */
+}
+
 /* From here on the kernel does nothing more for it. closed() comes later, in all cases. */
 static void die(struct pawl_stream *stream, int reason)
 {
     struct pawl_engine *engine = stream->source.engine;
-
     if ((stream->state & STREAM_DEAD) != 0)
         return;
     stream->state = (stream->state & ~(uint32_t)STREAM_MOVING) | STREAM_DEAD;
     stream->reason = reason;
     pawl_stream_time_stop_(stream);
+    if (stream->zeroing != 0)
+        reset_at_close(stream); /* or the kernel would go on sending from the program's memory */
     pawl_stream_class_(stream)->detach(engine, stream);
-    if ((stream->state & STREAM_BY_FILE) == 0) { /* else it is closed when nothing is under way on it */
-        close(stream->source.fd);
-        stream->source.fd = -1;
-    }
+    if ((stream->state & in_use) == 0)
+        close_fd(stream); /* else when all has been answered */
     pawl_stream_fail_flushes_(stream, reason == 0 ? -ECANCELED : reason);
     pawl_stream_later_(stream);
-    pawl_listeners_resume_(engine);
 }
 
 void pawl_stream_failed_(struct pawl_stream *stream, int reason)
@@ -84,13 +107,9 @@ void pawl_stream_failed_(struct pawl_stream *stream, int reason)
 
 void pawl_stream_abort(struct pawl_stream *stream, int reason)
 {
-    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
     if ((stream->state & STREAM_DEAD) != 0)
         return;
-    if ((stream->state & STREAM_UNIX) == 0)
-        (void)setsockopt(stream->source.fd, SOL_SOCKET, SO_LINGER, &reset,
-                         sizeof reset); /* or FIN, if it fails */
+    reset_at_close(stream);
     die(stream, reason);
 }
 
@@ -329,11 +348,14 @@ static void settle(struct pawl_stream *stream)
     if ((stream->state & STREAM_LAYERED) != 0 && (stream->state & (STREAM_CLOSING | STREAM_SHUTTING)) != 0 &&
         !stream->layered->finished)
         return; /* it has not said goodbye */
-    if ((stream->state & (STREAM_CLOSING | STREAM_SHUTTING | STREAM_SHUT)) == STREAM_SHUTTING) {
+    if ((stream->state & STREAM_SHUT) == 0 &&
+        ((stream->state & (STREAM_CLOSING | STREAM_SHUTTING)) == STREAM_SHUTTING ||
+         ((stream->state & STREAM_CLOSING) != 0 && stream->zeroing != 0))) {
         stream->state |= STREAM_SHUT;
         (void)shutdown(stream->source.fd, SHUT_WR); /* fails if the peer is gone: reading tells */
     }
-    if ((stream->state & STREAM_CLOSING) != 0 || (stream->state & both_ends) == both_ends)
+    if (((stream->state & STREAM_CLOSING) != 0 || (stream->state & both_ends) == both_ends) &&
+        stream->zeroing == 0) /* else when the kernel has let go of the program's memory */
         die(stream, 0);
 }
 
@@ -427,9 +449,9 @@ static void stream_ready(struct pawl_source *source, uint32_t events)
 
     if (PAWL_UNLIKELY((stream->state & STREAM_DEAD) != 0))
         return; /* ended by an event of the same turn */
-    if ((events & (EPOLLIN | EPOLLRDHUP | broken)) != 0)
+    if ((events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | broken)) != 0)
         stream->state |= STREAM_READABLE;
-    if ((events & (EPOLLRDHUP | broken)) != 0)
+    if ((events & (EPOLLPRI | EPOLLRDHUP | broken)) != 0)
         stream->state |= STREAM_HANGUP;
     if ((stream->state & STREAM_CONNECTING) != 0) {
         if ((events & (EPOLLOUT | broken)) == 0)

@@ -5,11 +5,11 @@
  * ended, failed, room to send. Around each continuation stand pawl_stream_enter_ and pawl_stream_leave_;
  * leave sends what the continuation has written.
  *
- * The end. die() takes the stream from the engine, closes the descriptor and completes its operations. What
- * then still holds the memory is counted: `inflight`, the submissions that the kernel has not answered, and
- * the bits STREAM_LATER (its message is in the worker's queue), STREAM_DIRTY (it is in the list of those
- * with something to send), and the depth of continuations on the stack. The message that die() sends, or the
- * last answer if that comes later, calls closed() and frees.
+ * The end. die() takes the stream from the engine, closes the descriptor (if nothing is submitted that has its number; else
+ * the last answer does) and completes its operations. What then still holds the memory is counted: `inflight`, the
+ * submissions that the kernel has not answered, and the bits STREAM_LATER (its message is in the worker's queue),
+ * STREAM_DIRTY (it is in the list of those with something to send), and the depth of continuations on the stack. The
+ * message that die() sends, or the last answer if that comes later, calls closed() and frees.
  */
 #ifndef PAWL_RT_STREAM_H
 #define PAWL_RT_STREAM_H
@@ -23,23 +23,23 @@
 #include <pawl/timer.h>
 
 enum {
-    STREAM_CONNECTING = 1 << 0,   /* connect(2) is under way */
-    STREAM_OPENED = 1 << 1,       /* opened() was called */
-    STREAM_PAUSED = 1 << 2,       /* by the program */
-    STREAM_CHOKED = 1 << 3,       /* reading stopped because of the out-queue */
-    STREAM_ABOVE = 1 << 4,        /* the out-queue was above the high mark: drained() is due */
-    STREAM_BLOCKED = 1 << 5,      /* the socket takes no more: the engine tells when it does */
-    STREAM_ENDED = 1 << 6,        /* the peer sends no more, and the program knows */
-    STREAM_SHUTTING = 1 << 7,     /* half-close when the queue is empty */
-    STREAM_SHUT = 1 << 8,         /* the peer was told */
-    STREAM_CLOSING = 1 << 9,      /* close when the queue is empty */
-    STREAM_DEAD = 1 << 10,        /* the descriptor is closed; waiting for what is under way */
-    STREAM_LATER = 1 << 11,       /* `later` is in the worker's queue */
-    STREAM_DIRTY = 1 << 12,       /* in io->dirty */
-    STREAM_MOVING = 1 << 13,      /* on its way to another worker */
-    STREAM_UNIX = 1 << 14,        /* no TCP options */
-    STREAM_READABLE = 1 << 15,    /* epoll: there was an edge, and no EAGAIN since */
-    STREAM_HANGUP = 1 << 16,      /* epoll: a short read is not the end, the peer's FIN is behind it */
+    STREAM_CONNECTING = 1 << 0, /* connect(2) is under way */
+    STREAM_OPENED = 1 << 1,     /* opened() was called */
+    STREAM_PAUSED = 1 << 2,     /* by the program */
+    STREAM_CHOKED = 1 << 3,     /* reading stopped because of the out-queue */
+    STREAM_ABOVE = 1 << 4,      /* the out-queue was above the high mark: drained() is due */
+    STREAM_BLOCKED = 1 << 5,    /* the socket takes no more: the engine tells when it does */
+    STREAM_ENDED = 1 << 6,      /* the peer sends no more, and the program knows */
+    STREAM_SHUTTING = 1 << 7,   /* half-close when the queue is empty */
+    STREAM_SHUT = 1 << 8,       /* the peer was told */
+    STREAM_CLOSING = 1 << 9,    /* close when the queue is empty */
+    STREAM_DEAD = 1 << 10,      /* the descriptor is closed; waiting for what is under way */
+    STREAM_LATER = 1 << 11,     /* `later` is in the worker's queue */
+    STREAM_DIRTY = 1 << 12,     /* in io->dirty */
+    STREAM_MOVING = 1 << 13,    /* on its way to another worker */
+    STREAM_UNIX = 1 << 14,      /* no TCP options */
+    STREAM_READABLE = 1 << 15,  /* epoll: there was an edge, and no EAGAIN since */
+    STREAM_HANGUP = 1 << 16, /* epoll: more stands behind a short read: a FIN, what follows an urgent byte */
     STREAM_ATTACHED = 1 << 17,    /* epoll: registered */
     STREAM_RECEIVING = 1 << 18,   /* io_uring: a multishot receive is armed */
     STREAM_SENDING = 1 << 19,     /* io_uring: a send is submitted */
@@ -76,6 +76,10 @@ struct pawl_stream {
     int reason;      /* why it ended */
     uint32_t target; /* moving: the worker */
     struct pawl_layered *layered; /* NULL: none */
+    /* io_uring, sends without a copy: how many the kernel still reads from; whether the path copies all the same; whether it
+     * is known not to */
+    uint16_t zeroing;
+    bool copies, gathers;
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");

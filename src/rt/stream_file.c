@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* A file to a stream.
  *
- * Read in pieces into chunks, which are sent as slices: the bytes are copied once in the program's address space, and pass a
- * layer (TLS) as others do. The next piece is read when the out-queue is empty, so that what is in memory is bounded
- * whatever the file and the peer. While it lasts it counts as a submission of the stream, which therefore stays. */
+ * A large piece that is in memory goes from there to the socket (stream_direct.c). Others are read into chunks, which are sent
+ * as slices: the bytes are copied once in the program's address space, and pass a layer (TLS) as others do. The
+ * next piece has its turn when the out-queue is empty, so that what is in memory is bounded whatever the file and the peer.
+ * A socket that is full is waited for by way of the out-queue, with a small piece in it.
+ * While it lasts it counts as a submission of the stream, which therefore stays. */
 #include "file.h"
 #include "stream.h"
+#include "stream_direct.h"
 #include "worker.h"
 
 #include <errno.h>
+
+enum { PLUG_BYTES = 4096 }; /* the piece that waits for a socket which is full */
 
 static struct pawl_send_file *send_of(struct pawl_op *op)
 {
@@ -38,8 +43,10 @@ static void end(struct pawl_send_file *send, int64_t status)
 /* Begins to read the next piece. 0 or a negative errno. */
 static int next_piece(struct pawl_send_file *send)
 {
-    size_t count = send->left < PAWL_CHUNK_ROOM_ ? (size_t)send->left : (size_t)PAWL_CHUNK_ROOM_;
+    size_t most = send->full ? (size_t)PLUG_BYTES : (size_t)PAWL_CHUNK_ROOM_;
+    size_t count = send->left < most ? (size_t)send->left : most;
 
+    send->full = false;
     if (send->chunk == NULL)
         send->chunk = pawl_chunk_take_(&send->stream->source.engine->io);
     if (send->chunk == NULL)
@@ -47,6 +54,47 @@ static int next_piece(struct pawl_send_file *send)
     return pawl_file_read(&send->read, send->fd, pawl_chunk_bytes_(send->chunk), count, send->offset);
 }
 
+static void advance(struct pawl_send_file *send, size_t count)
+{
+    send->sent += count;
+    send->offset += (int64_t)count;
+    send->left -= count;
+}
+
+static bool goes_direct(const struct pawl_send_file *send)
+{
+    return send->direct && send->left >= PAWL_DIRECT_LEAST_ && pawl_stream_takes_direct_(send->stream);
+}
+
+/* From the page cache to the socket: true, or it is to be copied. false with a negative *status: the connection broke. */
+static bool direct_piece(struct pawl_send_file *send, int *status)
+{
+    /* in these the out-queue waits, or refuses, as it does for all that is written */
+    const uint32_t not_now = STREAM_BLOCKED | STREAM_CONNECTING | STREAM_MOVING | STREAM_SHUTTING |
+                             STREAM_CLOSING | STREAM_DEAD;
+    struct pawl_stream *stream = send->stream;
+    int64_t n;
+
+    *status = 0;
+    if (!goes_direct(send) || pawl_stream_waiting_(stream) != 0 || (stream->state & not_now) != 0)
+        return false;
+    pawl_stream_enter_(stream);
+    n = pawl_stream_send_direct_(stream, send->fd, send->offset, send->left);
+    if (n < 0 && n != -EAGAIN && n != -EOPNOTSUPP) {
+        *status = (int)n;
+        pawl_stream_failed_(stream, (int)n);
+    }
+    pawl_stream_leave_(stream);
+    if (n > 0)
+        advance(send, (size_t)n);
+    else if (n == -EAGAIN)
+        send->full = true;
+    else if (n == -EOPNOTSUPP)
+        send->direct = false;
+    return n > 0;
+}
+
+/* The next piece. The stream may have ended meanwhile: who sends or reads is told. */
 static void go_on(struct pawl_send_file *send)
 {
     int status;
@@ -55,7 +103,10 @@ static void go_on(struct pawl_send_file *send)
         end(send, 0);
         return;
     }
-    status = next_piece(send);
+    if (direct_piece(send, &status))
+        status = pawl_stream_flush(send->stream, &send->flush); /* the others have their turn */
+    else if (status == 0)
+        status = next_piece(send);
     if (status != 0)
         end(send, status);
 }
@@ -84,9 +135,7 @@ static int send_piece(struct pawl_send_file *send, size_t count)
     send->chunk = NULL;
     if (status != 0)
         return (stream->state & STREAM_DEAD) != 0 && stream->reason != 0 ? stream->reason : status;
-    send->sent += count;
-    send->offset += (int64_t)count;
-    send->left -= count;
+    advance(send, count);
     return 0;
 }
 
@@ -143,7 +192,10 @@ int pawl_stream_send_file(struct pawl_stream *stream, struct pawl_send_file *sen
     send->offset = offset;
     send->left = count;
     send->sent = 0;
-    status = next_piece(send);
+    send->direct = true;
+    send->full = false;
+    /* behind what is queued; a piece that is copied is read meanwhile */
+    status = goes_direct(send) ? pawl_stream_flush(stream, &send->flush) : next_piece(send);
     if (status != 0) {
         if (send->chunk != NULL)
             pawl_chunk_let_go_(send->chunk);

@@ -7,18 +7,17 @@
  * by line), so reading goes on until EAGAIN. */
 #include "stream_plain.h"
 
+#include "quiet.h"
 #include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -158,24 +157,14 @@ static void plain_ready(struct pawl_source *source, uint32_t events)
 
 /* ---- writing ---- */
 
-/* writev(2) without SIGPIPE, which has no flag for that: the signal is for this thread, and taken back here. */
 static ssize_t write_quietly(int fd, const struct iovec *iovecs, int n)
 {
-    const struct timespec at_once = {0};
-    sigset_t broken, pending, before;
+    struct pawl_quiet quiet;
     ssize_t written;
-    int error;
 
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    pawl_quiet_begin_(&quiet);
     written = writev(fd, iovecs, n);
-    error = errno;
-    if (written < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0)
-        (void)sigtimedwait(&broken, NULL, &at_once);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    pawl_quiet_end_(&quiet, written);
     return written;
 }
 

@@ -140,13 +140,35 @@ static ssize_t send_some(const struct pawl_stream *stream)
     return pawl_sendmsg_now_(stream->source.fd, &message);
 }
 
+static void watch_writing(struct pawl_stream *stream)
+{
+    if (stream->config->write_ms != 0)
+        pawl_stream_time_start_(stream);
+}
+
+/* Large slices, by an engine that sends them from where they lie. */
+static PAWL_COLD bool sends_zero(struct pawl_stream *stream)
+{
+    const struct pawl_engine_class *class = pawl_stream_class_(stream);
+
+    if (class->send_zero == NULL || !class->send_zero(stream->source.engine, stream))
+        return false;
+    stream->state |= STREAM_BLOCKED;
+    watch_writing(stream);
+    return true;
+}
+
 void pawl_stream_flush_(struct pawl_stream *stream)
 {
     struct pawl_engine *engine = stream->source.engine;
     const uint32_t not_now = STREAM_BLOCKED | STREAM_CONNECTING | STREAM_DEAD | STREAM_MOVING;
 
     while (stream->outs.bytes != 0 && (stream->state & not_now) == 0) {
-        ssize_t n = send_some(stream);
+        ssize_t n;
+
+        if (PAWL_UNLIKELY(stream->outs.bytes >= PAWL_ZERO_LEAST_) && sends_zero(stream))
+            return;
+        n = send_some(stream);
 
         pawl_count_(&engine->io.counts.syscalls, 1);
         if (PAWL_LIKELY(n >= 0)) {
@@ -154,8 +176,7 @@ void pawl_stream_flush_(struct pawl_stream *stream)
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             stream->state |= STREAM_BLOCKED;
             pawl_stream_class_(stream)->send_rest(engine, stream);
-            if (stream->config->write_ms != 0)
-                pawl_stream_time_start_(stream);
+            watch_writing(stream);
         } else if (errno != EINTR) {
             pawl_stream_failed_(stream, -errno);
         }

@@ -24,8 +24,8 @@ static uint64_t deadline_of(const struct pawl_stream *stream, uint64_t *limit_ms
         {(stream->state & STREAM_CONNECTING) != 0, stream->read_at, config->connect_ms},
         {(stream->state & STREAM_OPENED) != 0, moved, config->idle_ms},
         {pawl_stream_reads_(stream), stream->read_at, config->read_ms},
-        {(stream->state & STREAM_OPENED) != 0 && pawl_stream_waiting_(stream) != 0, stream->write_at,
-         config->write_ms},
+        {(stream->state & STREAM_OPENED) != 0 && (pawl_stream_waiting_(stream) != 0 || stream->zeroing != 0),
+         stream->write_at, config->write_ms},
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)

@@ -146,6 +146,9 @@ static void came(struct uring_engine *self, const struct io_uring_cqe *cqe)
     case PAWL_VERB_ROOM:
         pawl_uring_room_came_(source);
         break;
+    case PAWL_VERB_ZERO:
+        pawl_uring_zero_came_(source, cqe);
+        break;
     case PAWL_VERB_FILE:
         pawl_uring_file_came_(source, cqe->res);
         break;
@@ -285,6 +288,7 @@ const struct pawl_engine_class pawl_engine_uring_ = {
     .receive = pawl_uring_receive_,
     .receive_stop = pawl_uring_receive_stop_,
     .send_rest = pawl_uring_send_rest_,
+    .send_zero = pawl_uring_send_zero_,
     .listen = pawl_uring_listen_,
     .listen_stop = pawl_uring_listen_stop_,
     .listen_again = pawl_uring_listen_again_,

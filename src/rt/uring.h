@@ -44,7 +44,11 @@ struct uring_extra {
     struct msghdr message;
     struct iovec iovecs[URING_IOVECS];
     struct pawl_outs kept;
+    struct pawl_source *zero; /* a send without a copy whose result has not come; NULL: none */
 };
+
+/* NULL: no memory. */
+struct uring_extra *pawl_uring_extra_(struct pawl_stream *stream);
 
 /* ---- uring_buffer.c: what the kernel receives into ---- */
 
@@ -60,6 +64,11 @@ void pawl_uring_buffers_flush_(struct uring_engine *self);
 void pawl_uring_packet_came_(struct uring_engine *self, struct pawl_source *source,
                              const struct io_uring_cqe *cqe);
 void pawl_uring_room_came_(struct pawl_source *source);
+
+/* ---- uring_zero.c ---- */
+
+bool pawl_uring_send_zero_(struct pawl_engine *engine, struct pawl_stream *stream);
+void pawl_uring_zero_came_(struct pawl_source *source, const struct io_uring_cqe *cqe);
 
 /* ---- uring_stream.c ---- */
 

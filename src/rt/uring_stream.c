@@ -18,7 +18,7 @@
 
 /* ---- extra ---- */
 
-static struct uring_extra *extra_of(struct pawl_stream *stream)
+struct uring_extra *pawl_uring_extra_(struct pawl_stream *stream)
 {
     if (stream->extra == NULL)
         stream->extra = calloc(1, sizeof(struct uring_extra));
@@ -34,12 +34,28 @@ void pawl_uring_forget_(struct pawl_stream *stream)
     stream->extra = NULL;
 }
 
-static void cancel(struct pawl_source *source, enum pawl_verb verb)
+/* The submission of that key, which belongs to the source. */
+static void cancel_key(struct pawl_source *source, uint64_t key)
 {
     struct io_uring_sqe *sqe = pawl_uring_sqe_(uring_of_(source->engine));
 
-    io_uring_prep_cancel64(sqe, pawl_slot_key_(source, verb), 0);
+    io_uring_prep_cancel64(sqe, key, 0);
     io_uring_sqe_set_data64(sqe, pawl_slot_key_(source, PAWL_VERB_END));
+}
+
+static void cancel(struct pawl_source *source, enum pawl_verb verb)
+{
+    cancel_key(source, pawl_slot_key_(source, verb));
+}
+
+static void cancel_send(struct pawl_stream *stream)
+{
+    const struct uring_extra *extra = stream->extra;
+
+    if (extra->zero != NULL)
+        cancel_key(&stream->source, pawl_slot_key_(extra->zero, PAWL_VERB_ZERO));
+    else
+        cancel(&stream->source, PAWL_VERB_SEND);
 }
 
 /* Either it has completed, and its completion comes, or is there already: then the state says so here, or the next
@@ -48,12 +64,12 @@ static void cancel(struct pawl_source *source, enum pawl_verb verb)
 void pawl_uring_missed_(struct pawl_source *source)
 {
     if (pawl_source_is_stream_(source)) {
-        const struct pawl_stream *stream = pawl_stream_of_(source);
+        struct pawl_stream *stream = pawl_stream_of_(source);
 
         if ((stream->state & (STREAM_RECEIVING | STREAM_STOPPING)) == (STREAM_RECEIVING | STREAM_STOPPING))
             cancel(source, PAWL_VERB_RECEIVE);
         if ((stream->state & (STREAM_DEAD | STREAM_SENDING)) == (STREAM_DEAD | STREAM_SENDING))
-            cancel(source, PAWL_VERB_SEND);
+            cancel_send(stream);
         if ((stream->state & (STREAM_DEAD | STREAM_POLLING)) == (STREAM_DEAD | STREAM_POLLING))
             cancel(source, PAWL_VERB_READY);
     } else {
@@ -150,7 +166,7 @@ void pawl_uring_receive_stop_(struct pawl_engine *engine, struct pawl_stream *st
 /* Reading is paused, but this has come: it is kept for later. */
 static void keep(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
-    struct uring_extra *extra = extra_of(stream);
+    struct uring_extra *extra = pawl_uring_extra_(stream);
 
     pawl_uring_receive_stop_(stream->source.engine, stream); /* the kernel's buffers are for the rest */
     if (extra == NULL || pawl_outs_append_(&stream->source.engine->io, &extra->kept, slice) != 0)
@@ -212,7 +228,7 @@ void pawl_uring_received_(struct uring_engine *self, struct pawl_stream *stream,
 
 void pawl_uring_send_rest_(struct pawl_engine *engine, struct pawl_stream *stream)
 {
-    struct uring_extra *extra = extra_of(stream);
+    struct uring_extra *extra = pawl_uring_extra_(stream);
     struct io_uring_sqe *sqe;
 
     if (extra == NULL) {
@@ -282,7 +298,7 @@ void pawl_uring_detach_(struct pawl_engine *engine, struct pawl_stream *stream)
 {
     pawl_uring_receive_stop_(engine, stream);
     if ((stream->state & STREAM_SENDING) != 0)
-        cancel(&stream->source, PAWL_VERB_SEND);
+        cancel_send(stream);
     if ((stream->state & STREAM_POLLING) != 0)
         cancel(&stream->source, PAWL_VERB_READY);
 }

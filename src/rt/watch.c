@@ -104,7 +104,7 @@ int pawl_watch_once(struct pawl_watch *watch, struct pawl_op *op, int fd, uint32
 {
     int status;
 
-    if (pawl_op_pending(op))
+    if (pawl_op_pending(op) || watch->started)
         return -EBUSY;
     watch->ready = once_ready;
     watch->stopped = once_stopped;

@@ -138,7 +138,7 @@ void pawl_tls_let_go_(struct pawl_tls *tls)
         return;
     emptied = pawl_rcu_cell_publish(&tls->set, NULL);
     (void)emptied; /* 0: an empty cell needs no memory */
-    pawl_tls_sessions_free_(&tls->sessions);
+    pawl_tls_sessions_forget_(&tls->sessions);
     for (size_t i = 0; i < tls->identity_count; i++)
         free_identity(&tls->identities[i]);
     free(tls->identities);
@@ -252,12 +252,33 @@ int pawl_tls_add_name(struct pawl_tls *tls, const char *name, const char *chain_
     return error;
 }
 
+/* A session stands for a peer that was verified, by authorities that may have been read anew: of those that verify nobody
+ * resumes one from before. The mutex is held. */
+static int read_again(struct pawl_tls *tls)
+{
+    unsigned char before[sizeof tls->ticket_keys];
+    int error = 0;
+
+    memcpy(before, tls->ticket_keys, sizeof before);
+    if (tls_serves(tls) && pawl_tls_verification_(tls) != PAWL_TLS_VERIFY_NONE &&
+        RAND_bytes(tls->ticket_keys, sizeof tls->ticket_keys) != 1)
+        error = pawl_tls_fail_openssl_("there are no random bytes", NULL);
+    if (error == 0)
+        error = publish(tls);
+    if (error != 0)
+        memcpy(tls->ticket_keys, before, sizeof before);
+    else
+        pawl_tls_sessions_forget_(&tls->sessions);
+    OPENSSL_cleanse(before, sizeof before);
+    return error;
+}
+
 int pawl_tls_reload(struct pawl_tls *tls)
 {
     int error;
 
     pawl_mutex_lock(&tls->mutex);
-    error = publish(tls);
+    error = read_again(tls);
     pawl_mutex_unlock(&tls->mutex);
     return error;
 }

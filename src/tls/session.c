@@ -63,8 +63,10 @@ void pawl_tls_session_offer_(struct tls_stream *stream)
     pawl_mutex_unlock(&sessions->mutex);
 }
 
-void pawl_tls_sessions_free_(struct tls_sessions *sessions)
+void pawl_tls_sessions_forget_(struct tls_sessions *sessions)
 {
+    pawl_mutex_lock(&sessions->mutex);
     for (unsigned i = 0; i < TLS_SESSIONS; i++)
         drop(&sessions->session[i]);
+    pawl_mutex_unlock(&sessions->mutex);
 }

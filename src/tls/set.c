@@ -82,14 +82,19 @@ static int set_versions(SSL_CTX *context, const struct pawl_tls_config *config)
     return 0;
 }
 
+enum pawl_tls_verify pawl_tls_verification_(const struct pawl_tls *tls)
+{
+    if (tls->config.verify != PAWL_TLS_VERIFY_DEFAULT)
+        return tls->config.verify;
+    return tls_serves(tls) ? PAWL_TLS_VERIFY_NONE : PAWL_TLS_VERIFY_REQUIRED;
+}
+
 static int set_verification(SSL_CTX *context, const struct pawl_tls *tls)
 {
     const struct pawl_tls_config *config = &tls->config;
-    enum pawl_tls_verify verify = config->verify;
+    const enum pawl_tls_verify verify = pawl_tls_verification_(tls);
     int mode = SSL_VERIFY_NONE;
 
-    if (verify == PAWL_TLS_VERIFY_DEFAULT)
-        verify = tls_serves(tls) ? PAWL_TLS_VERIFY_NONE : PAWL_TLS_VERIFY_REQUIRED;
     if (verify != PAWL_TLS_VERIFY_NONE)
         mode = SSL_VERIFY_PEER;
     if (verify == PAWL_TLS_VERIFY_REQUIRED && tls_serves(tls))

@@ -370,12 +370,25 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
+/* Asks for the name (an address is not asked for), and wants it in the certificate. Of an earlier one nothing stays. */
+static bool ask_for(const struct tls_stream *stream, char *name)
+{
+    const bool any = (stream->tls->config.flags & PAWL_TLS_ANY_NAME) != 0, address = is_address(name);
+    X509_VERIFY_PARAM *wanted = SSL_get0_param(stream->ssl);
+
+    if (SSL_set_tlsext_host_name(stream->ssl, address ? NULL : name) != 1 ||
+        X509_VERIFY_PARAM_set1_ip(wanted, NULL, 0) != 1 || X509_VERIFY_PARAM_set1_host(wanted, NULL, 0) != 1)
+        return false;
+    if (any)
+        return true;
+    return address ? X509_VERIFY_PARAM_set1_ip_asc(wanted, name) == 1
+                   : X509_VERIFY_PARAM_set1_host(wanted, name, 0) == 1;
+}
+
 int pawl_tls_set_name(struct pawl_stream *pawl_stream, const char *name)
 {
     struct tls_stream *stream = find(pawl_stream);
-    const bool address = is_address(name);
     char *copy;
-    int good;
 
     if (stream == NULL || tls_serves(stream->tls) || name[0] == '\0')
         return -EINVAL;
@@ -385,19 +398,14 @@ int pawl_tls_set_name(struct pawl_stream *pawl_stream, const char *name)
     if (copy == NULL)
         return -ENOMEM;
     ERR_clear_error();
-    if (address)
-        good = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream->ssl), name);
-    else
-        good = SSL_set_tlsext_host_name(stream->ssl, copy) == 1 &&
-               ((stream->tls->config.flags & PAWL_TLS_ANY_NAME) != 0 ||
-                SSL_set1_host(stream->ssl, name) == 1);
-    if (!good) {
+    free(stream->name);
+    stream->name = NULL; /* none at all, if the new one is refused */
+    if (!ask_for(stream, copy)) {
         char text[TLS_TEXT_BYTES];
 
         free(copy);
         return pawl_tls_why_(stream->ssl, text) == -ENOMEM ? -ENOMEM : -EINVAL;
     }
-    free(stream->name);
     stream->name = copy;
     return 0;
 }

@@ -116,11 +116,13 @@ BIO *pawl_tls_bio_(struct tls_stream *stream);
 /* set.c: reads all files. 0, or a negative errno, and pawl_tls_failure() says why. */
 int pawl_tls_set_read_(struct tls_set **out, struct pawl_tls *tls);
 void pawl_tls_set_drop_(void *data);
+/* The configuration's, or what stands for the default. */
+enum pawl_tls_verify pawl_tls_verification_(const struct pawl_tls *tls);
 
 /* session.c */
 int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session);
 void pawl_tls_session_offer_(struct tls_stream *stream);
-void pawl_tls_sessions_free_(struct tls_sessions *sessions);
+void pawl_tls_sessions_forget_(struct tls_sessions *sessions);
 
 /* error.c: what OpenSSL has to say, as an errno and as a line of TLS_TEXT_BYTES. Its queue is empty afterwards. */
 int pawl_tls_why_(const SSL *ssl, char *text);

@@ -77,7 +77,7 @@ headers_below() {
 public_headers() {
     headers_below "$include_folder"
 }
-runtime=(rt.h task.h timer.h fiber.h fiber_io.h block.h child.h dgram.h event.h file.h frame.h inotify.h layer.h op.h resolve.h signal.h stream.h
+runtime=(rt.h task.h timer.h fiber.h fiber_dgram.h fiber_io.h block.h child.h dgram.h event.h file.h frame.h inotify.h layer.h op.h resolve.h signal.h stream.h
     tls.h watch.h)
 # The faces of libpawl-check, libpawl-malloc and libpawl-rt are not libpawl's.
 public_headers | grep -vx -e pawl/check.h -e pawl/lin.h -e pawl/malloc.h -e pawl/arena.h -e pawl/slab.h "${runtime[@]/#/-epawl/}" | sed 's/.*/#include <&>/' >"$work/every_header.h"

@@ -10,8 +10,8 @@
 static struct {
     const struct io_server *server;
     const struct pawl_stream_config *config;
-    const char *name;
-    size_t early; /* bytes that are written before it is connected */
+    const char *first_name, *name; /* NULL: none */
+    size_t early;                  /* bytes that are written before it is connected */
     struct pawl_stream *stream;
     struct pawl_op flush;
 } call;
@@ -77,6 +77,8 @@ static void connect_now(void *arg)
     demand(early != NULL);
     demand(pawl_stream_connect(&call.stream, call.config, (const struct sockaddr *)&call.server->address,
                                call.server->address_bytes) == 0);
+    if (call.first_name != NULL)
+        demand(pawl_tls_set_name(call.stream, call.first_name) == 0);
     if (call.name != NULL)
         demand(pawl_tls_set_name(call.stream, call.name) == 0);
     io_fill(early, call.early, 1, 0);
@@ -149,8 +151,29 @@ static void a_client_believes_only_whom_it_knows(void **state)
     assert_int_equal(try_name(&scene, &careful, NULL), EINVAL);
     assert_int_equal(try_name(&scene, &any_name, NULL), 0);
     assert_int_equal(try_name(&scene, &any_name, "other.test"), 0);
+    assert_int_equal(try_name(&scene, &any_name, "127.0.0.2"), 0);
     assert_int_equal(try_name(&scene, &careless, NULL), 0);
     assert_false(heard.facts.verified);
+    scene_close(&scene);
+}
+
+static void the_name_that_was_set_last_is_the_one_that_counts(void **state)
+{
+    static const char *const names[][2] = {{"other.test", "server.test"},
+                                           {"127.0.0.2", "server.test"},
+                                           {"other.test", "127.0.0.1"}};
+    struct pawl_tls_config config = tls_serving();
+    const struct pawl_tls_config careful = {.ca_file = authority.chain};
+    struct tls_scene scene;
+
+    (void)state;
+    scene_open(&scene, &config);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        call.first_name = names[i][0];
+        assert_int_equal(try_name(&scene, &careful, names[i][1]), 0);
+        assert_string_equal(heard.name, names[i][1]);
+    }
+    call.first_name = NULL;
     scene_close(&scene);
 }
 
@@ -200,6 +223,52 @@ static void a_client_comes_back_with_its_ticket(void **state)
     }
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "re"), *out = fopen(to, "we");
+    char bytes[8192];
+    size_t count;
+
+    assert_true(in != NULL && out != NULL);
+    count = fread(bytes, 1, sizeof bytes, in);
+    assert_true(count > 0 && count < sizeof bytes);
+    assert_int_equal(fwrite(bytes, 1, count, out), count);
+    assert_int_equal(fclose(in) | fclose(out), 0);
+}
+
+/* A session stands for a certificate that was verified: by authorities that may be others now. */
+static void a_client_that_read_its_authorities_again_resumes_nothing_from_before(void **state)
+{
+    struct pawl_tls_config config = tls_serving();
+    struct pawl_tls_config settings = {0};
+    struct pawl_stream_config stream = hearing;
+    char path[sizeof authority.chain + 8];
+    struct tls_scene scene;
+    struct pawl_tls *tls;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s.copy", authority.chain);
+    copy_file(authority.chain, path);
+    settings.ca_file = path;
+    scene_open(&scene, &config);
+    assert_int_equal(pawl_tls_open(&tls, &settings), 0);
+    stream.layer = pawl_tls_layer(tls);
+    call_server(&scene, &stream, "server.test", 1);
+    io_reach(&heard.bytes, 1);
+    io_on(scene.rt, 0, close_now, NULL);
+    io_reach(&heard.closed, 1);
+    copy_file(stranger.chain, path);
+    assert_int_equal(pawl_tls_reload(tls), 0);
+    call_server(&scene, &stream, "server.test", 1);
+    while (io_get(&heard.closed) == 0 && io_get(&heard.opened) == 0)
+        usleep(500);
+    assert_int_equal(io_get(&heard.opened), 0);
+    assert_int_equal(pawl_load_relaxed(&heard.reason), EKEYREJECTED); /* relaxed: after the count */
+    unlink(path);
+    pawl_tls_close(tls);
+    scene_close(&scene);
+}
+
 /* ---- bytes ---- */
 
 /* Written before the connection, far more than the marks: waits for the handshake, and comes back whole. */
@@ -220,7 +289,7 @@ static void what_is_written_before_the_handshake_follows_it(void **state)
     call_server(&scene, &stream, "server.test", MUCH);
     io_reach(&heard.bytes, MUCH);
     assert_false(heard.wrong);
-    assert_int_equal(io_get(&heard.flushed), 1);
+    io_reach(&heard.flushed, 1);
     io_on(scene.rt, 0, close_now, NULL);
     io_reach(&heard.closed, 1);
     pawl_tls_close(tls); /* while nobody has it any more */
@@ -283,8 +352,10 @@ static void who_closes_while_it_greets_is_told_so(void **state)
 
 const struct CMUnitTest client_tests[] = {
     cmocka_unit_test(a_client_believes_only_whom_it_knows),
+    cmocka_unit_test(the_name_that_was_set_last_is_the_one_that_counts),
     cmocka_unit_test(a_client_shows_its_certificate),
     cmocka_unit_test(a_client_comes_back_with_its_ticket),
+    cmocka_unit_test(a_client_that_read_its_authorities_again_resumes_nothing_from_before),
     cmocka_unit_test(what_is_written_before_the_handshake_follows_it),
     cmocka_unit_test(names_come_before_the_handshake),
     cmocka_unit_test(who_closes_while_it_greets_is_told_so),

@@ -170,7 +170,7 @@ static void who_says_nothing_is_not_waited_for(void **state)
     config.handshake_ms = 50;
     scene_open(&scene, &config);
     fd = io_connect(&scene.server);
-    io_write(fd, "\x16\x03\x01", 3); /* a beginning */
+    (void)send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL); /* a beginning; on a busy machine it may come too late */
     io_reach(&io_counts.closed, 1);
     assert_int_equal(io_get(&io_counts.timed_out), 1);
     assert_int_equal(io_get(&io_counts.opened), 0);

@@ -411,6 +411,15 @@ static void who_comes_back_resumes_its_session(void **state)
     assert_true(comes_back(&scene, TLS1_2_VERSION, true));
     assert_true(comes_back(&scene, TLS1_3_VERSION, true));
     scene_close(&scene);
+    /* whose clients are verified: by authorities that may be others now */
+    config.verify = PAWL_TLS_VERIFY_OPTIONAL;
+    config.ca_file = authority.chain;
+    scene_open(&scene, &config);
+    assert_true(comes_back(&scene, TLS1_2_VERSION, false));
+    assert_true(comes_back(&scene, TLS1_3_VERSION, false));
+    assert_false(comes_back(&scene, TLS1_2_VERSION, true));
+    assert_false(comes_back(&scene, TLS1_3_VERSION, true));
+    scene_close(&scene);
     config.flags |= PAWL_TLS_NO_RESUME;
     scene_open(&scene, &config);
     assert_false(comes_back(&scene, TLS1_2_VERSION, false));

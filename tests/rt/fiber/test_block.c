@@ -334,6 +334,6 @@ int main(void)
         cmocka_unit_test(jobs_and_cancels_from_many_threads),
     };
 
-    expect_end_within(rounds(100) > 100 ? 1200 : 120);
+    expect_end_within(rounds(100) > 100 ? 1200 : 280);
     return cmocka_run_group_tests_name("block", tests, open_runtime, close_runtime);
 }

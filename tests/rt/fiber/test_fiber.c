@@ -682,6 +682,6 @@ int main(void)
         cmocka_unit_test(stacks_have_a_least_and_a_largest_size),
     };
 
-    expect_end_within(rounds(100) > 100 ? 1200 : 120);
+    expect_end_within(rounds(100) > 100 ? 1200 : 280);
     return cmocka_run_group_tests_name("fiber", tests, open_runtime, close_runtime);
 }

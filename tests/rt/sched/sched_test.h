@@ -35,6 +35,19 @@ static inline struct pawl_rt *open_rt(uint32_t workers, uint32_t flags)
     return rt;
 }
 
+/* The counters of all workers, once so many tasks have ended: the last is counted a moment after its completion. */
+static inline struct pawl_rt_counts counts_after(struct pawl_rt *rt, uint64_t finished)
+{
+    uint64_t deadline = pawl_deadline(UINT64_C(30000000000));
+    struct pawl_rt_counts counts;
+
+    do {
+        usleep(100);
+        must(pawl_rt_stats(rt, PAWL_RT_TOTAL, &counts) == 0, "counters");
+    } while (counts.finished < finished && pawl_deadline(0) < deadline);
+    return counts;
+}
+
 /* Waits until an int has reached a value: for what must come, however long it takes. Half a minute is for ever. */
 static inline bool reaches(PAWL_ATOMIC(int) * word, int value)
 {

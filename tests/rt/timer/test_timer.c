@@ -411,6 +411,6 @@ int main(void)
         cmocka_unit_test(every_start_ends_in_one_cancel_or_one_call),
     };
 
-    expect_end_within(rounds(100) > 100 ? 1200 : 120);
+    expect_end_within(rounds(100) > 100 ? 1200 : 280);
     return cmocka_run_group_tests_name("timer", tests, open_runtime, close_runtime);
 }

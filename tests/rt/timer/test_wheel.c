@@ -553,6 +553,6 @@ int main(void)
         cmocka_unit_test(advancing_from_a_timers_function_aborts),
     };
 
-    expect_end_within(rounds(100) > 100 ? 1200 : 120);
+    expect_end_within(rounds(100) > 100 ? 1200 : 280);
     return cmocka_run_group_tests_name("wheel", tests, NULL, NULL);
 }
