@@ -189,6 +189,8 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
             return true;
         session->emptying = segment;
         session->emptied = NULL;
+    } else {
+        spare_hit = true; /* one that is not finished was begun with room for what it spares */
     }
     pawl_rcu_read_lock();
     while (items-- > 0 && done < bytes && (item = cache_segment_next(segment, session->emptied)) != NULL) {

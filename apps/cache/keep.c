@@ -8,7 +8,6 @@
 #include <pawl/rt.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -50,15 +49,16 @@ static int load(const struct cache_keep *keep, const char *path)
 
 static int load_kept(const struct cache_keep *keep, const char *path)
 {
-    const int error = load(keep, path);
+    int error = load(keep, path);
 
     if (error == -ENOENT)
         return 0;
     if (error == 0) {
-        /* What is changed from now on must not come back from it. */
-        if (unlink(path) == 0)
+        /* What is changed from now on must not come back from it, not even if the machine goes down. */
+        error = cache_snapshot_remove(path);
+        if (error == 0)
             return 0;
-        fprintf(stderr, "pawl-cache: %s cannot be removed: %s\n", path, strerror(errno));
+        fprintf(stderr, "pawl-cache: %s cannot be removed: %s\n", path, strerror(-error));
         return -EACCES;
     }
     if (error == -EBADMSG) {

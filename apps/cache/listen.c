@@ -72,27 +72,37 @@ static bool without_tls(const char *address)
     return strncmp(address, notls, sizeof(notls) - 1) == 0;
 }
 
-/* On all addresses that the name has. NULL: all of this machine. `other_port`: instead of that of the name; 0: none. */
-static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
-                     const struct pawl_stream_config *stream, const struct cache_options *options,
-                     const char *text, uint16_t other_port)
+int cache_listen_resolve(const char *text, uint16_t port, uint16_t other_port, int type,
+                         struct addrinfo **found)
 {
-    const uint16_t port = other_port != 0 ? other_port : options->port;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    const struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_PASSIVE};
+    const unsigned chosen = other_port != 0 ? other_port : port;
     char name[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
-    struct addrinfo *found;
-    int error = -EADDRNOTAVAIL, code;
-    const unsigned before = listeners->count;
+    int code;
 
     if (text != NULL && without_tls(text))
         text += sizeof(notls) - 1;
     if (text != NULL && !split(text, port, name, service))
         return complain(text, "the name is too long", -ENAMETOOLONG);
     if (text == NULL || other_port != 0)
-        snprintf(service, sizeof(service), "%u", port);
-    code = getaddrinfo(text != NULL ? name : NULL, service, &hints, &found);
-    if (code != 0)
-        return complain(text != NULL ? text : "all interfaces", gai_strerror(code), -EADDRNOTAVAIL);
+        snprintf(service, sizeof(service), "%u", chosen);
+    code = getaddrinfo(text != NULL ? name : NULL, service, &hints, found);
+    return code == 0 ? 0
+                     : complain(text != NULL ? text : "all interfaces", gai_strerror(code), -EADDRNOTAVAIL);
+}
+
+/* On all addresses that the name has. NULL: all of this machine. `other_port`: instead of that of the name; 0: none. */
+static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
+                     const struct pawl_stream_config *stream, const struct cache_options *options,
+                     const char *text, uint16_t other_port)
+{
+    struct addrinfo *found;
+    int error = cache_listen_resolve(text, options->port, other_port, SOCK_STREAM, &found);
+    const unsigned before = listeners->count;
+
+    if (error != 0)
+        return error;
+    error = -EADDRNOTAVAIL;
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
         const int result = add(listeners, rt, stream, options, at->ai_addr, at->ai_addrlen);
 
@@ -103,7 +113,7 @@ static int listen_on(struct cache_listeners *listeners, struct pawl_rt *rt,
             error = 0;
     }
     freeaddrinfo(found);
-    return error == 0 ? 0 : complain(text != NULL ? text : service, strerror(-error), error);
+    return error == 0 ? 0 : complain(text != NULL ? text : "all interfaces", strerror(-error), error);
 }
 
 /* ---- UNIX ---- */

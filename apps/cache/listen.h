@@ -5,6 +5,7 @@
 
 #include "options.h"
 
+#include <netdb.h>
 #include <pawl/stream.h>
 
 enum { CACHE_LISTENERS_MAX = 64 };
@@ -24,6 +25,12 @@ int cache_listeners_open(struct cache_listeners *listeners, struct pawl_rt *rt,
 int cache_listeners_add(struct cache_listeners *listeners, struct pawl_rt *rt,
                         const struct pawl_stream_config *stream, const struct cache_options *options,
                         uint16_t port);
+
+/* The addresses behind one of -l, for sockets of that type: freeaddrinfo(). NULL: all of this machine. `port`: where the text
+ * names none; `other_port`: whatever it names; 0: none. Returns as above. */
+int cache_listen_resolve(const char *text, uint16_t port, uint16_t other_port, int type,
+                         struct addrinfo **found);
+
 void cache_listeners_close(struct cache_listeners *listeners);
 
 #endif

@@ -106,11 +106,22 @@ static int become(const char *name)
 static int write_pid(const char *path)
 {
     FILE *file = fopen(path, "we");
+    int status;
 
     if (file == NULL)
         return fail(path);
     fprintf(file, "%ld\n", (long)getpid());
-    return fclose(file) == 0 ? -1 : fail(path);
+    if (fclose(file) == 0)
+        return -1;
+    status = fail(path);
+    unlink(path); /* half of it, or nothing: the disk is full */
+    return status;
+}
+
+static void remove_pid(const char *path)
+{
+    if (path != NULL)
+        unlink(path);
 }
 
 int main(int argc, char **argv)
@@ -124,24 +135,25 @@ int main(int argc, char **argv)
     if (options.daemon && daemon(0, options.verbosity > 0) != 0)
         return fail("cannot go into the background");
     status = become(options.user);
-    if (status < 0 && options.pid_file != NULL)
-        status = write_pid(options.pid_file);
     if (status < 0 && options.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
         status = fail("cannot lock the memory (-k)");
+    if (status < 0 && options.pid_file != NULL)
+        status = write_pid(options.pid_file);
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); // NOLINT(bugprone-signal-handler): nothing is called
     hold_signals(SIG_BLOCK);
     server = cache_server_open(&options);
-    if (server == NULL)
+    if (server == NULL) {
+        remove_pid(options.pid_file);
         return EXIT_FAILED;
+    }
     catch_signals();
     hold_signals(SIG_UNBLOCK);
     cache_server_run(server);
     ignore_signals();
     if (cache_server_close(server, true) != 0)
         status = EXIT_FAILED;
-    if (options.pid_file != NULL)
-        unlink(options.pid_file);
+    remove_pid(options.pid_file);
     return status < 0 ? EXIT_ENDED : status;
 }

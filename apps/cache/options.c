@@ -24,7 +24,7 @@ static const char help[] =
     "  -a, --unix-mask=MODE    its permissions, octal (default 0700)\n"
     "  -b, --listen-backlog=N  connections that wait to be accepted (default 1024)\n"
     "  -c, --conn-limit=N      connections at the same time (default 1024)\n"
-    "  -U, --udp-port=0        there is no UDP: only 0 is taken\n"
+    "  -U, --udp-port=N        UDP port (default 0: none): for networks of friends only, see the manual\n"
     "What it keeps\n"
     "  -m, --memory-limit=N    memory of items, in megabytes (default 64)\n"
     "  -I, --max-item-size=N   of an item: bytes, or with k or m (default 1m)\n"
@@ -274,7 +274,9 @@ static int read_one(struct cache_options *options, int option, char *value)
         options->port = status < 0 ? (uint16_t)number : 0;
         return status;
     case 'U':
-        return strcmp(value, "0") == 0 ? -1 : misuse("there is no UDP: -U wants 0", value);
+        status = read_number("-U wants a port from 0 to 65535", value, 0, PORT_MAX, &number);
+        options->udp_port = status < 0 ? (uint16_t)number : 0;
+        return status;
     case 'l':
         return read_addresses(options, value);
     case 's':
@@ -415,6 +417,10 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
     status = cache_tls_check(&options->tls);
     if (status >= 0)
         return status;
+    if (options->udp_port != 0 && (options->tls.on || options->sasl || options->token_file != NULL))
+        return misuse("UDP is plain and asks for no password: -U goes with none of -Z, -S, -Y", "-U");
+    if (options->udp_port != 0 && options->unix_path != NULL)
+        return misuse("UDP listens where TCP does: no -U with -s", "-U");
     if (options->item_max > options->limit / 2)
         return misuse("-I may be half of -m at most", "more");
     return -1;

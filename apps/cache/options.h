@@ -15,6 +15,7 @@ struct cache_options {
     const char *addresses[CACHE_ADDRESSES_MAX]; /* of -l: host, host:port, [v6]:port; with notls: before it */
     unsigned address_count;                     /* 0: all interfaces */
     uint16_t port;                              /* 0: no TCP */
+    uint16_t udp_port;                          /* -U; 0: no UDP */
     const char *unix_path;                      /* instead of TCP */
     unsigned unix_mask;                         /* its permissions */
     size_t limit;                               /* -m, bytes */

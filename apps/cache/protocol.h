@@ -102,7 +102,8 @@ void cache_protocol_unwatch(struct cache_protocol *protocol);
 /* Does it wait for more of a value, so that what comes next is that? */
 bool cache_protocol_in_value(const struct cache_protocol *protocol);
 
-/* Gives back what is kept, with the session of the thread that calls. */
+/* Gives back what is kept, with the session of the thread that calls. NULL: it has none, so
+ * the connection was never fed. */
 void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session);
 
 /* Works on all bytes of a slice; answers are appended to the reply. Returns 0, PROTOCOL_CLOSE, PROTOCOL_FULL,

@@ -35,8 +35,7 @@ static __thread struct worker *here;
 
 /* ---- workers ---- */
 
-/* NULL: memory is out; the connection that needs it is closed. */
-static struct worker *worker_here(struct cache_server *server)
+struct worker *cache_worker_here(struct cache_server *server)
 {
     struct worker *worker = here, *first;
     uint32_t number;
@@ -183,7 +182,7 @@ static void wait_for_reader(struct pawl_stream *stream, struct connection *conne
 
 static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
-    struct worker *worker = worker_here(server_of(stream));
+    struct worker *worker = cache_worker_here(server_of(stream));
     struct connection *connection = pawl_stream_context(stream);
     struct pawl_slice rest = *slice;
     int next = -ENOMEM;
@@ -229,7 +228,7 @@ static void drained(struct pawl_stream *stream)
 static void closed(struct pawl_stream *stream, int reason)
 {
     struct cache_server *server = server_of(stream);
-    struct worker *worker = worker_here(server);
+    struct worker *worker = cache_worker_here(server);
     struct connection *connection = pawl_stream_context(stream);
 
     if (pawl_load_relaxed(&server->service.verbosity) > 1 && reason != 0) /* relaxed: a setting */
@@ -241,8 +240,7 @@ static void closed(struct pawl_stream *stream, int reason)
     cache_watcher_close(connection->watcher);
     if (connection->rest.bytes != NULL)
         pawl_slice_release(&connection->rest);
-    if (worker != NULL)
-        cache_protocol_free(&connection->protocol, worker->session);
+    cache_protocol_free(&connection->protocol, worker != NULL ? worker->session : NULL);
     pawl_fetch_sub_relaxed(&server->connections, UINT64_C(1)); /* relaxed: see above */
 }
 
@@ -251,7 +249,7 @@ static void closed(struct pawl_stream *stream, int reason)
 static void tick(struct pawl_timer *timer)
 {
     struct cache_server *server = pawl_timer_of(timer, struct cache_server, tick);
-    struct worker *worker = worker_here(server);
+    struct worker *worker = cache_worker_here(server);
 
     cache_tick(server->store);
     if (server->service.tap != NULL)
@@ -433,6 +431,8 @@ static int open_runtime(struct cache_server *server)
         return complain("cannot start the clock", error);
     error = cache_listeners_open(&server->listeners, server->rt, &server->stream, &server->plain,
                                  server->options);
+    if (error == 0 && server->options->udp_port != 0)
+        error = cache_udp_open(server);
     return error == 0 && server->options->metrics_port != 0 ? cache_server_metrics(server) : error;
 }
 
@@ -487,7 +487,7 @@ int cache_server_close(struct cache_server *server, bool keeps)
     cache_keep_stop(&server->keep);
     (void)pawl_rt_close(server->rt);
     error = keeps ? cache_keep_items(&server->keep) : 0;
-    worker = pawl_load_acquire(&server->workers); /* acquire W: pairs with worker_here() */
+    worker = pawl_load_acquire(&server->workers); /* acquire W: pairs with cache_worker_here() */
     while (worker != NULL) {
         struct worker *next = worker->next;
 

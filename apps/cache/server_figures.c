@@ -50,7 +50,7 @@ static void say_settings(struct cache_service *service, cache_stat_fn *say, void
     cache_stat(say, arg, "maxbytes", "%zu", options->limit);
     cache_stat(say, arg, "maxconns", "%u", options->connections);
     cache_stat(say, arg, "tcpport", "%u", options->unix_path == NULL ? options->port : 0u);
-    cache_stat(say, arg, "udpport", "0");
+    cache_stat(say, arg, "udpport", "%u", options->udp_port);
     cache_stat(say, arg, "inter", "%s", options->address_count > 0 ? options->addresses[0] : "NULL");
     cache_stat(say, arg, "domain_socket", "%s", options->unix_path != NULL ? options->unix_path : "NULL");
     cache_stat(say, arg, "umask", "%o", options->unix_mask);
@@ -80,7 +80,7 @@ static uint32_t get_loads(void *arg, struct cache_load *loads, uint32_t room)
     struct cache_server *server = arg;
     uint32_t count = 0;
 
-    /* acquire W: pairs with worker_here() */
+    /* acquire W: pairs with cache_worker_here() */
     for (const struct worker *at = pawl_load_acquire(&server->workers); at != NULL; at = at->next) {
         struct timespec cpu = {0, 0};
 
@@ -99,7 +99,7 @@ static void get_latency(void *arg, struct cache_latency_sum *sum)
 {
     struct cache_server *server = arg;
 
-    /* acquire W: pairs with worker_here() */
+    /* acquire W: pairs with cache_worker_here() */
     for (const struct worker *at = pawl_load_acquire(&server->workers); at != NULL; at = at->next)
         cache_latency_gather(sum, &at->latency);
 }

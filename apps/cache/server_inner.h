@@ -11,6 +11,7 @@
 #include "protocol.h"
 #include "server.h"
 #include "slow.h"
+#include "udp.h"
 #include "watch.h"
 
 #include <pawl/stream.h>
@@ -44,6 +45,7 @@ struct cache_server {
     struct cache_listeners listeners;
     struct pawl_stream_config stream, plain; /* with TLS, if it is on, and without */
     struct cache_tls *tls;                   /* NULL: none */
+    struct cache_udp udp;                    /* -U */
     struct cache_http http;
     struct cache_metrics metrics;
     struct cache_slow *slow;
@@ -57,6 +59,9 @@ struct cache_server {
     PAWL_ATOMIC(uint64_t)
     connections, accepted, rejected PAWL_LINE_PAIR_ALIGNED; /* relaxed: figures and a limit */
 };
+
+/* The worker that runs this thread. NULL: memory is out. */
+struct worker *cache_worker_here(struct cache_server *server);
 
 /* ---- server_figures.c ---- */
 

@@ -242,7 +242,7 @@ int cache_snapshot_read_fd(struct cache_session *session, int fd, struct cache_s
 
 int cache_snapshot_read(struct cache_session *session, const char *path, struct cache_snapshot *result)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), error;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error; /* a pipe is refused, not waited for */
 
     *result = (struct cache_snapshot){0};
     if (fd < 0)

@@ -268,6 +268,11 @@ static int sync_folder(const char *path)
     return error;
 }
 
+int cache_snapshot_remove(const char *path)
+{
+    return unlink(path) == 0 ? sync_folder(path) : -errno;
+}
+
 int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
                          struct cache_snapshot *result)
 {

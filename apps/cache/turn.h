@@ -27,6 +27,12 @@ enum cache_state {
     CACHE_WATCHES,    /* it is told events; what it sends is not looked at */
 };
 
+/* Is all that was fed worked on, so that nothing of a request is still to come? */
+static inline bool cache_protocol_between(const struct cache_protocol *protocol)
+{
+    return protocol->state <= CACHE_PACKETS && protocol->kept_count == 0;
+}
+
 enum {
     CACHE_WORDS = 23,             /* a line is cut into so many; only `get` may have more */
     CACHE_LINE_MAX = 2048,        /* of an incomplete line that is no `get` */

@@ -51,7 +51,7 @@ def proxy(servers):
         raise served.Skip("nutcracker is not installed")
     text = configuration()
     port, statistics = served.free_ports(2)
-    for old, new in [("22121", port), ("server_retry_timeout: 30000", "server_retry_timeout: 300"), ("timeout: 400", "timeout: 5000"),
+    for old, new in [("22121", port), ("server_retry_timeout: 30000", "server_retry_timeout: 300"), ("timeout: 400", "timeout: 30000"),
                      *((str(11211 + i), servers[i].port) for i in range(3))]:
         assert old in text, f"the page's configuration says nothing of {old}"
         text = text.replace(old, str(new))

@@ -19,13 +19,9 @@ import subprocess
 import sys
 import time
 
+import served
+
 SKIPPED = 77
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def connect(port):
@@ -43,7 +39,7 @@ def converse(port, pieces, end):
     """Sends the pieces; returns what comes until `end`, or until the server closes."""
     got = b""
     with connect(port) as s:
-        s.settimeout(5)
+        s.settimeout(served.PATIENCE)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             for piece in pieces:
@@ -335,7 +331,7 @@ def main():
     if memcached is None:
         print("differential.py: memcached is not installed")
         return SKIPPED
-    ports = [free_port(), free_port()]
+    ports = served.free_ports(2)
     commands = [[memcached, "-u", "nobody", "-l", "127.0.0.1", "-p", str(ports[0]), "-m", "64", "-t", "1"],
                 shlex.split(options.server.format(port=ports[1]))]
     servers = [subprocess.Popen(command) for command in commands]

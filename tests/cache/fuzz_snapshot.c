@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void check(bool good, const char *what)
@@ -102,6 +103,25 @@ static size_t make(unsigned char **bytes)
     close(fd);
     unlink(path);
     return (size_t)count;
+}
+
+static void what_is_no_file_is_refused(void)
+{
+    char folder[] = "/tmp/pawl-snapshot-XXXXXX", path[sizeof folder + 8];
+    struct cache_store *store = open_store();
+    struct cache_session *session = cache_session_open(store);
+    struct cache_snapshot result;
+
+    check(session != NULL && mkdtemp(folder) != NULL, "a session and a folder");
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    check(mkfifo(path, 0600) == 0, "a pipe");
+    check(cache_snapshot_read(session, path, &result) == -EINVAL && result.wrong != NULL,
+          "a pipe is no file");
+    check(cache_snapshot_remove(path) == 0 && access(path, F_OK) != 0, "it is removed");
+    check(cache_snapshot_remove(path) == -ENOENT, "and not there any more");
+    check(rmdir(folder) == 0, "nothing is left");
+    cache_session_close(session);
+    cache_store_close(store);
 }
 
 /* ---- while others change the store ---- */
@@ -223,6 +243,7 @@ int main(void)
     check(cache_snapshot_write(store, "/tmp/pawl-snapshot-stopped", &stop, &result) == -ECANCELED &&
               access("/tmp/pawl-snapshot-stopped", F_OK) != 0,
           "one that is stopped leaves nothing");
+    what_is_no_file_is_refused();
     snapshots_of_what_changes();
     check(cache_snapshot_write(store, "/none/x", NULL, &result) == -ENOENT, "there is no such folder");
     cache_store_close(store);

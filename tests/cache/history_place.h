@@ -272,7 +272,7 @@ static const struct place in_the_server = {dial, hang_up, server_act};
 
 static inline pid_t start_server(const char *engine, const char *megabytes)
 {
-    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     socklen_t bytes = sizeof(address);
     char port[16], option[32];
     struct client client = {.place = &in_the_server};
@@ -280,9 +280,10 @@ static inline pid_t start_server(const char *engine, const char *megabytes)
     pid_t pid;
 
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    /* The port is nobody else's until the server listens, which sets SO_REUSEADDR as well. */
+    assert_int_equal(setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(probe, (const struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &bytes), 0);
-    close(probe);
     (void)snprintf(port, sizeof(port), "%u", ntohs(address.sin_port));
     (void)snprintf(option, sizeof(option), "engine=%s", engine);
     const char *const arguments[] = {server_path, "-l",      "127.0.0.1", "-p",  port, "-t",   "3",
@@ -294,6 +295,7 @@ static inline pid_t start_server(const char *engine, const char *megabytes)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     assert_int_equal(error, 0);
+    close(probe);
     hang_up(&client);
     return pid;
 }

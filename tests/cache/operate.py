@@ -21,15 +21,15 @@ import time
 import urllib.error
 import urllib.request
 
+import served
+
 SIGNALS = sys.argv[1] != "--no-signals"
 SERVER, PAWL = (sys.argv[1 if SIGNALS else 2:] + [None])[:2]
 PATIENCE = 30  # seconds: as long as a busy machine may take
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return served.free_ports(1)[0]
 
 
 def until(what, why):

@@ -10,13 +10,9 @@ import sys
 import tempfile
 import time
 
+import served
+
 TIMEOUT = 60
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def make_certificate(folder, name, subject):
@@ -30,7 +26,7 @@ def make_certificate(folder, name, subject):
 
 class Server:
     def __init__(self, program, *words):
-        self.port, self.plain = free_port(), free_port()
+        self.port, self.plain = served.free_ports(2)
         self.process = subprocess.Popen([program, "-t", "2", "-l",
                                          f"127.0.0.1:{self.port},notls:127.0.0.1:{self.plain}", *words])
         for _ in range(TIMEOUT * 100):
@@ -164,7 +160,7 @@ def check_options(program, chain, key):
     wrong = [["-Z"], ["-Z", "-o", "ssl_key=" + key], ["-o", "ssl_nonsense"], ["-o", "ssl_verify_mode=4"],
              ["-o", "ssl_min_version=1"], ["-o", "ssl_wbuf_size=0"], ["-o", "ssl_keyformat=ENGINE"], ["-o", "ssl_chain_cert"]]
     said = [subprocess.run([program, *words], stderr=subprocess.PIPE, check=False, timeout=TIMEOUT) for words in wrong]
-    absent = subprocess.run([program, "-p", str(free_port()), "-Z", "-o", f"ssl_chain_cert=/nowhere.pem,ssl_key={key}"],
+    absent = subprocess.run([program, "-p", str(served.free_ports(1)[0]), "-Z", "-o", f"ssl_chain_cert=/nowhere.pem,ssl_key={key}"],
                             stderr=subprocess.PIPE, check=False, timeout=TIMEOUT)
     return (all(run.returncode == 64 and run.stderr.startswith(b"pawl-cache: ") for run in said)
             and absent.returncode == 1 and b"/nowhere.pem" in absent.stderr)

@@ -17,15 +17,18 @@ def longer():
     return os.environ.get("PAWL_TEST_LONG") == "1"
 
 
+HELD = []
+
+
 def free_ports(count):
-    """Ports that were free a moment ago; all of them are held until the last is found, so that they differ."""
+    """Free ports, which stay ours: a socket is bound to each to the end, so that the system gives them to no other server
+    and to no connection. Servers bind them all the same, as they set SO_REUSEADDR, too, and these do not listen."""
     held = [socket.socket() for _ in range(count)]
     for s in held:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
+    HELD.extend(held)
+    return [s.getsockname()[1] for s in held]
 
 
 def eventually(what, condition, patience=PATIENCE):

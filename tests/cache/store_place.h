@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the store share: a store, numbers by chance. */
+#ifndef TEST_CACHE_STORE_PLACE_H
+#define TEST_CACHE_STORE_PLACE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store.h"
+
+#include <pawl/config.h>
+
+#define MIB ((size_t)1 << 20)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER true
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER PAWL_INSTRUMENTED
+#endif
+
+extern uint64_t seed;
+
+static inline uint32_t random_below(uint64_t *state, uint32_t n)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*state >> 33) % n);
+}
+
+static inline bool longer(void)
+{
+    const char *given = getenv("PAWL_TEST_LONG");
+
+    return given != NULL && given[0] == '1';
+}
+
+struct fixture {
+    struct cache_store *store;
+    struct cache_session *session;
+};
+
+static inline struct fixture open_store(size_t limit, bool no_eviction)
+{
+    const struct cache_store_config config = {.limit = limit,
+                                              .item_max = limit / 2,
+                                              .no_eviction = no_eviction};
+    struct fixture f;
+
+    assert_int_equal(cache_store_open(&f.store, &config), 0);
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    return f;
+}
+
+static inline void close_store(struct fixture f)
+{
+    cache_session_close(f.session);
+    cache_store_close(f.store);
+}
+
+static inline struct cache_key key_of(const struct fixture *f, const char *text)
+{
+    struct cache_key key;
+
+    cache_key_make(f->store, &key, text, strlen(text));
+    return key;
+}
+
+/* churn.c */
+void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state);
+void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state);
+
+#endif
