@@ -19,10 +19,10 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Again until it succeeds, 10 s at most.
+# Again until it succeeds, a minute at most.
 soon() {
     local i
-    for ((i = 0; i < 200; i++)); do
+    for ((i = 0; i < 1200; i++)); do
         "$@" && return 0
         sleep 0.05
     done
@@ -51,7 +51,7 @@ ask() {
     local wanted=$2 got='' line
     printf '%b' "$1" >&"$connection"
     while [[ $got != "$wanted" ]]; do
-        IFS= read -r -t 10 line <&"$connection" || return 1
+        IFS= read -r -t 60 line <&"$connection" || return 1
         got+=${line%$'\r'}$'\n'
         [[ $wanted == "$got"* ]] || { echo "asked: $1" && echo "got: $got" && return 1; }
     done
@@ -81,7 +81,7 @@ memcached_takes_large_values() {
     { printf 'set large 0 0 700000\r\n' && cat "$work/value" && printf '\r\nget large\r\n'; } >&"$connection" &
     printf 'STORED\r\nVALUE large 0 700000\r\n' >"$work/wanted"
     { cat "$work/value" && printf '\r\nEND\r\n'; } >>"$work/wanted"
-    timeout 10 head -c "$(wc -c <"$work/wanted")" <&"$connection" | cmp - "$work/wanted"
+    timeout 60 head -c "$(wc -c <"$work/wanted")" <&"$connection" | cmp - "$work/wanted"
     local status=$?
     wait $!
     exec {connection}>&-

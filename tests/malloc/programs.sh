@@ -116,8 +116,8 @@ java_starts() {
 redis_serves() {
     preloaded redis-server --port 0 --unixsocket "$work/s" --save '' --daemonize no >"$work/redis" 2>&1 &
     local server=$!
-    for _ in {1..100}; do
-        [[ -S $work/s ]] && break
+    for _ in {1..1000}; do # the socket is there before anybody listens
+        redis-cli -s "$work/s" ping && break
         sleep 0.05
     done
     redis-benchmark -s "$work/s" -n 20000 -r 5000 -P 16 -q -t set,get,lpush,lrange_100 && redis-cli -s "$work/s" ping
@@ -157,17 +157,20 @@ memcached_serves() {
     # root has to say so
     preloaded memcached -u "$(id -un)" -s "$work/m" -t 4 -m 64 >"$work/memcached" 2>&1 &
     local server=$!
-    for _ in {1..100}; do
-        [[ -S $work/m ]] && break
-        sleep 0.05
-    done
     # Four clients that know what they wrote; more than fits into the cache, so that it evicts.
     python3 - "$work/m" <<'END'
-import random, socket, sys, threading
-wrong = []
-def client(number):
+import random, socket, sys, threading, time
+served, wrong = [], []
+def connection():
     s = socket.socket(socket.AF_UNIX)
-    s.connect(sys.argv[1])
+    for _ in range(1000): # the socket is there before anybody listens
+        try:
+            s.connect(sys.argv[1])
+            return s
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.05)
+def client(number):
+    s = connection()
     f = s.makefile("rwb")
     r = random.Random(number)
     for turn in range(3000):
@@ -184,11 +187,12 @@ def client(number):
         if f.read(length + 2) != value + b"\r\n" or f.readline() != b"END\r\n":
             wrong.append(key)
             return
+    served.append(number)
     s.close()
 threads = [threading.Thread(target=client, args=(n,)) for n in range(4)]
 [t.start() for t in threads]
 [t.join() for t in threads]
-sys.exit(bool(wrong))
+sys.exit(bool(wrong) or len(served) != 4)
 END
     local status=$?
     kill "$server"

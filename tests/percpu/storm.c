@@ -19,6 +19,7 @@
 #define SOFT_NS (SLOW ? 5000000l : 700000l)
 #define MOVE_US (SLOW ? 1000u : 100u)
 #define GRACE_SECONDS 60
+#define ENOUGH 1000 /* actions of one thread without which a storm says nothing */
 
 struct thread {
     struct storm *storm;
@@ -34,6 +35,7 @@ static PAWL_ATOMIC(const char *) failure;
 static const char *storm_name;
 static unsigned long moves;
 static PAWL_ATOMIC(bool) remote_acted;
+static PAWL_ATOMIC(bool) thread_acted; /* one of them, ENOUGH */
 
 double storm_seconds(unsigned int cases)
 {
@@ -96,7 +98,8 @@ static void *run_thread(void *argument)
     }
     while (!is_over()) {
         thread->storm->act(thread->actor);
-        thread->actor->actions++;
+        if (++thread->actor->actions == ENOUGH)
+            pawl_store_relaxed(&thread_acted, true); /* relaxed: read again and again */
     }
     sigemptyset(&mask);
     sigaddset(&mask, SIGUSR1);
@@ -133,8 +136,13 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Until the time is up: some thread goes to some CPU, again and again. A remote thread gets the time that it
- * needs to have acted at all: on a busy machine that is more. */
+/* Whether there was a storm at all: on a busy machine that takes more time. */
+static bool all_acted(const struct storm *storm)
+{
+    return pawl_load_relaxed(&thread_acted) && (storm->remote == NULL || pawl_load_relaxed(&remote_acted));
+}
+
+/* Until the time is up: some thread goes to some CPU, again and again. */
 static void move_threads(const struct storm *storm, double seconds, uint64_t random)
 {
     double end = seconds_now() + seconds;
@@ -148,8 +156,7 @@ static void move_threads(const struct storm *storm, double seconds, uint64_t ran
         if (tid != 0)
             moves += pin(tid, cpu[random_below(&random, (uint32_t)cpus)]) == 0;
         usleep(MOVE_US);
-    } while (!is_over() &&
-             (seconds_now() < end || (storm->remote != NULL && !pawl_load_relaxed(&remote_acted))));
+    } while (!is_over() && (seconds_now() < end || !all_acted(storm)));
     pawl_store_relaxed(&over, true);
     hurry(0);
 }
@@ -174,6 +181,7 @@ static void prepare(struct storm *storm, uint64_t seed)
     storm_name = storm->name;
     moves = 0;
     pawl_store_relaxed(&remote_acted, false);
+    pawl_store_relaxed(&thread_acted, false);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGALRM, hangs);
     for (uint32_t i = 0; i < STORM_ACTORS; i++) {

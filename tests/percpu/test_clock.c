@@ -129,7 +129,7 @@ static int first_use_interrupted(void)
     setitimer(ITIMER_REAL, &soon, NULL);
     uint64_t first = pawl_clock_ns();
     while (!handled)
-        pawl_relax();
+        usleep(1000); /* ThreadSanitizer's runtime hands signals over in calls */
     return pawl_clock_ns() >= first ? 0 : 1;
 }
 
@@ -376,11 +376,12 @@ static void stamps_measure_what_is_between_them(void **state)
     /* Nothing takes nothing, or less than the stamps are worth where they are calls, not inlined. */
     uint64_t allowance = PAWL_CLOCK_INLINE ? pawl_clock_stamp_cost() : pawl_clock_ns_to_cycles(2000);
     assert_true(least <= allowance);
-    uint64_t begin = kernel_ns(), start = pawl_clock_start();
+    /* The thread may be stopped between any two: what is measured lies around the 3 ms, and within the whole. */
+    uint64_t outer = kernel_ns(), start = pawl_clock_start(), begin = kernel_ns();
     while (kernel_ns() - begin < 3 * MS)
         ;
     uint64_t ns = pawl_clock_elapsed_ns(start, pawl_clock_stop());
-    uint64_t whole = kernel_ns() - begin;
+    uint64_t whole = kernel_ns() - outer;
     assert_true(ns >= 3 * MS - TOLERANCE_NS);
     assert_true(ns <= whole + whole / 2000 + TOLERANCE_NS);
 }

@@ -3,6 +3,7 @@
 #include "percpu_test.h"
 
 #include <pawl/cpu.h>
+#include <pawl/park.h>
 #include <pawl/rseq.h>
 
 #include <pthread.h>
@@ -127,12 +128,15 @@ static void clear_forgets_the_last_sequence(void **state)
  * sequence and then looks at the other's; the slow side raises its own, fences, then looks. Without a
  * fence that works both miss each other sooner or later (here: within a second). */
 #define ROUNDS 4000
+#define ROUNDS_NS \
+    UINT64_C(1000000000) /* where threads wait for a CPU a round takes milliseconds: fewer then */
 
 static struct {
     struct pawl_percpu *pc;
     PAWL_ATOMIC(long) slow_flag PAWL_LINE_PAIR_ALIGNED;
     PAWL_ATOMIC(long) round PAWL_LINE_PAIR_ALIGNED; /* odd: the fast side may run */
     PAWL_ATOMIC(long) fast_done PAWL_LINE_PAIR_ALIGNED;
+    PAWL_ATOMIC(bool) enough; /* stored before the round that will not be played */
     long fast_saw;
 } dekker;
 
@@ -154,6 +158,8 @@ static void *fast_side(void *cpu)
     for (long round = 1; round <= ROUNDS; round++) {
         while (pawl_load_acquire(&dekker.round) != round) /* acquire: the flags are down */
             relax_or_yield();
+        if (pawl_load_relaxed(&dekker.enough)) /* relaxed: the round publishes it */
+            break;
         if (pawl_percpu_cas(dekker.pc, 0, 0, 1) != 0)
             return cpu;
         dekker.fast_saw = pawl_load_relaxed(&dekker.slow_flag);
@@ -169,6 +175,7 @@ static void a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_o
     pthread_t thread;
     void *failed;
     int count = allowed_cpus(cpu);
+    uint64_t end;
 
     (void)state;
     if (count < 2 || !pawl_rseq_available())
@@ -183,12 +190,17 @@ static void a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_o
     flag = pawl_percpu_slice(dekker.pc, (uint32_t)cpu[0]);
     assert_non_null(flag);
     assert_int_equal(pthread_create(&thread, NULL, fast_side, &cpu[0]), 0);
+    end = pawl_deadline(ROUNDS_NS);
     for (long round = 1; round <= ROUNDS; round++) {
+        bool enough = round > 1 && pawl_deadline(0) > end;
         long slow_saw;
 
         pawl_store_relaxed(flag, 0L);
         pawl_store_relaxed(&dekker.slow_flag, 0L);
+        pawl_store_relaxed(&dekker.enough, enough);
         pawl_store_release(&dekker.round, round); /* release: pairs with fast_side, the flags are down */
+        if (enough)
+            break;
         pawl_store_relaxed(&dekker.slow_flag, 1L);
         assert_int_equal(pawl_percpu_fence(dekker.pc, (uint32_t)cpu[0]), 0);
         slow_saw = pawl_load_relaxed(flag);

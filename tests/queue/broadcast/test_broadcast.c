@@ -422,7 +422,7 @@ static void processes_see_everything_too(void **state)
     (void)state;
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(30);
+        expect_end_within(30);
         read_all(&reader);
         _exit(pawl_load_relaxed(&reader.seen) == writer.elements ? 0 : 1);
     }

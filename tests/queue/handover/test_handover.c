@@ -127,7 +127,7 @@ static void processes_hand_over(void **state)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(60);
+        expect_end_within(60);
         _exit(push_all(box) == NULL && pawl_handover_close(&box->h) == 0 ? 0 : 1);
     }
     assert_int_equal((intptr_t)pop_all(box), -EPIPE);
@@ -156,7 +156,7 @@ static void a_killed_sleeper_takes_nobody_with_it(void **state)
     popper = fork();
     assert_true(popper >= 0);
     if (popper == 0) {
-        alarm(20);
+        expect_end_within(20);
         _exit((intptr_t)pop_all(box) == -EPIPE ? 0 : 1);
     }
     sleep_ms(5);

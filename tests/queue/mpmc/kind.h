@@ -61,10 +61,10 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* Who waits for ever is ended by a signal: a test that hangs fails. */
+/* Who waits for ever is ended by a signal: a test that hangs fails. As in sync_test.h. */
 static inline void expect_end_within(unsigned seconds)
 {
-    alarm(seconds);
+    alarm(PAWL_INSTRUMENTED ? 4 * seconds : seconds);
 }
 
 /* Rounds of a stress: `n`, many times more in the long form, fewer where everything is slow. */

@@ -284,7 +284,7 @@ static pid_t spawn(struct shared *shared)
 
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(60);
+        expect_end_within(60);
         push_until_killed(shared);
     }
     return child;

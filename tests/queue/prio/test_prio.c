@@ -384,7 +384,7 @@ static void it_serves_two_processes(void **state)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(30);
+        expect_end_within(30);
         for (int i = 0; i < 300; i++)
             if (pawl_prio_push_wait(q, (unsigned)i % 3, element, PAWL_FOREVER) != 0)
                 _exit(1);
