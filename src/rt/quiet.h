@@ -5,8 +5,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 #include <time.h>
 
 struct pawl_quiet {
@@ -21,13 +21,15 @@ static inline void pawl_quiet_begin_(struct pawl_quiet *quiet)
     pthread_sigmask(SIG_BLOCK, &quiet->broken, &quiet->before);
 }
 
-/* `written`: what the call has returned. errno stays as it is. */
-static inline void pawl_quiet_end_(const struct pawl_quiet *quiet, ssize_t written)
+/* `written` of `asked`: what the call has returned. One that has written a part may have raised the signal over the rest,
+ * and does not say so. errno stays as it is. */
+static inline void pawl_quiet_end_(const struct pawl_quiet *quiet, ssize_t written, size_t asked)
 {
     const struct timespec at_once = {0};
     int error = errno;
+    bool broken = written < 0 ? error == EPIPE : (size_t)written < asked;
 
-    if (written < 0 && error == EPIPE && sigismember(&quiet->pending, SIGPIPE) == 0)
+    if (broken && sigismember(&quiet->pending, SIGPIPE) == 0)
         (void)sigtimedwait(&quiet->broken, NULL, &at_once);
     pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
     errno = error;

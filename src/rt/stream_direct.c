@@ -69,7 +69,7 @@ static ssize_t send_without_waiting(int socket, int fd, int64_t offset, size_t c
     do
         n = sendfile(socket, fd, &from, count);
     while (n < 0 && errno == EINTR);
-    pawl_quiet_end_(&quiet, n);
+    pawl_quiet_end_(&quiet, n, count);
     if ((flags & O_NONBLOCK) == 0) {
         int error = errno;
 

@@ -160,11 +160,14 @@ static void plain_ready(struct pawl_source *source, uint32_t events)
 static ssize_t write_quietly(int fd, const struct iovec *iovecs, int n)
 {
     struct pawl_quiet quiet;
+    size_t asked = 0;
     ssize_t written;
 
+    for (int i = 0; i < n; i++)
+        asked += iovecs[i].iov_len;
     pawl_quiet_begin_(&quiet);
     written = writev(fd, iovecs, n);
-    pawl_quiet_end_(&quiet, written);
+    pawl_quiet_end_(&quiet, written, asked);
     return written;
 }
 
