@@ -96,8 +96,15 @@ PAWL_API PAWL_COLD void pawl_hazard_give_slow_(struct pawl_hazard *hazard, struc
 PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard)
 {
     struct pawl_hazard_place *place = &hazard->places[pawl_reader_self_->number];
-    uint32_t free_bits = ~place->taken & ((1u << PAWL_HAZARD_SLOTS) - 1);
+    uint32_t free_bits;
 
+    /* The first slot is taken, and given back, by stores of constants under conditions that are predicted: so takes in a
+     * row do not wait for each other's stores. */
+    if (PAWL_LIKELY(place->taken == 0)) {
+        place->taken = 1;
+        return &place->slot[0];
+    }
+    free_bits = ~place->taken & ((1u << PAWL_HAZARD_SLOTS) - 1);
     if (PAWL_UNLIKELY(free_bits == 0))
         return pawl_hazard_take_slow_(hazard);
     place->taken |= free_bits &
@@ -119,7 +126,9 @@ PAWL_API PAWL_INLINE void pawl_hazard_give(struct pawl_hazard *hazard, struct pa
     uintptr_t index = ((uintptr_t)slot - (uintptr_t)place) / sizeof *slot;
 
     pawl_hazard_clear(slot);
-    if (PAWL_LIKELY(index < PAWL_HAZARD_SLOTS))
+    if (PAWL_LIKELY(index == 0 && place->taken == 1))
+        place->taken = 0; /* as in pawl_hazard_take() */
+    else if (PAWL_LIKELY(index < PAWL_HAZARD_SLOTS))
         place->taken &= ~(1u << index);
     else
         pawl_hazard_give_slow_(hazard, slot);

@@ -31,7 +31,8 @@
  *            sees what was stored in it before it was put in. S: a slot, the same. T, N: tables and chains.
  *            Labels in src/core/map/map.h.
  * Signals    get, get_n and walk may be called from signal handlers (if equal may). Nothing else may.
- * fork       The child has the map as it is; a bucket that another thread was just changing stays locked in it.
+ * fork       The child has the map as it is; a bucket that another thread was just changing stays locked in it, and if one
+ *            was just beginning a resize, the child's map keeps its size.
  * Errors     -ENOMEM: nothing was changed. A resize for which there is no memory waits for better times: the map stays
  *            right, chains become longer. An object at an odd address, or at 2^48 and above (tags in the top byte),
  *            aborts.

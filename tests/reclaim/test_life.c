@@ -231,6 +231,44 @@ static void sections_in_the_last_destructors_are_safe(void **state)
     pthread_key_delete(late_key);
 }
 
+static struct pawl_hazard *late_hazard;
+static bool still_held; /* and its address is what the slot holds */
+
+/* Runs after the library's own destructor, in each round: its key is younger. */
+static void give_late(void *slot)
+{
+    still_held = pawl_load_relaxed(&((struct pawl_hazard_slot *)slot)->object) == (uintptr_t)&still_held;
+    pawl_hazard_give(late_hazard, slot);
+}
+
+static void *hold_in_a_ninth_slot(void *unused)
+{
+    struct pawl_hazard_slot *slots[PAWL_HAZARD_SLOTS + 1];
+
+    for (size_t i = 0; i < PAWL_HAZARD_SLOTS + 1; i++)
+        slots[i] = pawl_hazard_take(late_hazard);
+    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        pawl_hazard_give(late_hazard, slots[i]);
+    pawl_hazard_set(slots[PAWL_HAZARD_SLOTS], &still_held);
+    pthread_setspecific(late_key, slots[PAWL_HAZARD_SLOTS]);
+    return unused;
+}
+
+static void what_a_ninth_slot_holds_is_held_until_the_last_destructor(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    late_hazard = pawl_hazard_open(offsetof(struct object, retired));
+    assert_non_null(late_hazard);
+    assert_int_equal(pthread_key_create(&late_key, give_late), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hold_in_a_ninth_slot, NULL), 0);
+    pthread_join(thread, NULL);
+    pthread_key_delete(late_key);
+    assert_true(still_held);
+    pawl_hazard_close(late_hazard);
+}
+
 /* ---- handlers ---- */
 
 static PAWL_ATOMIC(int) handled;
@@ -483,6 +521,41 @@ static void a_child_is_not_held_up_by_readers_of_its_parent(void **state)
     close_rooms(&rooms);
 }
 
+enum { SOME_BAGS = 3 * 480 }; /* of epochs, whatever a bag holds */
+
+static void retire_some_bags(struct pawl_epoch *epoch)
+{
+    for (int i = 0; i < SOME_BAGS; i++)
+        pawl_epoch_retire(epoch, new_retired(), count_reclaim);
+}
+
+/* The grace period that waits for this thread has begun in the parent, and the next one has bags, too. */
+static void pinned_child_retires_on(void)
+{
+    retire_some_bags(fork_rooms->epoch);
+    pawl_epoch_unpin(fork_rooms->epoch);
+    while (pawl_epoch_collect(fork_rooms->epoch) != 0) /* up to 480 of them a turn */
+        continue;
+    if (pawl_load_relaxed(&reclaimed) != 2L * SOME_BAGS)
+        _exit(1);
+}
+
+static void a_child_that_is_forked_while_pinned_may_retire(void **state)
+{
+    struct rooms rooms;
+
+    (void)state;
+    open_rooms(&rooms);
+    fork_rooms = &rooms;
+    pawl_store_relaxed(&reclaimed, 0L);
+    pawl_epoch_pin(rooms.epoch);
+    retire_some_bags(rooms.epoch);
+    assert_int_equal(in_child(pinned_child_retires_on, NULL), 0);
+    pawl_epoch_unpin(rooms.epoch);
+    close_rooms(&rooms);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), SOME_BAGS);
+}
+
 /* ---- plugins ---- */
 
 static void a_plugin_that_closes_its_domains_can_be_unloaded(void **state)
@@ -513,11 +586,13 @@ int main(void)
         cmocka_unit_test(threads_that_end_without_destructors_are_found_by_writers),
         cmocka_unit_test(a_thread_that_ends_inside_a_section_does_not_hang_writers),
         cmocka_unit_test(sections_in_the_last_destructors_are_safe),
+        cmocka_unit_test(what_a_ninth_slot_holds_is_held_until_the_last_destructor),
         cmocka_unit_test(a_handler_may_be_a_threads_first_user),
         cmocka_unit_test(handlers_that_interrupt_lock_and_unlock_leave_them_balanced),
         cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
         cmocka_unit_test(a_process_that_is_stopped_inside_a_section_goes_on_where_it_was),
         cmocka_unit_test(a_child_is_not_held_up_by_readers_of_its_parent),
+        cmocka_unit_test(a_child_that_is_forked_while_pinned_may_retire),
         cmocka_unit_test(a_plugin_that_closes_its_domains_can_be_unloaded),
     };
 

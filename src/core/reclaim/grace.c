@@ -328,11 +328,15 @@ static void room_forked(struct reader_room *room)
 void pawl_grace_forked(struct pawl_grace *grace)
 {
     struct pawl_grace_period *period = grace->period;
+    uint64_t n = pawl_load_relaxed(&period->starting); /* relaxed, all: the child has one thread */
 
-    /* A grace period that was open is given up: its number is never completed by itself, the next one's end
-     * counts for it. relaxed: the child has one thread. */
+    /* A grace period that had begun goes on, from the first reader on: whom its fence was for is gone, or is this
+     * thread. Given up, its number would be over with the next one only, and an epoch that has bags for both
+     * would need a third. */
+    pawl_store_relaxed(&grace->entry, n << PAWL_READER_SHIFT | 1);
     pawl_store_relaxed(&period->lead, 0u);
-    period->open = false;
+    period->cursor = 0;
+    period->open = pawl_load_relaxed(&period->completed) != n;
     pawl_eventcount_init(&period->changed, PAWL_PRIVATE);
     pawl_eventcount_init(&period->left, PAWL_PRIVATE);
 }

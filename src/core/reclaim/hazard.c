@@ -365,13 +365,25 @@ static struct domain *domain_of_room(struct reader_room *room)
     return (struct domain *)(void *)((char *)room - offsetof(struct domain, room));
 }
 
+static bool page_holds(const struct pawl_hazard_page *page)
+{
+    for (size_t i = 0; i < SLOTS_OF_PAGE; i++)
+        if ((page->taken[i / 64] >> i % 64 & 1) != 0 && pawl_load_relaxed(&page->slot[i].object) != 0)
+            return true; /* relaxed, here and below: the thread's own */
+    return false;
+}
+
 /* A later destructor may use what a slot holds. */
 static bool inside(struct reader_room *room, uint32_t number)
 {
     struct pawl_hazard_place *place = &domain_of_room(room)->face.places[number];
 
     for (size_t i = 0; place->taken != 0 && i < PAWL_HAZARD_SLOTS; i++)
-        if (pawl_load_relaxed(&place->slot[i].object) != 0) /* relaxed: the thread's own */
+        if (pawl_load_relaxed(&place->slot[i].object) != 0)
+            return true;
+    for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
+         page = pawl_load_relaxed(&page->next))
+        if (page_holds(page))
             return true;
     return false;
 }
