@@ -25,6 +25,7 @@ static int epoll_open(struct event_base *base)
         base->epoll.ready = pawl_event_malloc_(FIRST_READY * sizeof *base->epoll.ready);
         if (base->epoll.ready == NULL) {
             close(base->epoll.fd);
+            base->epoll.fd = -1; /* event_reinit(): the base lives on, and is closed once more */
             return -1;
         }
         base->epoll.size = FIRST_READY;
@@ -34,7 +35,8 @@ static int epoll_open(struct event_base *base)
 
 static void epoll_close(struct event_base *base)
 {
-    close(base->epoll.fd);
+    if (base->epoll.fd >= 0)
+        close(base->epoll.fd);
     pawl_event_free_(base->epoll.ready);
     base->epoll.ready = NULL;
 }

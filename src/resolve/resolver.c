@@ -54,7 +54,27 @@ static uint32_t look(const struct resolver_socket *socket)
     return poll(&now, 1, 0) == 1 ? (uint32_t)now.revents : 0;
 }
 
-/* c-ares takes a piece of an answer at a time; an edge is told once. So it is called until nothing is left. */
+static void forget(struct resolver_socket **place)
+{
+    struct resolver_socket *socket = *place;
+
+    pawl_watch_stop(&socket->watch);
+    *place = socket->next;
+    free(socket);
+}
+
+/* Watches it from now on: what it is ready for already is told in a later turn. */
+static void watch_anew(struct resolver_socket **place)
+{
+    struct resolver_socket *socket = *place;
+
+    pawl_watch_stop(&socket->watch);
+    if (pawl_watch_start(&socket->watch, socket->fd, socket->events) != 0)
+        forget(place);
+}
+
+/* c-ares takes a piece of an answer at a time; an edge is told once. So it is called until nothing is left, or others
+ * have their turn. */
 static void ready(struct pawl_watch *watch, uint32_t events)
 {
     struct resolver_socket *socket = (struct resolver_socket *)(void *)watch; /* the first member */
@@ -67,16 +87,9 @@ static void ready(struct pawl_watch *watch, uint32_t events)
         socket = *find(resolver, fd);
         events = socket != NULL ? look(socket) : 0;
     }
+    if (events != 0)
+        watch_anew(find(resolver, fd));
     pawl_resolver_arm_(resolver);
-}
-
-static void forget(struct resolver_socket **place)
-{
-    struct resolver_socket *socket = *place;
-
-    pawl_watch_stop(&socket->watch);
-    *place = socket->next;
-    free(socket);
 }
 
 /* c-ares says what it waits for. If there is no memory for that, it hears nothing, and its timeout comes. */
@@ -102,9 +115,7 @@ static void wants(void *data, ares_socket_t fd, int readable, int writable)
         *place = socket;
     }
     socket->events = events;
-    pawl_watch_stop(&socket->watch);
-    if (pawl_watch_start(&socket->watch, fd, events) != 0)
-        forget(place);
+    watch_anew(place);
 }
 
 /* ---- beginning and end ---- */

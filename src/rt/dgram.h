@@ -5,8 +5,8 @@
  * io_uring if a datagram may be too long for the ring's buffers. By a multishot receive: DGRAM_MULTISHOT. Sending is the same
  * in both: sendmmsg(2) at the end of a continuation, and again when there is room.
  *
- * The end is that of a stream (stream.h): die() closes the descriptor; what still holds the memory is counted
- * (`inflight`, DGRAM_LATER, depth); the last one calls closed() and frees. */
+ * The end is that of a stream (stream.h): die() or the last answer closes the descriptor; what still holds the memory is
+ * counted (`inflight`, DGRAM_LATER, depth); the last one calls closed() and frees. */
 #ifndef PAWL_RT_DGRAM_H
 #define PAWL_RT_DGRAM_H
 
@@ -23,7 +23,7 @@
 enum {
     DGRAM_PAUSED = 1 << 0,      /* by the program */
     DGRAM_CLOSING = 1 << 1,     /* close when the queue is empty */
-    DGRAM_DEAD = 1 << 2,        /* the descriptor is closed; waiting for what is under way */
+    DGRAM_DEAD = 1 << 2,        /* it is over; waiting for what is under way */
     DGRAM_LATER = 1 << 3,       /* `later` is in the worker's queue */
     DGRAM_READABLE = 1 << 4,    /* by readiness: there was an edge, and it has not been drained since */
     DGRAM_BLOCKED = 1 << 5,     /* the socket takes no more */

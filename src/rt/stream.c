@@ -340,8 +340,8 @@ static void settle(struct pawl_stream *stream)
 
     if ((stream->state & STREAM_ABOVE) != 0 && pawl_stream_waiting_(stream) <= low) {
         stream->state &= ~(uint32_t)(STREAM_ABOVE | STREAM_CHOKED);
-        if (stream->config->drained != NULL && (stream->state & STREAM_CLOSING) == 0)
-            stream->config->drained(stream);
+        if (stream->config->drained != NULL && (stream->state & (STREAM_CLOSING | STREAM_DEAD)) == 0)
+            stream->config->drained(stream); /* a stream that broke while it sent is only closed */
     }
     if (pawl_stream_waiting_(stream) != 0 || (stream->state & STREAM_DEAD) != 0)
         return;

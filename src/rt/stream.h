@@ -33,7 +33,7 @@ enum {
     STREAM_SHUTTING = 1 << 7,   /* half-close when the queue is empty */
     STREAM_SHUT = 1 << 8,       /* the peer was told */
     STREAM_CLOSING = 1 << 9,    /* close when the queue is empty */
-    STREAM_DEAD = 1 << 10,      /* the descriptor is closed; waiting for what is under way */
+    STREAM_DEAD = 1 << 10,      /* it is over; waiting for what is under way */
     STREAM_LATER = 1 << 11,     /* `later` is in the worker's queue */
     STREAM_DIRTY = 1 << 12,     /* in io->dirty */
     STREAM_MOVING = 1 << 13,    /* on its way to another worker */

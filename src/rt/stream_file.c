@@ -32,10 +32,15 @@ static void finish(struct pawl_send_file *send, int64_t result)
     pawl_stream_landed_(stream);
 }
 
+static bool told_to_end(const struct pawl_send_file *send)
+{
+    return (send->op.flags & (PAWL_OP_CANCELLED_ | PAWL_OP_LATE_)) != 0;
+}
+
 /* Bytes that were sent count, unless something ended it. */
 static void end(struct pawl_send_file *send, int64_t status)
 {
-    if ((send->op.flags & (PAWL_OP_CANCELLED_ | PAWL_OP_LATE_)) != 0)
+    if (told_to_end(send))
         status = pawl_op_verdict_(&send->op, -ECANCELED);
     finish(send, status < 0 ? status : (int64_t)send->sent);
 }
@@ -98,17 +103,20 @@ static bool direct_piece(struct pawl_send_file *send, int *status)
 static void go_on(struct pawl_send_file *send)
 {
     int status;
+    bool went;
 
-    if (send->left == 0 || (send->op.flags & (PAWL_OP_CANCELLED_ | PAWL_OP_LATE_)) != 0) {
+    if (send->left == 0 || told_to_end(send)) {
         end(send, 0);
         return;
     }
-    if (direct_piece(send, &status))
-        status = pawl_stream_flush(send->stream, &send->flush); /* the others have their turn */
-    else if (status == 0)
-        status = next_piece(send);
-    if (status != 0)
-        end(send, status);
+    went = direct_piece(send, &status);
+    if (status == 0 && !told_to_end(send)) { /* it may be told in drained(), while nothing is under way */
+        status = went ? pawl_stream_flush(send->stream, &send->flush) /* the others have their turn */
+                      : next_piece(send);
+        if (status == 0)
+            return;
+    }
+    end(send, status);
 }
 
 static void flushed(struct pawl_op *op, int64_t result)
@@ -150,7 +158,7 @@ static void read_came(struct pawl_op *op, int64_t result)
         return;
     }
     status = send_piece(send, (size_t)result);
-    if (status == 0 && pawl_stream_waiting_(stream) != 0)
+    if (status == 0 && pawl_stream_waiting_(stream) != 0 && !told_to_end(send))
         status = pawl_stream_flush(stream, &send->flush);
     else if (status == 0) {
         go_on(send);

@@ -140,9 +140,10 @@ static ssize_t send_some(const struct pawl_stream *stream)
     return pawl_sendmsg_now_(stream->source.fd, &message);
 }
 
+/* Unless it has ended just now, for want of memory to wait in: a timer would outlive it. */
 static void watch_writing(struct pawl_stream *stream)
 {
-    if (stream->config->write_ms != 0)
+    if (stream->config->write_ms != 0 && (stream->state & STREAM_DEAD) == 0)
         pawl_stream_time_start_(stream);
 }
 

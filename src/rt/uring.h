@@ -69,6 +69,8 @@ void pawl_uring_room_came_(struct pawl_source *source);
 
 bool pawl_uring_send_zero_(struct pawl_engine *engine, struct pawl_stream *stream);
 void pawl_uring_zero_came_(struct pawl_source *source, const struct io_uring_cqe *cqe);
+/* The stream ends, whatever is still to be sent: the kernel is to look at the memory no more. */
+void pawl_uring_zero_cut_(struct pawl_stream *stream);
 
 /* ---- uring_stream.c ---- */
 

@@ -296,6 +296,8 @@ int pawl_uring_attach_(struct pawl_engine *engine, struct pawl_stream *stream)
 
 void pawl_uring_detach_(struct pawl_engine *engine, struct pawl_stream *stream)
 {
+    if (stream->zeroing != 0)
+        pawl_uring_zero_cut_(stream);
     pawl_uring_receive_stop_(engine, stream);
     if ((stream->state & STREAM_SENDING) != 0)
         cancel_send(stream);

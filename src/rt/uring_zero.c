@@ -123,6 +123,16 @@ bool pawl_uring_send_zero_(struct pawl_engine *engine, struct pawl_stream *strea
     return true;
 }
 
+/* Closing resets the connection, and what is queued goes; but not as long as somebody else has the descriptor too, as a child of
+ * fork() may. This does. */
+void pawl_uring_zero_cut_(struct pawl_stream *stream)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    /* fails if that other one waits for the socket: then the kernel lets go when he does */
+    (void)connect(stream->source.fd, &nobody, sizeof nobody);
+}
+
 /* The kernel looks at it no more. */
 static void let_go(struct zero_send *send)
 {

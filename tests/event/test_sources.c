@@ -553,6 +553,37 @@ static void a_child_has_its_own_events_after_event_reinit(void **state)
     event_free(signalled);
 }
 
+static void *no_memory(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void what_event_reinit_could_not_open_is_not_closed_later(void **state)
+{
+    const char *library = getenv("PAWL_TEST_EVENT");
+    int status;
+    pid_t child;
+
+    (void)state;
+    if (library != NULL && strstr(library, "libevent") != NULL)
+        skip(); /* which ends the program */
+    child = fork();
+    if (child == 0) {
+        int ours;
+
+        event_set_mem_functions(no_memory, NULL, NULL);
+        if (event_reinit(base) != -1)
+            _exit(2);
+        ours = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the lowest free number, which the base had */
+        event_base_free(base);
+        _exit(ours >= 0 && fcntl(ours, F_GETFD) >= 0 ? 0 : 3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define promise(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define promise_poll(name)                                 \
     {                                                      \
@@ -582,6 +613,7 @@ int test_sources(void)
         promise(a_handler_may_break_the_loop),
         promise(methods_are_chosen_by_what_they_can),
         promise(a_child_has_its_own_events_after_event_reinit),
+        promise(what_event_reinit_could_not_open_is_not_closed_later),
         promise_poll(an_event_without_persist_is_called_once),
         promise_poll(a_persistent_event_is_called_as_long_as_it_is_ready),
         promise_poll(several_events_share_a_descriptor_the_last_is_told_first),

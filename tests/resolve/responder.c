@@ -14,7 +14,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEAD = 12, UDP_MOST = 512, TYPE_A = 1, TYPE_AAAA = 28, MANY = 60, TRUNCATED = 0x02, SECONDS = 60 };
+enum {
+    HEAD = 12,
+    UDP_MOST = 512,
+    TYPE_A = 1,
+    TYPE_AAAA = 28,
+    MANY = 60,
+    TOO_MANY = 31,
+    TRUNCATED = 0x02,
+    SECONDS = 60
+};
 
 static int udp, tcp, stop_pipe[2];
 static pthread_t thread;
@@ -69,15 +78,15 @@ static bool look_up(struct answer *answer, const char *name, unsigned type)
         answer->bytes[7] = 3; /* of which there is none */
     } else if (strcmp(name, "both.test") == 0 && type == TYPE_AAAA) {
         add(answer, &in6addr_loopback, sizeof in6addr_loopback);
-    } else if (strcmp(name, "many.test") == 0 && type == TYPE_A) {
-        for (unsigned i = 1; i <= MANY; i++)
+    } else if ((strcmp(name, "many.test") == 0 || strcmp(name, "burst.test") == 0) && type == TYPE_A) {
+        for (unsigned i = 1; i <= (name[0] == 'm' ? MANY : TOO_MANY); i++)
             add_v4(answer, 1, i);
     } else if (strcmp(name, "second.test") == 0 && type == TYPE_A) {
         add_v4(answer, 0, 2);
         add_v4(answer, 0, 1);
     } else if (strcmp(name, "both.test") != 0 && strcmp(name, "four.test") != 0 &&
                strcmp(name, "late6.test") != 0 && strcmp(name, "many.test") != 0 &&
-               strcmp(name, "second.test") != 0) {
+               strcmp(name, "burst.test") != 0 && strcmp(name, "second.test") != 0) {
         answer->bytes[3] |= 3; /* no such name */
     } else if (type == TYPE_A) {
         add_v4(answer, 0, 1);
@@ -134,23 +143,68 @@ static bool read_all(int fd, unsigned char *bytes, size_t count)
     return recv(fd, bytes, count, MSG_WAITALL) == (ssize_t)count;
 }
 
-/* In two pieces, with a pause, so that who reads at an edge sees more than one. */
-static void serve_tcp(void)
+/* One query of a connection, and the answer with its length before it. False: none. */
+static bool take_query(int fd, struct answer *answer, unsigned char *head)
 {
-    unsigned char head[2], query[UDP_MOST];
-    struct answer answer;
-    int fd = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+    unsigned char query[UDP_MOST];
     size_t count;
 
+    if (!read_all(fd, head, 2) || (count = (size_t)head[0] << 8 | head[1]) > sizeof query ||
+        !read_all(fd, query, count) || !make_answer(answer, query, count))
+        return false;
+    head[0] = (unsigned char)(answer->count >> 8);
+    head[1] = (unsigned char)answer->count;
+    return true;
+}
+
+/* In two pieces, with a pause, so that who reads at an edge sees more than one. */
+static void send_in_two(int fd, const struct answer *answer, const unsigned char *head)
+{
+    (void)send(fd, head, 2, MSG_NOSIGNAL | MSG_MORE);
+    (void)send(fd, answer->bytes, answer->count / 2, MSG_NOSIGNAL);
+    usleep(5000);
+    (void)send(fd, answer->bytes + answer->count / 2, answer->count - answer->count / 2, MSG_NOSIGNAL);
+}
+
+/* Many answers at one edge: all of them at once, less than half a window, as the kernel sends more of them in parts; and
+ * nothing after them, not even the end, before the client has ended. */
+static void serve_burst(int fd, struct answer *answer, unsigned char *head)
+{
+    static unsigned char all[RESPONDER_BURST * (2 + sizeof answer->bytes)];
+    struct pollfd polls[] = {{udp, POLLIN, 0}, {fd, POLLIN, 0}};
+    const int room = sizeof all;
+    size_t bytes = 0;
+
+    demand(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0,
+           "SO_SNDBUF"); /* else it goes in parts */
+    for (unsigned asked = 1;; asked++) {
+        memcpy(all + bytes, head, 2);
+        memcpy(all + bytes + 2, answer->bytes, answer->count);
+        bytes += 2 + answer->count;
+        if (asked == RESPONDER_BURST)
+            break;
+        while (poll(polls, 2, -1) >= 0 && polls[1].revents == 0)
+            serve_udp(); /* the others have not been told to come here */
+        if (!take_query(fd, answer, head))
+            return;
+    }
+    usleep(20000); /* until who asked waits */
+    (void)send(fd, all, bytes, MSG_NOSIGNAL);
+    (void)read_all(fd, head, 1);
+}
+
+static void serve_tcp(void)
+{
+    unsigned char head[2];
+    struct answer answer;
+    int fd = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+
     demand(fd >= 0, "accept");
-    if (read_all(fd, head, 2) && (count = (size_t)head[0] << 8 | head[1]) <= sizeof query &&
-        read_all(fd, query, count) && make_answer(&answer, query, count)) {
-        head[0] = (unsigned char)(answer.count >> 8);
-        head[1] = (unsigned char)answer.count;
-        (void)send(fd, head, 2, MSG_NOSIGNAL | MSG_MORE);
-        (void)send(fd, answer.bytes, answer.count / 2, MSG_NOSIGNAL);
-        usleep(5000);
-        (void)send(fd, answer.bytes + answer.count / 2, answer.count - answer.count / 2, MSG_NOSIGNAL);
+    if (take_query(fd, &answer, head)) {
+        if (memcmp(answer.bytes + HEAD + 1, "burst", 5) == 0)
+            serve_burst(fd, &answer, head);
+        else
+            send_in_two(fd, &answer, head);
     }
     close(fd);
 }

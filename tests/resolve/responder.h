@@ -6,9 +6,12 @@
  *   many     127.0.1.1 ... 127.0.1.60     refused  the server refuses
  *   second   127.0.0.2, then 127.0.0.1    silent   is never answered
  *   late6    127.0.0.1; IPv6 never        garbage  the answer makes no sense
+ *   burst    127.0.1.1 ... 127.0.1.31; over TCP, when RESPONDER_BURST have asked on a connection, all answers in one piece
  */
 #ifndef TESTS_RESOLVE_RESPONDER_H
 #define TESTS_RESOLVE_RESPONDER_H
+
+enum { RESPONDER_BURST = 40 };
 
 /* Returns "127.0.0.1:PORT". */
 const char *responder_start(void);

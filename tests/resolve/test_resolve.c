@@ -247,6 +247,27 @@ static void a_crowd_is_answered(void **state)
     end();
 }
 
+static void ask_burst(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < RESPONDER_BURST; i++) {
+        pawl_resolve_init(&crowd[i], crowd_answered);
+        demand(pawl_resolve_name(&crowd[i], here.resolver, "burst.test", 1, AF_INET) == 0);
+    }
+}
+
+/* They are more steps than c-ares is called for at an edge; there is no other. Else they are late. */
+static void answers_that_come_at_once_are_all_heard(void **state)
+{
+    (void)state;
+    begin_with(&(struct pawl_resolver_config){.servers = dns, .timeout_ms = 20000, .tries = 1});
+    reset_crowd();
+    io_on(here.rt, 0, ask_burst, NULL);
+    io_reach(&crowd_done, RESPONDER_BURST);
+    assert_int_equal(io_get(&crowd_found), RESPONDER_BURST);
+    end();
+}
+
 /* The first half at once, the second by a deadline. */
 static void end_crowd(void *arg)
 {
@@ -504,6 +525,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_goes_wrong_has_a_number),
     cmocka_unit_test(an_answer_too_long_comes_in_a_stream),
     cmocka_unit_test(a_crowd_is_answered),
+    cmocka_unit_test(answers_that_come_at_once_are_all_heard),
     cmocka_unit_test(who_waits_no_more_is_told_once),
     cmocka_unit_test(closing_tells_all_that_wait),
     cmocka_unit_test(a_name_is_called_by_any_address_that_answers),

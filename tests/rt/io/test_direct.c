@@ -248,11 +248,45 @@ static void after_a_shutdown_the_rest_of_a_file_is_refused_and_reading_goes_on(v
     end_world(rt, &server, peer);
 }
 
+/* drained() comes while a piece is being handed over: the socket has taken enough of it, and what is left waits for a peer that
+ * reads nothing. */
+static void cancel_when_drained(struct pawl_stream *stream)
+{
+    if (pawl_stream_queued(stream) != 0)
+        (void)pawl_op_cancel(&trip.send.op);
+}
+
+static void a_file_that_is_cancelled_in_drained_waits_for_nobody(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = opened,
+                                                     .received = io_received_count,
+                                                     .drained = cancel_when_drained,
+                                                     .closed = io_closed,
+                                                     .high = 1,
+                                                     .low = 65536};
+    struct io_server server;
+    struct pawl_rt *rt;
+    int64_t offset = 0;
+    int peer;
+
+    (void)state;
+    prepare();
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_UNIX, &config);
+    peer = io_connect(&server);
+    io_reach(&trip.opened, 1);
+    io_on(rt, 0, begin, &offset);
+    io_reach(&trip.done, 1);
+    assert_int_equal(trip.result, -ECANCELED);
+    end_world(rt, &server, peer);
+}
+
 const struct CMUnitTest direct_tests[] = {
     cmocka_unit_test(a_piece_goes_if_it_is_in_memory_and_the_socket_takes_it),
     cmocka_unit_test(what_is_not_in_memory_is_not_waited_for),
     cmocka_unit_test(a_file_that_comes_and_goes_in_memory_arrives_whole),
     cmocka_unit_test(a_file_that_gets_shorter_ends_there),
     cmocka_unit_test(after_a_shutdown_the_rest_of_a_file_is_refused_and_reading_goes_on),
+    cmocka_unit_test(a_file_that_is_cancelled_in_drained_waits_for_nobody),
 };
 const size_t direct_test_count = sizeof direct_tests / sizeof direct_tests[0];

@@ -449,6 +449,42 @@ static void a_stream_may_be_closed_in_every_continuation(void **state)
         }
 }
 
+static void write_past_the_mark(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    static const char much[2000];
+
+    io_received_count(stream, slice);
+    assert_int_equal(pawl_stream_write(stream, much, sizeof much), 0);
+}
+
+/* What it could not send is above the high mark and not above the low one: these are the wrong way round, so that both
+ * are so at once. */
+static void a_stream_that_breaks_while_it_sends_is_only_closed(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = io_opened,
+                                                     .received = write_past_the_mark,
+                                                     .drained = io_drained,
+                                                     .closed = io_closed,
+                                                     .high = 1000,
+                                                     .low = 4000};
+    struct pawl_rt *rt;
+    struct io_server server;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_UNIX, &config);
+    fd = io_connect(&server);
+    assert_int_equal(shutdown(fd, SHUT_RD), 0); /* who sends there is told EPIPE */
+    io_write(fd, "x", 1);
+    io_reach(&io_counts.closed, 1);
+    assert_int_equal(io_get(&io_counts.reset), 1);
+    assert_int_equal(io_get(&io_counts.drained), 0);
+    close(fd);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
 /* ---- time ---- */
 
 static void hold_back(struct pawl_stream *stream)
@@ -561,6 +597,7 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(a_stream_that_has_ended_both_ways_closes_itself),
     cmocka_unit_test(a_reset_ends_the_stream_in_every_state),
     cmocka_unit_test(a_stream_may_be_closed_in_every_continuation),
+    cmocka_unit_test(a_stream_that_breaks_while_it_sends_is_only_closed),
     cmocka_unit_test(timeouts_end_what_does_not_move),
     cmocka_unit_test(no_timeout_comes_early),
     cmocka_unit_test(the_runtime_closes_with_everything_open),

@@ -113,6 +113,55 @@ static void no_memory_costs_connections_at_most(void **state)
     assert_true(served > 0);
 }
 
+static struct pawl_stream *poor;
+
+static void opened_poor(struct pawl_stream *stream)
+{
+    poor = stream;
+    io_opened(stream);
+}
+
+static void send_much_without_memory(void *arg)
+{
+    static const char much[4 << 20];
+    const struct pawl_slice slice = {.bytes = much, .count = sizeof much};
+
+    (void)arg;
+    assert_int_equal(pawl_stream_send(poor, &slice), 0);
+    io_fail_every(1); /* the rest, when the socket is full, has no memory to wait in */
+}
+
+static void look_at_timers(void *arg)
+{
+    *(uint64_t *)arg = pawl_wheel_next_(&pawl_worker_here_()->wheel);
+}
+
+static void a_stream_that_ends_for_want_of_memory_leaves_no_timer(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = opened_poor,
+                                                     .received = io_received_count,
+                                                     .closed = io_closed,
+                                                     .write_ms = 50};
+    struct io_server server;
+    struct pawl_rt *rt;
+    uint64_t next = 0;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_UNIX, &config);
+    fd = io_connect(&server);
+    io_reach(&io_counts.opened, 1);
+    io_on(rt, 0, send_much_without_memory, NULL);
+    io_reach(&io_counts.closed, 1); /* epoll needs none, and its time is over */
+    io_fail_every(0);
+    io_on(rt, 0, look_at_timers, &next);
+    assert_int_equal(next, UINT64_MAX);
+    close(fd);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
 /* ---- many ---- */
 
 static void many_connections_come_and_go(void **state)
@@ -341,6 +390,7 @@ const struct CMUnitTest want_tests[] = {
     cmocka_unit_test(a_thread_that_polls_for_submissions_changes_nothing),
     cmocka_unit_test(no_descriptors_slow_accepting_down_and_it_recovers),
     cmocka_unit_test(no_memory_costs_connections_at_most),
+    cmocka_unit_test(a_stream_that_ends_for_want_of_memory_leaves_no_timer),
     cmocka_unit_test(many_connections_come_and_go),
     cmocka_unit_test(a_busy_peer_does_not_starve_the_others),
     cmocka_unit_test(nobody_wakes_up_while_nothing_happens),

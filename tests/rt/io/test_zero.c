@@ -4,6 +4,8 @@
 #include "io.h"
 #include "test_io.h"
 
+#include <fcntl.h>
+
 enum { BYTES = 3 << 20, SLICES = 3 };
 
 static struct {
@@ -192,6 +194,31 @@ static void what_ends_the_stream_gives_the_memory_back(void **state)
     }
 }
 
+/* As a child of fork() has, which knows nothing of it. */
+static void take_copy(void *arg)
+{
+    *(int *)arg = fcntl(pawl_stream_fd(load.stream), F_DUPFD_CLOEXEC, 0);
+}
+
+static void abort_gives_the_memory_back_though_another_has_the_connection_too(void **state)
+{
+    struct io_server server;
+    struct pawl_rt *rt;
+    int peer, copy = -1;
+
+    (void)state;
+    peer = begin(&rt, &server, &plain);
+    io_on(rt, 0, take_copy, &copy);
+    assert_true(copy >= 0);
+    io_on(rt, 0, send_all, NULL);
+    io_on(rt, 0, abort_it, NULL);
+    io_reach(&load.closed, 1);
+    io_reach(&load.released, 1);
+    assert_int_equal(load.reason, -ECONNABORTED);
+    close(copy);
+    end(rt, &server, peer);
+}
+
 /* ---- where all is copied nevertheless, as over loopback ---- */
 
 static void opened_sends(struct pawl_stream *stream)
@@ -252,6 +279,7 @@ const struct CMUnitTest zero_tests[] = {
     cmocka_unit_test(a_large_slice_is_not_released_before_the_peer_has_it),
     cmocka_unit_test(closing_sends_all_of_it_and_ends_with_nothing_lost),
     cmocka_unit_test(what_ends_the_stream_gives_the_memory_back),
+    cmocka_unit_test(abort_gives_the_memory_back_though_another_has_the_connection_too),
     cmocka_unit_test(few_streams_try_what_the_kernel_copies_nevertheless),
 };
 const size_t zero_test_count = sizeof zero_tests / sizeof zero_tests[0];
