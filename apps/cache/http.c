@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <http_parser.h>
-#include <pawl/clock.h>
+#include <pawl/timer.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ enum {
     REQUEST_MAX = 8192,
     PATH_BYTES = 128,
     CONNECTIONS_MAX = 32,
-    SILENT_MS = 10 * 1000, /* in the middle of a request, or while an answer waits to be taken */
+    SILENT_MS = 10 * 1000, /* while an answer waits to be taken */
     IDLE_MS = 60 * 1000,
 };
 
@@ -22,7 +22,7 @@ enum {
 struct request {
     struct http_parser parser;
     struct pawl_stream *stream;
-    uint64_t began_ns; /* its first byte came; 0: none yet */
+    struct pawl_timer timer; /* armed from the first byte of a request to its last */
     uint32_t bytes, path_bytes;
     bool ends; /* nothing more is read of it */
     char path[PATH_BYTES];
@@ -34,6 +34,12 @@ static struct cache_http *http_of(const struct request *request)
 }
 
 /* ---- answers ---- */
+
+static void stop_timer(struct request *request)
+{
+    if (pawl_timer_armed(&request->timer))
+        (void)pawl_timer_cancel(&request->timer);
+}
 
 static void answer(struct request *request, int status, const char *reason,
                    const struct cache_http_answer *what, bool more)
@@ -49,6 +55,7 @@ static void answer(struct request *request, int status, const char *reason,
         more ? "keep-alive" : "close");
     int error = pawl_stream_write(request->stream, head, (size_t)count);
 
+    stop_timer(request);
     if (error == 0 && request->parser.method != HTTP_HEAD)
         error = pawl_stream_write(request->stream, what->body, what->count);
     if (error == -ENOMEM) {
@@ -92,8 +99,22 @@ static int completed(http_parser *parser)
         answer(request, 200, "OK", &what, more);
     free(what.owned);
     request->bytes = request->path_bytes = 0;
-    request->began_ns = 0;
     return request->ends ? 1 : 0;
+}
+
+/* Also of one that came in the same piece as the end of the one before. */
+static int begun(http_parser *parser)
+{
+    struct request *request = parser->data;
+
+    if (!pawl_timer_armed(&request->timer))
+        pawl_timer_after(&request->timer, REQUEST_NS);
+    return 0;
+}
+
+static void late(struct pawl_timer *timer)
+{
+    answer_error(pawl_timer_of(timer, struct request, timer), 408, "Request Timeout", false);
 }
 
 /* What is cut off names nothing that there is. */
@@ -111,7 +132,11 @@ static int took_path(http_parser *parser, const char *at, size_t count)
 
 /* ---- connections ---- */
 
-static const struct http_parser_settings settings = {.on_url = took_path, .on_message_complete = completed};
+static const struct http_parser_settings settings = {
+    .on_message_begin = begun,
+    .on_url = took_path,
+    .on_message_complete = completed,
+};
 
 static void opened(struct pawl_stream *stream)
 {
@@ -120,6 +145,7 @@ static void opened(struct pawl_stream *stream)
     request->stream = stream;
     http_parser_init(&request->parser, HTTP_REQUEST);
     request->parser.data = request;
+    pawl_timer_init(&request->timer, late);
     /* relaxed: a limit that a few may pass at once */
     if (pawl_fetch_add_relaxed(&http_of(request)->connections, 1u) >= CONNECTIONS_MAX)
         answer_error(request, 503, "Service Unavailable", false);
@@ -128,16 +154,10 @@ static void opened(struct pawl_stream *stream)
 static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     struct request *request = pawl_stream_context(stream);
-    const uint64_t now = pawl_clock_ns();
 
     if (request->ends)
         return;
-    if (request->began_ns == 0)
-        request->began_ns = now;
-    if (now - request->began_ns > REQUEST_NS) {
-        answer_error(request, 408, "Request Timeout", false);
-        return;
-    }
+    (void)begun(&request->parser); /* with an empty line, too */
     request->bytes += (uint32_t)slice->count;
     (void)http_parser_execute(&request->parser, &settings, slice->bytes, slice->count);
     if (request->ends)
@@ -150,9 +170,10 @@ static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
 
 static void closed(struct pawl_stream *stream, int reason)
 {
-    const struct request *request = pawl_stream_context(stream);
+    struct request *request = pawl_stream_context(stream);
 
     (void)reason;
+    stop_timer(request);
     pawl_fetch_sub_relaxed(&http_of(request)->connections, 1u); /* relaxed: a limit */
 }
 

@@ -2,8 +2,8 @@
 /* A small HTTP server beside the cache, for people and for what collects figures. GET and HEAD, nothing that changes
  * anything.
  *
- * Limits     A request has up to 8 KiB and ten seconds; there are up to 32 connections. Who sends too slowly, too much or
- *            nonsense is told so, as far as it can be, and closed. */
+ * Limits     A request has up to 8 KiB and ten seconds from its first byte; a connection without one is kept for a minute;
+ *            there are up to 32. Who sends too slowly, too much or nonsense is told so, as far as it can be, and closed. */
 #ifndef CACHE_HTTP_H
 #define CACHE_HTTP_H
 

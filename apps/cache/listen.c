@@ -41,15 +41,19 @@ static int add(struct cache_listeners *listeners, struct pawl_rt *rt, const stru
 
 /* ---- TCP ---- */
 
-/* "host", "host:port", "v6", "[v6]:port", into name and service. False: too long. */
-static bool split(const char *text, uint16_t port, char *name, char *service)
+/* "host", "host:port", "v6", "[v6]:port", into name and service. Returns NULL, or what is wrong. */
+static const char *split(const char *text, uint16_t port, char *name, char *service)
 {
     const char *colon = strrchr(text, ':');
     const bool bracket = text[0] == '[';
     const char *end = bracket ? strchr(text, ']') : colon;
 
     snprintf(service, NAME_MAX_BYTES, "%u", port);
-    if (bracket && end != NULL) {
+    if (bracket) {
+        if (end == NULL)
+            return "']' is missing";
+        if (end[1] != '\0' && end[1] != ':')
+            return "behind ']' comes ':' and a port, or nothing";
         colon = end[1] == ':' ? end + 1 : NULL;
         text++;
     } else if (colon == NULL || strchr(text, ':') != colon) {
@@ -57,12 +61,14 @@ static bool split(const char *text, uint16_t port, char *name, char *service)
         end = text + strlen(text);
     }
     if ((size_t)(end - text) >= NAME_MAX_BYTES || (colon != NULL && strlen(colon + 1) >= NAME_MAX_BYTES))
-        return false;
+        return "the name is too long";
+    if (colon != NULL && colon[1] == '\0')
+        return "there is no port behind ':'"; /* the system would choose one */
     memcpy(name, text, (size_t)(end - text));
     name[end - text] = '\0';
     if (colon != NULL)
         memcpy(service, colon + 1, strlen(colon + 1) + 1);
-    return true;
+    return NULL;
 }
 
 static const char notls[] = "notls:";
@@ -78,12 +84,14 @@ int cache_listen_resolve(const char *text, uint16_t port, uint16_t other_port, i
     const struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_PASSIVE};
     const unsigned chosen = other_port != 0 ? other_port : port;
     char name[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
+    const char *wrong;
     int code;
 
     if (text != NULL && without_tls(text))
         text += sizeof(notls) - 1;
-    if (text != NULL && !split(text, port, name, service))
-        return complain(text, "the name is too long", -ENAMETOOLONG);
+    wrong = text != NULL ? split(text, port, name, service) : NULL;
+    if (wrong != NULL)
+        return complain(text, wrong, -EINVAL);
     if (text == NULL || other_port != 0)
         snprintf(service, sizeof(service), "%u", chosen);
     code = getaddrinfo(text != NULL ? name : NULL, service, &hints, found);

@@ -250,18 +250,28 @@ static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
     return error;
 }
 
-/* The name is as durable as the bytes. */
-static int sync_folder(const char *path)
+/* The folder of a name. Returns a descriptor or a negative errno. */
+static int open_folder(const char *path)
 {
     char *copy = strdup(path);
-    int fd, error = 0;
+    int fd;
 
     if (copy == NULL)
         return -ENOMEM;
     fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
     if (fd < 0)
-        return -errno;
+        fd = -errno;
+    free(copy);
+    return fd;
+}
+
+/* The name is as durable as the bytes. */
+static int sync_folder(int fd)
+{
+    int error = 0;
+
+    if (fd < 0)
+        return fd;
     if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a file system that has nothing to sync */
         error = -errno;
     close(fd);
@@ -270,7 +280,16 @@ static int sync_folder(const char *path)
 
 int cache_snapshot_remove(const char *path)
 {
-    return unlink(path) == 0 ? sync_folder(path) : -errno;
+    const int folder = open_folder(path);
+    int error;
+
+    if (folder < 0)
+        return folder; /* who may not open it keeps the file */
+    if (unlink(path) == 0)
+        return sync_folder(folder);
+    error = -errno;
+    close(folder);
+    return error;
 }
 
 int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
@@ -302,5 +321,5 @@ int cache_snapshot_write(const struct cache_store *store, const char *path, cons
     if (error != 0)
         unlink(name);
     free(name);
-    return error == 0 ? sync_folder(path) : error;
+    return error == 0 ? sync_folder(open_folder(path)) : error;
 }

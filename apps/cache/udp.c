@@ -122,6 +122,20 @@ static bool comes_from_a_server(struct pawl_dgram *dgram, const struct pawl_pack
                ((const struct sockaddr_in *)(const void *)&here)->sin_port;
 }
 
+/* No client says so: see Loops. */
+static bool is_an_error(const char *bytes, size_t count)
+{
+    static const char *const errors[] = {"ERROR", "CLIENT_ERROR", "SERVER_ERROR"};
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        const size_t length = strlen(errors[i]);
+
+        if (count >= length && memcmp(bytes, errors[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void received(struct pawl_dgram *dgram, const struct pawl_packet *packet)
 {
     struct cache_server *server = pawl_dgram_get_config(dgram)->arg;
@@ -131,7 +145,8 @@ static void received(struct pawl_dgram *dgram, const struct pawl_packet *packet)
     struct frame frame;
     uint64_t sent;
 
-    if (worker == NULL || count <= HEADER || comes_from_a_server(dgram, packet))
+    if (worker == NULL || count <= HEADER || comes_from_a_server(dgram, packet) ||
+        is_an_error(packet->slice.bytes + HEADER, count - HEADER))
         return; /* lost: no memory, or nothing that could be answered */
     memcpy(&frame, packet->slice.bytes, HEADER);
     if (frame.number != 0 || frame.count != htons(1) || (packet->flags & PAWL_PACKET_TRUNCATED) != 0)

@@ -12,7 +12,9 @@
  *            answers to it come with its number, in as many datagrams of 1400 bytes as it takes.
  * Lost       What finds no room in the out-queue is dropped as a whole, as the network would; half an answer helps nobody.
  * Loops      What comes from our own port number is not answered: an answer that was made to look like a request of
- *            another server would be answered for ever. */
+ *            another server would be answered for ever. Servers at other ports and whoever echoes are stopped by the
+ *            second rule: what begins with ERROR, CLIENT_ERROR or SERVER_ERROR is not answered, and no answer to an
+ *            answer begins otherwise. */
 #ifndef CACHE_UDP_H
 #define CACHE_UDP_H
 

@@ -221,6 +221,8 @@ def what_is_no_good_request_is_answered_and_ended():
         assert len(refused) == 8 and all(s.recv(100).startswith(b"HTTP/1.1 503") for s in refused), len(refused)
         for s in held:
             s.close()
+        if served.longer():
+            assert raw_http(web_port, b"GET / HTTP/1.1\r\nHost: x\r\n").startswith(b"HTTP/1.1 408"), "silent in its middle"
         until(lambda: raw_http(web_port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"), "served again")
         assert server.client().ask(b"version\r\n").startswith(b"VERSION")
 
@@ -495,6 +497,14 @@ def what_is_no_listening_socket_is_refused():
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 1 and "no stream socket that listens" in text, text
 
 
+def what_is_no_address_is_refused_with_what_is_wrong():
+    for text, wrong in [("[127.0.0.1:80", "']' is missing"), ("[127.0.0.1", "']' is missing"),
+                        ("[127.0.0.1]80", "behind ']'"), ("127.0.0.1:", "no port"), ("[127.0.0.1]:", "no port"),
+                        ("n" * 300, "too long")]:
+        done = subprocess.run([SERVER, "-l", text], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 1 and "cannot listen on " + text in done.stderr and wrong in done.stderr, done
+
+
 PROMISES = [
     prometheus_reads_counters_gauges_and_a_histogram,
     the_page_has_all_it_needs_and_its_figures_are_json,
@@ -512,6 +522,7 @@ PROMISES = [
     sizes_are_counted_while_they_are_wanted,
     sockets_of_systemd_are_served_and_it_is_told,
     what_is_no_listening_socket_is_refused,
+    what_is_no_address_is_refused_with_what_is_wrong,
 ]
 
 

@@ -151,6 +151,22 @@ def an_answer_of_another_server_is_not_answered():
             pass
 
 
+def what_says_error_is_not_answered():
+    """So an answer that is echoed, or sent to a server at another port, ends there."""
+    with Server() as server:
+        udp, other = Client(server), Client(server)
+        assert udp.ask(b"STORED\r\n") == b"ERROR\r\n"
+        for error in b"ERROR\r\n", b"CLIENT_ERROR bad\r\n", b"SERVER_ERROR too much for datagrams\r\n":
+            other.send(error)
+            other.send(error, number=1, count=2)
+        assert udp.ask(b"mn\r\n") == b"MN\r\n"  # it has looked at what came before
+        other.socket.settimeout(0.1)
+        try:
+            raise AssertionError(other.socket.recv(100))
+        except TimeoutError:
+            pass
+
+
 def without_an_option_there_is_no_udp():
     with served.pawl_cache(SERVER, "-A") as server:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -183,6 +199,7 @@ served.run([
     the_binary_protocol_goes_through_datagrams,
     rubbish_is_not_answered_and_harms_nothing,
     an_answer_of_another_server_is_not_answered,
+    what_says_error_is_not_answered,
     without_an_option_there_is_no_udp,
     what_cannot_be_is_said,
 ])
