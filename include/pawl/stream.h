@@ -41,6 +41,8 @@
  * Cost       docs/stream.md. epoll: one receive and one send for a request and its answer; no epoll_ctl after the first.
  * Errors     Running out of descriptors or memory ends no listener: it accepts no more until a stream has ended or
  *            some time has passed, then it goes on.
+ * Bytes      Only these: descriptors sent to a UNIX stream are dropped, or the sender is refused (EPERM) where it was
+ *            connected or accepted here, by Linux 6.16 and later.
  */
 #ifndef PAWL_STREAM_H
 #define PAWL_STREAM_H

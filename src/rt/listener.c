@@ -2,6 +2,7 @@
 /* Listeners: on all workers at once, and without descriptors for a while. */
 #include "listener.h"
 
+#include "socket_call.h"
 #include "stream.h"
 #include "wheel.h"
 
@@ -166,7 +167,7 @@ bool pawl_listener_accepted_(struct pawl_listener_part *part, int result)
     const struct pawl_listener *listener = part->listener;
 
     if (PAWL_LIKELY(result >= 0))
-        result = pawl_stream_accepted_(part->source.engine, listener->stream, result, listener->unix_socket);
+        result = pawl_stream_accepted_(part->source.engine, listener, result);
     switch (result) {
     case 0:
     case -EINTR:
@@ -271,8 +272,8 @@ static void run_stop(struct pawl_message *message, struct pawl_worker *worker)
 
 /* ---- what programs call ---- */
 
-static int bind_one(const struct pawl_listener_config *config, const struct sockaddr *address,
-                    socklen_t bytes, bool shared, int *out)
+static int bind_one(struct pawl_listener *listener, const struct pawl_listener_config *config,
+                    const struct sockaddr *address, socklen_t bytes, int *out)
 {
     const int on = 1;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), status = 0;
@@ -282,8 +283,10 @@ static int bind_one(const struct pawl_listener_config *config, const struct sock
     if (address->sa_family != AF_UNIX) {
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
             status = -errno;
-        else if (!shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        else if (!listener->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
             status = -errno;
+    } else {
+        listener->bytes_only = pawl_refuse_descriptors_(fd);
     }
     if (status == 0 && bind(fd, address, bytes) != 0)
         status = -errno;
@@ -326,7 +329,7 @@ static int bind_all(struct pawl_listener *listener, const struct pawl_listener_c
     int *first = &listener->part[0].source.fd;
     int status = (config->flags & PAWL_LISTENER_GIVEN) != 0
                      ? copy_given(config->fd, first)
-                     : bind_one(config, config->address, config->address_bytes, listener->shared, first);
+                     : bind_one(listener, config, config->address, config->address_bytes, first);
 
     if (status != 0)
         return status;
@@ -338,7 +341,7 @@ static int bind_all(struct pawl_listener *listener, const struct pawl_listener_c
         int *fd = &listener->part[i].source.fd;
 
         if (!listener->shared)
-            status = bind_one(config, address, listener->address_bytes, false, fd);
+            status = bind_one(listener, config, address, listener->address_bytes, fd);
         else if ((*fd = fcntl(listener->part[0].source.fd, F_DUPFD_CLOEXEC, 0)) < 0)
             status = -errno;
     }

@@ -39,6 +39,7 @@ struct pawl_listener {
     socklen_t address_bytes;
     struct sockaddr_storage address;
     bool shared, unix_socket;
+    bool bytes_only; /* as in a stream */
     const struct pawl_stream_config *stream;
     void (*closed)(struct pawl_listener *listener, void *arg);
     void *arg;

@@ -5,6 +5,7 @@
 #define PAWL_RT_SOCKET_CALL_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,6 +44,19 @@ static inline int pawl_recvmmsg_now_(int fd, struct mmsghdr *messages, unsigned 
 static inline int pawl_sendmmsg_now_(int fd, struct mmsghdr *messages, unsigned n)
 {
     return (int)syscall(SYS_sendmmsg, fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16; the same number wherever we build */
+#endif
+
+/* A UNIX socket before it listens or connects: no descriptors can be sent to it, nor to what it accepts. Whether the kernel
+ * can say so: then a short read has taken all, as recv(2) stops behind descriptors alone. */
+static inline bool pawl_refuse_descriptors_(int fd)
+{
+    const int off = 0;
+
+    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) == 0;
 }
 
 /* Every call of ours says itself that it does not wait. io_uring would answer -EAGAIN instead of waiting, if the descriptor

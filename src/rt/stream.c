@@ -224,16 +224,17 @@ void pawl_stream_connected_(struct pawl_stream *stream)
         open_now(stream);
 }
 
-int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_stream_config *config, int fd,
-                          bool unix_socket)
+int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_listener *listener, int fd)
 {
     int status;
-    struct pawl_stream *stream = pawl_stream_new_(engine, config, fd, unix_socket, &status);
+    struct pawl_stream *stream = pawl_stream_new_(engine, listener->stream, fd, listener->unix_socket,
+                                                  &status);
 
     if (stream == NULL) {
         close(fd);
         return status;
     }
+    stream->bytes_only = listener->bytes_only;
     no_delay(stream);
     status = engine->class->attach(engine, stream);
     if (status != 0) {
@@ -316,6 +317,7 @@ int pawl_stream_connect(struct pawl_stream **out, const struct pawl_stream_confi
         close(fd);
         return status;
     }
+    stream->bytes_only = address->sa_family == AF_UNIX && pawl_refuse_descriptors_(fd);
     status = connect(fd, address, address_bytes) == 0 ? 0 : -errno;
     stream->state |= STREAM_CONNECTING;
     if (status == 0 || status == -EINPROGRESS || status == -EINTR)

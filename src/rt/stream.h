@@ -80,6 +80,7 @@ struct pawl_stream {
      * is known not to */
     uint16_t zeroing;
     bool copies, gathers;
+    bool bytes_only; /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");
@@ -111,9 +112,10 @@ static inline bool pawl_stream_reads_(const struct pawl_stream *stream)
 struct pawl_stream *pawl_stream_new_(struct pawl_engine *engine, const struct pawl_stream_config *config,
                                      int fd, bool unix_socket, int *status);
 
+struct pawl_listener;
+
 /* Of a listener: a connected descriptor, which is closed if there is no memory. 0, or a negative errno. */
-int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_stream_config *config, int fd,
-                          bool unix_socket);
+int pawl_stream_accepted_(struct pawl_engine *engine, const struct pawl_listener *listener, int fd);
 
 /* ---- what engines tell ---- */
 

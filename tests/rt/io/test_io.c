@@ -13,7 +13,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_DFL); /* a write of ours that raises it ends the program */
     failed = _cmocka_run_group_tests("life", life_tests, life_test_count, NULL, NULL); /* first: it forks */
     failed += _cmocka_run_group_tests("streams", stream_tests, stream_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("ends", end_tests, end_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("more", more_tests, more_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("stops", stops_tests, stops_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("files", file_tests, file_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("direct", direct_tests, direct_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("zero", zero_tests, zero_test_count, NULL, NULL);

@@ -513,76 +513,6 @@ static void a_piece_that_is_too_long_is_an_error(void **state)
     pawl_frame_free(&frame);
 }
 
-/* ---- what a read stops at ---- */
-
-static struct pawl_stream *stops;
-
-static void stops_opened(struct pawl_stream *stream)
-{
-    stops = stream;
-    pawl_stream_pause(stream);
-    io_opened(stream);
-}
-
-static const struct pawl_stream_config counting = {.opened = stops_opened,
-                                                   .received = io_received_count,
-                                                   .ended = io_ended_close,
-                                                   .closed = io_closed};
-
-static void stops_resume(void *arg)
-{
-    (void)arg;
-    pawl_stream_resume(stops);
-}
-
-/* recv(2) stops in front of an urgent byte, and behind descriptors. */
-static void send_around(int fd, bool urgent)
-{
-    char control_bytes[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(struct cmsghdr)))) = {0};
-    struct iovec part = {(char[]){'a', 'b'}, 2};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control_bytes,
-                             .msg_controllen = sizeof control_bytes};
-    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
-
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(control), &fd, sizeof fd);
-    if (urgent) {
-        io_write(fd, "ab", 2);
-        assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
-    } else {
-        assert_int_equal(sendmsg(fd, &message, 0), 2);
-    }
-    io_write(fd, "cd", 2);
-}
-
-static void bytes_behind_what_a_read_stops_at_are_read_too(void **state)
-{
-    struct pawl_rt *rt;
-    struct io_server server;
-
-    (void)state;
-    for (int kind = IO_TCP; kind <= IO_UNIX; kind += IO_UNIX) {
-        int fd;
-
-        io_open(&rt, 1);
-        io_listen(&server, rt, (enum io_kind)kind, &counting);
-        fd = io_connect(&server);
-        io_reach(&io_counts.opened, 1);
-        send_around(fd, kind == IO_TCP);
-        usleep(2000); /* the worker has heard of all of it */
-        io_on(rt, 0, stops_resume, NULL);
-        io_reach(&io_counts.bytes, 4);
-        close(fd);
-        io_reach(&io_counts.closed, 1);
-        io_unlisten(&server);
-        io_close(rt);
-    }
-}
-
 const struct CMUnitTest more_tests[] = {
     cmocka_unit_test(a_client_is_connected_or_told_why_not),
     cmocka_unit_test(a_connection_that_takes_too_long_times_out),
@@ -595,6 +525,5 @@ const struct CMUnitTest more_tests[] = {
     cmocka_unit_test(a_stream_that_moves_loses_nothing),
     cmocka_unit_test(pieces_do_not_depend_on_where_slices_end),
     cmocka_unit_test(a_piece_that_is_too_long_is_an_error),
-    cmocka_unit_test(bytes_behind_what_a_read_stops_at_are_read_too),
 };
 const size_t more_test_count = sizeof more_tests / sizeof more_tests[0];
