@@ -190,8 +190,10 @@ static int mpsc_ring_act(void *room, int kind, int value)
 {
     if (kind == PUSH)
         return said(pawl_mpsc_ring_push(room, &value));
-    const int error = pawl_mpsc_ring_pop(room, &value);
-    return error == 0 ? value : said(error);
+    if (pawl_mpsc_ring_pop(room, &value) == 0)
+        return value;
+    /* Empty, or the oldest place is reserved and not filled: the size tells, as only this thread pops. */
+    return pawl_mpsc_ring_size(room) == 0 ? NOTHING : BUSY;
 }
 
 struct mail {
