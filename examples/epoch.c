@@ -9,7 +9,8 @@
 struct node {
     struct node *next;
     long value;
-    struct pawl_retired retired;
+    struct pawl_retired
+        retired; /* <pawl/reader.h>: anywhere in the object, so that retiring allocates nothing */
 };
 
 static PAWL_ATOMIC(struct node *) top;

@@ -151,6 +151,32 @@ static void protect_hazard(struct bench_thread *thread, uint64_t n)
     pawl_hazard_give(hazard, slot);
 }
 
+static void protect_in_a_fresh_slot(struct bench_thread *thread, uint64_t n)
+{
+    struct list *list = thread->shared;
+
+    for (uint64_t i = 0; i < n; i++) {
+        struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
+
+        bench_keep_pointer(pawl_hazard_protect(slot, &list->head));
+        pawl_hazard_give(hazard, slot);
+    }
+}
+
+static void protect_in_two(struct bench_thread *thread, uint64_t n)
+{
+    struct list *list = thread->shared;
+
+    for (uint64_t i = 0; i < n; i++) {
+        struct pawl_hazard_slot *first = pawl_hazard_take(hazard), *second = pawl_hazard_take(hazard);
+
+        bench_keep_pointer(pawl_hazard_protect(first, &list->head));
+        bench_keep_pointer(pawl_hazard_protect(second, &list->head));
+        pawl_hazard_give(hazard, second);
+        pawl_hazard_give(hazard, first);
+    }
+}
+
 /* The same with the fence that it does without. */
 static void protect_by_fence(struct bench_thread *thread, uint64_t n)
 {
@@ -162,7 +188,7 @@ static void protect_by_fence(struct bench_thread *thread, uint64_t n)
 
         do {
             node = again;
-            pawl_store_release(&slot->object, (uintptr_t)node);
+            pawl_store_release(&slot->word, (uintptr_t)node + PAWL_HAZARD_EMPTY_);
             pawl_fence_seq_cst(); /* the store before the second load */
             again = pawl_load_acquire(&list->head);
         } while (again != node);
@@ -330,6 +356,8 @@ static const struct bench_contender pinning[] = {
 
 static const struct bench_contender protecting[] = {
     OURS("pawl_hazard", protect_hazard),
+    OURS("a slot taken each time", protect_in_a_fresh_slot),
+    OURS("two slots each time", protect_in_two),
     OURS("with a fence", protect_by_fence),
     CK("ck_hp", peer_ck_protect),
     {0},

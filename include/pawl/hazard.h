@@ -5,7 +5,7 @@
  *            sleeping handler) and memory must stay bounded all the same; and to hold one object for long
  *            without holding up all others. Each object costs a store and a second load, where <pawl/rcu.h> and <pawl/epoch.h> cost
  *            them once a section.
- * Model      A slot holds the address of one object. pawl_hazard_protect() loads a pointer, stores it in the
+ * Model      A slot holds one object. pawl_hazard_protect() loads a pointer, stores it in the
  *            slot, and loads it again: if it is still there, the object was not retired before the slot said
  *            so, and will not be reclaimed until the slot says otherwise. What is retired waits in its
  *            thread's list; a scan looks at all slots and frees what none holds for reclaiming.
@@ -18,7 +18,7 @@
  *            The pointer that is protected must be reachable when it is read again: a link of an object that
  *            was itself unlinked proves nothing. Structures mark links of unlinked nodes and start over.
  * Slots      Belong to the thread that took them. Eight a thread without allocation, further ones by the
- *            page (503).
+ *            page (511). The slot's word says whether it is taken, so that to take and to give are one store each.
  * Progress   protect: lock-free (it repeats when the pointer has changed); take, give, clear, set:
  *            wait-free. retire, collect: wait for nobody; bounded by what is retired and by slots in use.
  * Bounds     A batch B is of 120 objects, and grows to 480 where a membarrier interrupts other CPUs for long.
@@ -30,15 +30,19 @@
  *            Z: clear, give and set release, a scan acquires: what the reader did with the object comes
  *            before the reclaim.
  * Signals    take, protect, set, clear and give may be called from signal handlers, also as the first call
- *            of a thread; the rest may not.
- * Exit       A thread's slots are given back, its garbage passes to the domain; the next thread to begin a
- *            list takes it over.
+ *            of a thread; the rest may not. A handler gives back what it takes.
+ * Errors     Giving back a slot that is not taken aborts with one line.
+ * Exit       A thread's slots stay its own for the first rounds of its destructors; then those that hold nothing are given
+ *            back, and its garbage passes to the domain: the next thread to begin a list takes it over. If a slot
+ *            holds an object to the end, that is kept until more than 64 threads have been there and a scan looks who
+ *            is gone.
  * fork       The child goes on: other threads' slots are empty there, their garbage is the domain's, but for
  *            what one was just scanning: that leaks in the child.
  * dlclose    As <pawl/epoch.h>: close the domain first.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       protect: 2 loads, 1 store, no fence (a full one without membarrier, see <pawl/fence.h>).
+ * Cost       take: 4 loads, 1 store; give: 1 load, 1 store. protect: 2 loads, 1 store, no fence (a full one
+ *            without membarrier, see <pawl/fence.h>).
  *            retire: 6 stores, and 4 for the object that it reclaims; once a batch, a scan with a membarrier.
  * Source     M. Michael, "Hazard pointers", 2004; folly's hazptr for the asymmetric fence. Ours: the tables
  *            of <pawl/reader.h>, and scans that allocate nothing.
@@ -53,16 +57,21 @@
 
 PAWL_BEGIN_DECLS
 
+#ifndef PAWL_HAZARD_SLOTS    /* closures for the model checker make do with 1 */
 #define PAWL_HAZARD_SLOTS 8u /* of a thread, without allocation */
+#endif
 
 struct pawl_hazard_slot {
-    PAWL_ATOMIC(uintptr_t) object; /* 0: none. Written by its owner, read by scans */
+    /* 0: nobody's; PAWL_HAZARD_EMPTY_: taken; more: and holds the object at that much less. Written by its owner,
+     * read by scans */
+    PAWL_ATOMIC(uintptr_t) word;
 };
+
+#define PAWL_HAZARD_EMPTY_ ((uintptr_t)1)
 
 /* What a thread has in a domain: a line for all to read, a line of its own. */
 struct pawl_hazard_place {
     struct pawl_hazard_slot slot[PAWL_HAZARD_SLOTS];
-    uint32_t taken;     /* bit i: slot[i] */
     uint8_t reclaiming; /* inside reclaim functions: retire only */
     uint8_t portion;    /* how many of `ready` a retire reclaims */
     uint16_t batch;     /* how many more than before a list must hold to be scanned; 0: no scan yet */
@@ -78,7 +87,7 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_hazard_place) == PAWL_READER_STRIDE, "plac
 
 /* A domain. */
 struct pawl_hazard {
-    struct pawl_hazard_place *places; /* by thread number; the last is nobody's, all taken */
+    struct pawl_hazard_place *places; /* by thread number; the last is nobody's, its slots are all taken */
 };
 
 /* Opens a domain for objects that have their `struct pawl_retired` at byte `retired_at` (offsetof): from the
@@ -90,48 +99,38 @@ PAWL_API struct pawl_hazard *pawl_hazard_open(size_t retired_at) PAWL_MUST_USE;
 PAWL_API void pawl_hazard_close(struct pawl_hazard *hazard);
 
 PAWL_API PAWL_COLD struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard);
-PAWL_API PAWL_COLD void pawl_hazard_give_slow_(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot);
+PAWL_API PAWL_COLD void pawl_hazard_not_taken_(void) __attribute__((noreturn));
 
 /* A slot, empty. NULL with errno ENOMEM: this thread has eight, and there is no page for more. */
 PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard)
 {
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_self_->number];
-    uint32_t free_bits;
+    struct pawl_hazard_slot *slot = hazard->places[pawl_reader_self_->number].slot;
 
-    /* The first slot is taken, and given back, by stores of constants under conditions that are predicted: so takes in a
-     * row do not wait for each other's stores. */
-    if (PAWL_LIKELY(place->taken == 0)) {
-        place->taken = 1;
-        return &place->slot[0];
-    }
-    free_bits = ~place->taken & ((1u << PAWL_HAZARD_SLOTS) - 1);
-    if (PAWL_UNLIKELY(free_bits == 0))
-        return pawl_hazard_take_slow_(hazard);
-    place->taken |= free_bits &
-                    (0u - free_bits); /* a handler that interrupts this gives back what it takes */
-    return &place->slot[__builtin_ctz(free_bits)];
+    /* relaxed: only this thread, and handlers that interrupt it and give back what they take, change the word */
+    for (unsigned int i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        if (PAWL_LIKELY(pawl_load_relaxed(&slot[i].word) == 0)) {
+            /* release Z: a scan that sees this has missed the 0 of the last give */
+            pawl_store_release(&slot[i].word, PAWL_HAZARD_EMPTY_);
+            return &slot[i];
+        }
+    return pawl_hazard_take_slow_(hazard);
 }
 
 /* The slot holds nothing any more. */
 PAWL_API PAWL_INLINE void pawl_hazard_clear(struct pawl_hazard_slot *slot)
 {
     /* release Z: pairs with the acquire of scans */
-    pawl_store_release(&slot->object, (uintptr_t)0);
+    pawl_store_release(&slot->word, PAWL_HAZARD_EMPTY_);
 }
 
 /* Empties the slot and gives it back. By the thread that took it. */
 PAWL_API PAWL_INLINE void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot)
 {
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_self_->number];
-    uintptr_t index = ((uintptr_t)slot - (uintptr_t)place) / sizeof *slot;
-
-    pawl_hazard_clear(slot);
-    if (PAWL_LIKELY(index == 0 && place->taken == 1))
-        place->taken = 0; /* as in pawl_hazard_take() */
-    else if (PAWL_LIKELY(index < PAWL_HAZARD_SLOTS))
-        place->taken &= ~(1u << index);
-    else
-        pawl_hazard_give_slow_(hazard, slot);
+    (void)hazard;
+    /* relaxed: the thread's own */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(&slot->word) == 0))
+        pawl_hazard_not_taken_();
+    pawl_store_release(&slot->word, (uintptr_t)0); /* release Z: as in pawl_hazard_clear() */
 }
 
 /* The slot holds `object`, which is safe to use only if it is found to be reachable after this call (a
@@ -139,22 +138,24 @@ PAWL_API PAWL_INLINE void pawl_hazard_give(struct pawl_hazard *hazard, struct pa
 PAWL_API PAWL_INLINE void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object)
 {
     /* release Z: the object that it held before is let go */
-    pawl_store_release(&slot->object, (uintptr_t)object);
+    pawl_store_release(&slot->word, (uintptr_t)object + PAWL_HAZARD_EMPTY_);
     pawl_fence_light(); /* the store before the caller's second load; the heavy side is in scan() */
 }
 
 /* Loads the pointer in *source, an atomic one, and holds its object in the slot. NULL is returned as it is.
  * acquire A: pairs with the release that published the object. */
-#define pawl_hazard_protect(slot, source)                                            \
-    __extension__({                                                                  \
-        __typeof__(pawl_load_relaxed(source)) again_ = pawl_load_relaxed(source);    \
-        __typeof__(again_) object_;                                                  \
-        do {                                                                         \
-            object_ = again_;                                                        \
-            pawl_hazard_set((slot), object_);                                        \
-            again_ = pawl_load_acquire(source);                                      \
-        } while (PAWL_UNLIKELY(again_ != object_)); /* somebody published another */ \
-        object_;                                                                     \
+#define pawl_hazard_protect(slot, source)                                                     \
+    __extension__({                                                                           \
+        struct pawl_hazard_slot *pawl_slot_ = (slot);                                         \
+        __typeof__(source) pawl_source_ = (source);                                           \
+        __typeof__(pawl_load_relaxed(pawl_source_)) again_ = pawl_load_relaxed(pawl_source_); \
+        __typeof__(again_) object_;                                                           \
+        do {                                                                                  \
+            object_ = again_;                                                                 \
+            pawl_hazard_set(pawl_slot_, object_);                                             \
+            again_ = pawl_load_acquire(pawl_source_);                                         \
+        } while (PAWL_UNLIKELY(again_ != object_)); /* somebody published another */          \
+        object_;                                                                              \
     })
 
 /* Has `reclaim` called with `retired`, by some thread inside retire, collect or close, when no slot holds

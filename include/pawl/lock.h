@@ -18,7 +18,8 @@
  *            spin; and a ticket, once drawn, cannot be given back.
  * Signals    A handler may use trylock, and lock if it cannot have interrupted a holder.
  * fork       The child's copy of a lock that another thread held stays locked until initialised again.
- *            spin and ticket work in memory shared by processes, MCS does not (its queue is of pointers).
+ *            spin and ticket work in memory shared by processes, MCS does not (its queue is of pointers). A process
+ *            that dies as the holder leaves them locked; one that dies with a ticket stops all that come after it.
  * Memory     spin 4 bytes, ticket 16, MCS 8 and 16 a waiter on its stack; zero is unlocked.
  * Cost       RMWs to lock and to unlock, uncontended: spin 1 + 0, ticket 1 + 0, MCS 1 + 1.
  * Source     T. Anderson, 1990 (test-and-test-and-set with back-off); J. Mellor-Crummey and M. Scott,

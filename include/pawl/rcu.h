@@ -197,7 +197,8 @@ struct pawl_rcu_stall {
 };
 
 /* Has `report` called when a writer has waited `after_ns` for one reader, and again whenever that has
- * doubled; by the waiting thread, for all domains. NULL: nobody is told, as at first.
+ * doubled; by the waiting thread, for all domains. It must not wait for a grace period of that domain, which waits for
+ * it: no synchronize, no barrier, and try_call in place of call. NULL: nobody is told, as at first.
  * Returns 0 or -EINVAL (after_ns 0 with a report). Any thread; not from signal handlers. */
 PAWL_API int pawl_rcu_set_stall(uint64_t after_ns,
                                 void (*report)(const struct pawl_rcu_stall *stall, void *argument),

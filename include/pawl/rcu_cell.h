@@ -9,8 +9,8 @@
  *              publish A            publish B                      last release
  *              cell -> A            cell -> B    A: readers, holds      |-> drop(A)
  *
- * Progress   look, hold, release: wait-free (release that is the last one calls drop). publish: never waits
- *            for readers; two publishers
+ * Progress   look, hold, release: wait-free (release that is the last one calls drop). publish: does not wait
+ *            for readers, but as pawl_rcu_call where 16384 callbacks wait for them; two publishers
  *            at once are both published, in some order.
  * Ordering   As pawl_rcu_assign and dereference (P): a reader sees all that was stored in a version before
  *            it was published.

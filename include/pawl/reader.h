@@ -15,7 +15,8 @@
  * Memory     A pair of lines a thread and domain, reserved as addresses for 65536 threads, used as
  *            threads come. Nothing is allocated when a thread enters for the first time, so that this cannot
  *            fail and may happen in a signal handler.
- * Exit       A destructor of thread-specific data gives the number back. Sections that run after it (in
+ * Exit       A destructor of thread-specific data gives the number back, in a later round while the thread is
+ *            inside a section or has a slot of hazard pointers. Sections that run after it (in
  *            other destructors) get a number anew. Threads that end without destructors, or before theirs
  *            is set, are found by writers: their kernel id is gone.
  * fork       In the child the other threads' words are cleared: their sections have ended with them.
@@ -58,6 +59,7 @@ struct pawl_reader {
     uint32_t number;
     uint32_t online;          /* between pawl_rcu_online() and pawl_rcu_offline() */
     PAWL_ATOMIC(int32_t) tid; /* 0: nobody's */
+    uint32_t rounds;          /* of destructors that it has been through */
 } PAWL_LINE_PAIR_ALIGNED;
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_reader) == PAWL_CACHELINE_PAIR, "words are one stride apart");

@@ -29,6 +29,8 @@
  * Wrapping   The sequence has 64 bits.
  * Signals    read from handlers: latch, yes; seqlock, not if it may have interrupted the writer.
  * fork       A child forked by another thread while a write is under way has half a write for ever. init in the child.
+ * Death      The same where a writer of shared memory was killed inside a write: readers of a seqlock wait for ever,
+ *            those of a latch go on with the version of before; make sequence and words anew before the next write.
  * Memory     No pointers inside; readers need no write access: data, sequence and readers may be in different
  *            processes, with a read-only mapping.
  * Cost       read: the words and two loads of the sequence; no RMW, no store to shared memory. write: the words and two

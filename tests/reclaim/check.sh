@@ -42,17 +42,18 @@ reclaim 'what a pinned thread has is not reclaimed' epoch -DRETIRES=2 ''
 reclaim '... nor what it finds when it pins again' epoch -DREPIN=1 ''
 reclaim '... nor with two readers' epoch -DREADERS=2 --bound=2
 reclaim 'what an ended thread left is reclaimed once' epoch '-DREADERS=0 -DRETIRERS=2' ''
+reclaim '... also if the domain is closed meanwhile' epoch '-DREADERS=0 -DRETIRERS=2 -DUNJOINED=1 -DCOLLECT=0' ''
 reclaim 'what a slot holds is not reclaimed' hazard -DRETIRES=2 ''
 reclaim '... after it held another' hazard -DTWICE=1 ''
-reclaim '... in a page' hazard -DPAGE=1 '--max-events=4000 --max-time=5'
+reclaim '... before it was taken again' hazard -DAGAIN=1 ''
 reclaim '... nor with two readers' hazard -DREADERS=2 --bound=1
 reclaim 'what an ended thread left is scanned once' hazard '-DREADERS=0 -DRETIRERS=2' ''
+reclaim '... also if the domain is closed meanwhile' hazard '-DREADERS=0 -DRETIRERS=2 -DUNJOINED=1 -DCOLLECT=0' ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     reclaim 'two readers' rcu -DREADERS=2 ''
     reclaim 'a domain of its own' rcu -DDOMAIN=1 ''
     reclaim 'a reader, and two that synchronize' rcu_wait '-DREADER=1 -DWRITERS=2' --max-time=100
     reclaim 'the worker, further' rcu_call -DWORKER=1 --max-time=100
-    reclaim 'a slot in a page' hazard -DPAGE=1 --max-events=4000
     reclaim 'an epoch with two readers' epoch -DREADERS=2 --max-time=100
     reclaim 'an epoch with two that retire' epoch -DRETIRERS=2 --max-time=100
     reclaim 'hazard pointers with two readers' hazard -DREADERS=2 --max-time=100
@@ -81,4 +82,8 @@ reclaim '... or a slot' hazard "$small -DCOLLECT=0 -DRETIRES=2" ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     reclaim 'retire alone, three times' epoch "$small -DCOLLECT=0 -DRETIRES=3" ''
 fi
+
+one_slot=-DPAWL_HAZARD_SLOTS=1u
+library "$one_slot"
+reclaim 'what a slot in a page holds is not reclaimed' hazard "$one_slot -DPAGE=1" --max-events=4000
 end_closures

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* For the model checker: what a pinned thread found is not reclaimed while it is pinned, each object is reclaimed once,
  * and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other one ends, and
- * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DCOLLECT=0 with -DBATCH_LEAST=1u:
- * retire alone advances. */
+ * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DUNJOINED=1: the domain is closed while
+ * that one ends. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone advances. */
 #include <pawl/epoch.h>
 
 #include <assert.h>
@@ -70,12 +70,19 @@ static void replace(struct object *next)
 #endif
 }
 
+#if UNJOINED
+static PAWL_ATOMIC(int) through;
+#endif
+
 static void *retirer(void *fresh)
 {
     struct object *object = fresh;
 
     for (int i = 0; i < RETIRES; i++)
         replace(&object[i]);
+#if UNJOINED
+    pawl_fetch_add_release(&through, 1); /* pairs with the acquire in main */
+#endif
     return NULL;
 }
 
@@ -94,9 +101,15 @@ int main(void)
 #if COLLECT
     (void)pawl_epoch_collect(epoch);
 #endif
+#if UNJOINED
+    pawl_check_assume(pawl_load_acquire(&through) == RETIRERS);
+    pawl_epoch_close(epoch);
+#endif
     for (int i = 0; i < READERS + RETIRERS - 1; i++)
         pthread_join(threads[i], NULL);
+#if !UNJOINED
     pawl_epoch_close(epoch);
+#endif
     for (int i = 0; i <= FIRST; i++)
         assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;

@@ -2,7 +2,8 @@
 /* For the model checker: an object that a slot was found to hold is not reclaimed before the slot lets it go, each is
  * reclaimed once, and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other
  * one ends, and what it leaves is seen to. -DTWICE=1: the slot moves from one object to the next. -DPAGE=1: the slot
- * is the ninth of its thread. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone scans. */
+ * is in a page; with -DPAWL_HAZARD_SLOTS=1u. -DAGAIN=1: the slot is taken again, for nothing. -DUNJOINED=1: the
+ * domain is closed while that one ends. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone scans. */
 #include <pawl/hazard.h>
 
 #include <assert.h>
@@ -56,6 +57,9 @@ static void *reader(void *unused)
     assert(pawl_hazard_protect(slot, &current)->value == LIVE);
 #endif
     pawl_hazard_give(hazard, slot);
+#if AGAIN
+    (void)pawl_hazard_take(hazard);
+#endif
     return unused;
 }
 
@@ -74,12 +78,19 @@ static void replace(struct object *next)
 #endif
 }
 
+#if UNJOINED
+static PAWL_ATOMIC(int) through;
+#endif
+
 static void *retirer(void *fresh)
 {
     struct object *object = fresh;
 
     for (int i = 0; i < RETIRES; i++)
         replace(&object[i]);
+#if UNJOINED
+    pawl_fetch_add_release(&through, 1); /* pairs with the acquire in main */
+#endif
     return NULL;
 }
 
@@ -95,9 +106,15 @@ int main(void)
     pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
 #endif
     retirer(&objects[0]);
+#if UNJOINED
+    pawl_check_assume(pawl_load_acquire(&through) == RETIRERS);
+    pawl_hazard_close(hazard);
+#endif
     for (int i = 0; i < READERS + RETIRERS - 1; i++)
         pthread_join(threads[i], NULL);
+#if !UNJOINED
     pawl_hazard_close(hazard);
+#endif
     for (int i = 0; i <= FIRST; i++)
         assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;

@@ -324,21 +324,39 @@ static void thousands_of_slots_all_hold(void **state)
     pawl_hazard_close(hazard);
 }
 
-static void give_foreign_slot(void)
+static void give_twice(void)
 {
-    struct pawl_hazard_slot foreign;
+    struct pawl_hazard *hazard = pawl_hazard_open(0);
+    struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
 
-    pawl_hazard_give(pawl_hazard_open(0), &foreign);
+    pawl_hazard_give(hazard, slot);
+    pawl_hazard_give(hazard, slot);
 }
 
-static void giving_a_slot_that_is_not_ours_aborts(void **state)
+static void giving_a_slot_back_twice_aborts(void **state)
 {
     char said[256];
-    int status = in_child(give_foreign_slot, said);
+    int status = in_child(give_twice, said);
 
     (void)state;
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     assert_non_null(strstr(said, "pawl: pawl_hazard_give: "));
+}
+
+/* A slot that holds NULL is taken all the same. */
+static void a_slot_that_holds_null_is_not_handed_out_again(void **state)
+{
+    struct pawl_hazard *hazard = pawl_hazard_open(0);
+    PAWL_ATOMIC(struct object *) cell = NULL;
+    struct pawl_hazard_slot *slot = pawl_hazard_take(hazard), *next;
+
+    (void)state;
+    assert_null(pawl_hazard_protect(slot, &cell));
+    next = pawl_hazard_take(hazard);
+    assert_ptr_not_equal(slot, next);
+    pawl_hazard_clear(next);
+    assert_ptr_not_equal(pawl_hazard_take(hazard), next);
+    pawl_hazard_close(hazard);
 }
 
 /* ---- cells ---- */
@@ -537,7 +555,8 @@ int main(void)
         cmocka_unit_test(what_a_slot_holds_is_kept_and_nothing_else),
         cmocka_unit_test(a_slot_that_was_given_back_is_taken_again),
         cmocka_unit_test(thousands_of_slots_all_hold),
-        cmocka_unit_test(giving_a_slot_that_is_not_ours_aborts),
+        cmocka_unit_test(giving_a_slot_back_twice_aborts),
+        cmocka_unit_test(a_slot_that_holds_null_is_not_handed_out_again),
         cmocka_unit_test(a_version_is_dropped_when_the_last_holder_releases_it),
         cmocka_unit_test(readers_see_whole_versions_while_they_are_replaced),
         cmocka_unit_test(opening_without_memory_says_so_and_leaves_nothing),

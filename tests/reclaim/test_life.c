@@ -233,12 +233,15 @@ static void sections_in_the_last_destructors_are_safe(void **state)
 
 static struct pawl_hazard *late_hazard;
 static bool still_held; /* and its address is what the slot holds */
+static PAWL_ATOMIC(int) given_late;
 
 /* Runs after the library's own destructor, in each round: its key is younger. */
 static void give_late(void *slot)
 {
-    still_held = pawl_load_relaxed(&((struct pawl_hazard_slot *)slot)->object) == (uintptr_t)&still_held;
+    still_held = pawl_load_relaxed(&((struct pawl_hazard_slot *)slot)->word) ==
+                 (uintptr_t)&still_held + PAWL_HAZARD_EMPTY_;
     pawl_hazard_give(late_hazard, slot);
+    pawl_fetch_add_relaxed(&given_late, 1);
 }
 
 static void *hold_in_a_ninth_slot(void *unused)
@@ -266,6 +269,41 @@ static void what_a_ninth_slot_holds_is_held_until_the_last_destructor(void **sta
     pthread_join(thread, NULL);
     pthread_key_delete(late_key);
     assert_true(still_held);
+    pawl_hazard_close(late_hazard);
+}
+
+static void *keep_a_slot(void *unused)
+{
+    pthread_setspecific(late_key, pawl_hazard_take(late_hazard));
+    return unused;
+}
+
+static void *keep_a_slot_and_forget_it(void *unused)
+{
+    (void)pawl_hazard_take(late_hazard);
+    return unused;
+}
+
+/* A slot that is taken is the thread's, also while it holds nothing, until its last destructors. */
+static void a_destructor_may_give_back_a_slot_that_is_empty(void **state)
+{
+    pthread_t thread;
+    uint32_t before_them = numbers_taken();
+
+    (void)state;
+    late_hazard = pawl_hazard_open(0);
+    assert_non_null(late_hazard);
+    assert_int_equal(pthread_key_create(&late_key, give_late), 0);
+    pawl_store_relaxed(&given_late, 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, i % 2 == 0 ? keep_a_slot : keep_a_slot_and_forget_it,
+                                        NULL),
+                         0);
+        pthread_join(thread, NULL);
+    }
+    pthread_key_delete(late_key);
+    assert_int_equal(pawl_load_relaxed(&given_late), 10);
+    assert_in_range(numbers_taken(), 0, before_them);
     pawl_hazard_close(late_hazard);
 }
 
@@ -359,56 +397,7 @@ static void handlers_that_interrupt_lock_and_unlock_leave_them_balanced(void **s
     close_rooms(&rooms);
 }
 
-/* ---- stopped readers: garbage of hazard pointers stays bounded ---- */
-
-struct stopped {
-    struct pawl_hazard *hazard;
-    PAWL_ATOMIC(struct object *) cell;
-    PAWL_ATOMIC(int) holds;
-    PAWL_ATOMIC(int) go;
-};
-
-static void *hold_one(void *argument)
-{
-    struct stopped *stopped = argument;
-    struct pawl_hazard_slot *slot = pawl_hazard_take(stopped->hazard);
-    struct object *object = pawl_hazard_protect(slot, &stopped->cell);
-
-    pawl_store_release(&stopped->holds, object != NULL);
-    await_flag(&stopped->go, 1);
-    pawl_hazard_give(stopped->hazard, slot);
-    return NULL;
-}
-
-static void a_sleeping_reader_keeps_one_object_not_all(void **state)
-{
-    struct stopped stopped = {.hazard = pawl_hazard_open(offsetof(struct object, retired))};
-    struct pawl_retired *first = new_retired();
-    pthread_t thread;
-    uint64_t kept;
-
-    (void)state;
-    assert_non_null(stopped.hazard);
-    pawl_store_relaxed(&reclaimed, 0L);
-    pawl_store_release(&stopped.cell, pawl_retired_of(first, struct object, retired));
-    assert_int_equal(pthread_create(&thread, NULL, hold_one, &stopped), 0);
-    await_flag(&stopped.holds, 1);
-    pawl_store_release(&stopped.cell, NULL);
-    pawl_hazard_retire(stopped.hazard, first, count_reclaim);
-    for (long i = 1; i <= 100000; i++) {
-        pawl_hazard_retire(stopped.hazard, new_retired(), count_reclaim);
-        if (i - pawl_load_relaxed(&reclaimed) > 480 + 2)
-            fail_msg("%ld of %ld are garbage", i - pawl_load_relaxed(&reclaimed), i);
-    }
-    kept = pawl_hazard_collect(stopped.hazard);
-    assert_int_equal(kept, 1);
-    assert_int_equal(pawl_load_relaxed(&reclaimed), 100000);
-    pawl_store_release(&stopped.go, 1);
-    pthread_join(thread, NULL);
-    assert_int_equal(pawl_hazard_collect(stopped.hazard), 0);
-    assert_int_equal(pawl_load_relaxed(&reclaimed), 100001);
-    pawl_hazard_close(stopped.hazard);
-}
+/* ---- stopped ---- */
 
 /* A process that is stopped as a whole inside a section, and goes on: nothing was reclaimed meanwhile that
  * it reads. */
@@ -587,9 +576,9 @@ int main(void)
         cmocka_unit_test(a_thread_that_ends_inside_a_section_does_not_hang_writers),
         cmocka_unit_test(sections_in_the_last_destructors_are_safe),
         cmocka_unit_test(what_a_ninth_slot_holds_is_held_until_the_last_destructor),
+        cmocka_unit_test(a_destructor_may_give_back_a_slot_that_is_empty),
         cmocka_unit_test(a_handler_may_be_a_threads_first_user),
         cmocka_unit_test(handlers_that_interrupt_lock_and_unlock_leave_them_balanced),
-        cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
         cmocka_unit_test(a_process_that_is_stopped_inside_a_section_goes_on_where_it_was),
         cmocka_unit_test(a_child_is_not_held_up_by_readers_of_its_parent),
         cmocka_unit_test(a_child_that_is_forked_while_pinned_may_retire),

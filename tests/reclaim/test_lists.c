@@ -136,6 +136,55 @@ static void a_child_forked_while_a_list_is_detached_and_emptied_runs_all_of_it_o
     fork_while_the_worker_stands(BEFORE_ATTACH);
 }
 
+enum { CALLED_THEN = 3 };
+
+static PAWL_ATOMIC(int) called_so_far;
+
+static void stop_in_the_third(struct pawl_retired *retired)
+{
+    count(retired);
+    if (pawl_fetch_add_relaxed(&called_so_far, 1) + 1 < CALLED_THEN)
+        return;
+    pawl_store_release(&stopped, 1);
+    await_flag(&go, 1);
+}
+
+/* From a thread that ends: what it kept of its count is in the domain's then. */
+static void *call_the_first(void *unused)
+{
+    for (int i = 0; i < FIRST; i++)
+        pawl_rcu_call_in(rcu, &objects[i], stop_in_the_third);
+    return unused;
+}
+
+static void count_in_child(void)
+{
+    if (pawl_rcu_backlog(rcu) != FIRST - CALLED_THEN)
+        _exit(1);
+    pawl_store_release(&go, 1);
+    pawl_rcu_barrier_in(rcu);
+    _exit(pawl_rcu_backlog(rcu) == 0 ? 0 : 2);
+}
+
+static void a_child_forked_in_the_middle_of_a_batch_counts_what_is_left_of_it(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* as above */
+    open_domain(NOWHERE);
+    pawl_store_relaxed(&called_so_far, 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_the_first, NULL), 0);
+    pthread_join(thread, NULL);
+    await_flag(&stopped, 1);
+    assert_int_equal(in_child(count_in_child, NULL), 0);
+    pawl_store_release(&go, 1);
+    pawl_rcu_barrier_in(rcu);
+    assert_true(each_ran_once(FIRST));
+    pawl_rcu_close(rcu);
+}
+
 static void calls_that_find_their_list_detached_are_not_lost(void **state)
 {
     (void)state;
@@ -168,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_fence_that_the_kernel_refuses_delays_callbacks_and_loses_none),
         cmocka_unit_test(a_child_forked_while_a_list_is_detached_and_full_runs_all_of_it_once),
         cmocka_unit_test(a_child_forked_while_a_list_is_detached_and_emptied_runs_all_of_it_once),
+        cmocka_unit_test(a_child_forked_in_the_middle_of_a_batch_counts_what_is_left_of_it),
     };
 
     return cmocka_run_group_tests_name("lists", tests, NULL, NULL);

@@ -196,11 +196,91 @@ static void a_stopped_reader_of_rcu_fills_the_backlog_and_no_more(void **state)
     free(pawl_exchange_acq_rel(&cell, NULL));
 }
 
+static PAWL_ATOMIC(int) set_enough;
+
+static void *set_stall_always(void *unused)
+{
+    while (pawl_load_relaxed(&set_enough) == 0)
+        (void)pawl_rcu_set_stall(1000, note_stall, NULL);
+    return unused;
+}
+
+static void set_stall_once(void)
+{
+    (void)pawl_rcu_set_stall(0, NULL, NULL);
+}
+
+static void a_child_forked_while_a_thread_sets_the_report_may_wait(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, set_stall_always, NULL), 0);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(in_child(set_stall_once, NULL), 0);
+    pawl_store_relaxed(&set_enough, 1);
+    pthread_join(thread, NULL);
+    set_stall_once();
+}
+
+/* ---- one that sleeps ---- */
+
+struct sleeper {
+    struct pawl_hazard *hazard;
+    PAWL_ATOMIC(struct object *) cell;
+    PAWL_ATOMIC(int) holds;
+    PAWL_ATOMIC(int) go;
+};
+
+static void *hold_one(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    struct pawl_hazard_slot *slot = pawl_hazard_take(sleeper->hazard);
+    struct object *object = pawl_hazard_protect(slot, &sleeper->cell);
+
+    pawl_store_release(&sleeper->holds, object != NULL);
+    await_flag(&sleeper->go, 1);
+    pawl_hazard_give(sleeper->hazard, slot);
+    return NULL;
+}
+
+static void a_sleeping_reader_keeps_one_object_not_all(void **state)
+{
+    struct sleeper sleeper = {.hazard = pawl_hazard_open(offsetof(struct object, retired))};
+    struct pawl_retired *first = &make()->retired;
+    pthread_t thread;
+    uint64_t kept;
+
+    (void)state;
+    assert_non_null(sleeper.hazard);
+    pawl_store_relaxed(&reclaimed, 0L);
+    pawl_store_release(&sleeper.cell, pawl_retired_of(first, struct object, retired));
+    assert_int_equal(pthread_create(&thread, NULL, hold_one, &sleeper), 0);
+    await_flag(&sleeper.holds, 1);
+    pawl_store_release(&sleeper.cell, NULL);
+    pawl_hazard_retire(sleeper.hazard, first, count_reclaim);
+    for (long i = 1; i <= 100000; i++) {
+        pawl_hazard_retire(sleeper.hazard, &make()->retired, count_reclaim);
+        if (i - pawl_load_relaxed(&reclaimed) > 480 + 2)
+            fail_msg("%ld of %ld are garbage", i - pawl_load_relaxed(&reclaimed), i);
+    }
+    kept = pawl_hazard_collect(sleeper.hazard);
+    assert_int_equal(kept, 1);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 100000);
+    pawl_store_release(&sleeper.go, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(pawl_hazard_collect(sleeper.hazard), 0);
+    assert_int_equal(pawl_load_relaxed(&reclaimed), 100001);
+    pawl_hazard_close(sleeper.hazard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writers_wait_for_a_stopped_reader_and_say_which_it_is),
+        cmocka_unit_test(a_child_forked_while_a_thread_sets_the_report_may_wait),
         cmocka_unit_test(a_stopped_reader_of_hazard_pointers_holds_one_object),
+        cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
         cmocka_unit_test(a_stopped_reader_of_an_epoch_holds_all_and_nobody_waits),
         cmocka_unit_test(a_stopped_reader_of_rcu_fills_the_backlog_and_no_more),
     };

@@ -291,6 +291,22 @@ static void abandon_chain(struct domain *domain, struct pawl_retired *first)
     retired_abandon(&domain->orphans, &list);
 }
 
+static void abandon_bags(struct domain *domain, struct place *place)
+{
+    if (place->open.first == NULL && place->closed[0].list.first == NULL &&
+        place->closed[1].list.first == NULL && place->ready == NULL)
+        return;
+    abandon_chain(domain, place->open.first);
+    abandon_chain(domain, place->closed[0].list.first);
+    abandon_chain(domain, place->closed[1].list.first);
+    abandon_chain(domain, place->ready);
+    place->open = (struct retired_list){NULL, NULL, 0};
+    place->closed[0].list = place->open;
+    place->closed[1].list = place->open;
+    place->ready = NULL;
+    place->ready_count = 0;
+}
+
 static struct domain *domain_of_room(struct reader_room *room)
 {
     return (struct domain *)(void *)((char *)room - offsetof(struct domain, period.room));
@@ -313,15 +329,7 @@ static void leave(struct reader_room *room, uint32_t number)
     struct domain *domain = domain_of_room(room);
     struct place *place = place_of(&domain->face.grace, number);
 
-    abandon_chain(domain, place->open.first);
-    abandon_chain(domain, place->closed[0].list.first);
-    abandon_chain(domain, place->closed[1].list.first);
-    abandon_chain(domain, place->ready);
-    place->open = (struct retired_list){NULL, NULL, 0};
-    place->closed[0].list = place->open;
-    place->closed[1].list = place->open;
-    place->ready = NULL;
-    place->ready_count = 0;
+    abandon_bags(domain, place);
     place->reclaiming = 0;
     place->portion = 0;
     place->batch = 0;
@@ -353,10 +361,12 @@ void pawl_epoch_close(struct pawl_epoch *epoch)
 
     if (epoch == NULL)
         return;
+    pawl_grace_detach(&epoch->grace); /* or an ending thread and this one would both have its bags */
     abandon_chain(domain, domain->left.list.first);
+    /* Also of numbers that nobody has now: a thread that ended since then has left its bags here. */
     do {
-        for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
-            leave(&domain->period.room, n);
+        for (uint32_t n = 0; n < pawl_reader_high(); n++)
+            abandon_bags(domain, place_of(&epoch->grace, n));
     } while (retired_reclaim(&domain->orphans));
     pawl_grace_destroy(&epoch->grace);
     free(domain);

@@ -368,9 +368,13 @@ int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
     return 0;
 }
 
-void pawl_grace_destroy(struct pawl_grace *grace)
+void pawl_grace_detach(struct pawl_grace *grace)
 {
     pawl_reader_leave_room(&grace->period->room);
+}
+
+void pawl_grace_destroy(struct pawl_grace *grace)
+{
     pawl_lsan_look_away_(grace->words, RESERVED);
     munmap(grace->words, RESERVED);
 }

@@ -45,6 +45,8 @@ static inline PAWL_ATOMIC(uint64_t) * grace_word(const struct pawl_grace *grace,
  * its `inside` becomes the domain's. Returns 0 or -ENOMEM. */
 int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
                     void (*leave)(struct reader_room *room, uint32_t number));
+/* First: threads that end from here on do not touch the domain. */
+void pawl_grace_detach(struct pawl_grace *grace);
 void pawl_grace_destroy(struct pawl_grace *grace);
 
 /* How deep the calling thread is inside sections of this domain. */

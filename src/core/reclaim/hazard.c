@@ -16,6 +16,7 @@
 #include <pawl/hazard.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,14 +29,13 @@ extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *ob
 #define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
 #define LARGEST_PORTION UINT64_C(4) /* reclaimed by one retire */
 #define PAGE_BYTES 4096u
-#define SLOTS_OF_PAGE 503u /* what fits beside the link and the mask */
+#define SLOTS_OF_PAGE 511u /* what fits beside the link */
 #define SET_LOG 9          /* log2 of the places of a set; half of them are filled */
 #define SET_FULL (1u << (SET_LOG - 1))
 
 /* Further slots of one thread. Stays with the thread's number until the domain is closed. */
 struct pawl_hazard_page {
     PAWL_ATOMIC(struct pawl_hazard_page *) next;
-    uint64_t taken[8]; /* the last bits stand for no slot */
     struct pawl_hazard_slot slot[SLOTS_OF_PAGE];
 };
 
@@ -55,17 +55,14 @@ static struct domain *domain_of(struct pawl_hazard *hazard)
 
 /* ---- slots beyond eight ---- */
 
-static struct pawl_hazard_slot *take_in_page(struct pawl_hazard_page *page)
+/* The first slot that is nobody's. NULL: there is none. */
+static struct pawl_hazard_slot *take_of(struct pawl_hazard_slot *slots, size_t number)
 {
-    for (size_t i = 0; i * 64 < SLOTS_OF_PAGE; i++) {
-        uint64_t free_bits = ~page->taken[i];
-        size_t index = i * 64 + (size_t)(free_bits != 0 ? __builtin_ctzll(free_bits) : 64);
-
-        if (free_bits != 0 && index < SLOTS_OF_PAGE) {
-            page->taken[i] |= free_bits & (0 - free_bits);
-            return &page->slot[index];
+    for (size_t i = 0; i < number; i++)
+        if (pawl_load_relaxed(&slots[i].word) == 0) { /* orders as in pawl_hazard_take() */
+            pawl_hazard_clear(&slots[i]);
+            return &slots[i];
         }
-    }
     return NULL;
 }
 
@@ -74,14 +71,17 @@ static struct pawl_hazard_page *add_page(struct pawl_hazard_place *place)
 {
     struct pawl_hazard_page *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct pawl_hazard_page *next;
 
     if (page == MAP_FAILED)
         return NULL;
-    /* relaxed: only the owner adds */
-    pawl_store_relaxed(&page->next, pawl_load_relaxed(&place->more));
-    /* release Q: publishes the page to scans; its slots are empty until a later store, which a light fence
+    next = pawl_load_relaxed(
+        &place->more); /* relaxed: only the owner adds, and handlers that interrupt it here */
+    /* release Q: publishes the link to scans; the slots are empty until a later store, which a light fence
      * follows */
-    pawl_store_release(&place->more, page);
+    do
+        pawl_store_relaxed(&page->next, next);                 /* relaxed: published by the CAS */
+    while (!pawl_cas_weak_release(&place->more, &next, page)); /* a handler added its own */
     return page;
 }
 
@@ -89,50 +89,25 @@ struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard)
 {
     int saved = errno;
     struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
-    uint32_t free_bits = ~place->taken & ((1u << PAWL_HAZARD_SLOTS) - 1);
+    /* first the eight: this may be the first use of a thread, or there is no membarrier */
+    struct pawl_hazard_slot *slot = take_of(place->slot, PAWL_HAZARD_SLOTS);
     struct pawl_hazard_page *page;
-    struct pawl_hazard_slot *slot = NULL;
 
-    if (free_bits != 0) { /* the first use of a thread, or no membarrier */
-        place->taken |= free_bits & (0u - free_bits);
-        return &place->slot[__builtin_ctz(free_bits)];
-    }
     /* relaxed: the owner's */
     for (page = pawl_load_relaxed(&place->more); page != NULL && slot == NULL;
          page = pawl_load_relaxed(&page->next))
-        slot = take_in_page(page);
+        slot = take_of(page->slot, SLOTS_OF_PAGE);
     if (slot == NULL) {
         page = add_page(place);
-        slot = page != NULL ? take_in_page(page) : NULL;
+        slot = page != NULL ? take_of(page->slot, SLOTS_OF_PAGE) : NULL;
     }
     errno = slot != NULL ? saved : ENOMEM;
     return slot;
 }
 
-static struct pawl_hazard_page *page_of(struct pawl_hazard_place *place, struct pawl_hazard_slot *slot)
+void pawl_hazard_not_taken_(void)
 {
-    struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); /* relaxed: the owner's */
-
-    while (page != NULL && (uintptr_t)slot - (uintptr_t)page >= PAGE_BYTES)
-        page = pawl_load_relaxed(&page->next);
-    return page;
-}
-
-void pawl_hazard_give_slow_(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot)
-{
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
-    uintptr_t index = ((uintptr_t)slot - (uintptr_t)place) / sizeof *slot;
-    struct pawl_hazard_page *page;
-
-    if (index < PAWL_HAZARD_SLOTS) {
-        place->taken &= ~(1u << index);
-        return;
-    }
-    page = page_of(place, slot);
-    if (page == NULL)
-        pawl_sync_fail("pawl_hazard_give", "the slot is not one of this thread's");
-    index = (size_t)(slot - page->slot);
-    page->taken[index / 64] &= ~(UINT64_C(1) << index % 64);
+    pawl_sync_fail("pawl_hazard_give", "the slot is not taken: given back twice, or never one of a domain");
 }
 
 /* ---- scans ---- */
@@ -195,10 +170,10 @@ static uintptr_t next_object(struct walk *walk)
 
         while (walk->index < end) {
             /* acquire Z: pairs with the releases of set, clear and give */
-            uintptr_t object = pawl_load_acquire(&slots[walk->index++].object);
+            uintptr_t word = pawl_load_acquire(&slots[walk->index++].word);
 
-            if (object != 0)
-                return object;
+            if (word > PAWL_HAZARD_EMPTY_)
+                return word - PAWL_HAZARD_EMPTY_;
         }
         next_array(walk);
     }
@@ -308,6 +283,7 @@ static void sort_list(struct pawl_hazard *hazard, struct pawl_hazard_place *plac
     uint64_t held;
 
     retired_adopt(&domain_of(hazard)->orphans, &list);
+    pawl_reader_sweep(); /* slots of threads that are gone hold what nobody will let go */
     place->batch = (uint16_t)batch_after(place->batch, fence_timed());
     held = scan(hazard, &list, &kept);
     make_ready(place, &list);
@@ -365,55 +341,64 @@ static struct domain *domain_of_room(struct reader_room *room)
     return (struct domain *)(void *)((char *)room - offsetof(struct domain, room));
 }
 
-static bool page_holds(const struct pawl_hazard_page *page)
+static bool any_above(const struct pawl_hazard_slot *slots, size_t number, uintptr_t least)
 {
-    for (size_t i = 0; i < SLOTS_OF_PAGE; i++)
-        if ((page->taken[i / 64] >> i % 64 & 1) != 0 && pawl_load_relaxed(&page->slot[i].object) != 0)
+    for (size_t i = 0; i < number; i++)
+        if (pawl_load_relaxed(&slots[i].word) > least)
             return true; /* relaxed, here and below: the thread's own */
     return false;
 }
 
-/* A later destructor may use what a slot holds. */
+/* A later destructor may use what a slot holds, or give back one that is empty. If none has done that in the first rounds,
+ * none will. (In the last one ThreadSanitizer's thread has ended already.) */
 static bool inside(struct reader_room *room, uint32_t number)
 {
     struct pawl_hazard_place *place = &domain_of_room(room)->face.places[number];
+    bool late = pawl_readers_[number].rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1;
+    uintptr_t least = late ? PAWL_HAZARD_EMPTY_ : 0;
 
-    for (size_t i = 0; place->taken != 0 && i < PAWL_HAZARD_SLOTS; i++)
-        if (pawl_load_relaxed(&place->slot[i].object) != 0)
-            return true;
+    if (any_above(place->slot, PAWL_HAZARD_SLOTS, least))
+        return true;
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
          page = pawl_load_relaxed(&page->next))
-        if (page_holds(page))
+        if (any_above(page->slot, SLOTS_OF_PAGE, least))
             return true;
     return false;
 }
 
-static void empty_page(struct pawl_hazard_page *page)
+/* release Z, as in pawl_hazard_give() */
+static void give_all(struct pawl_hazard_slot *slots, size_t number)
 {
-    for (size_t i = 0; i < SLOTS_OF_PAGE; i++)
-        if ((page->taken[i / 64] >> i % 64 & 1) != 0)
-            pawl_hazard_clear(&page->slot[i]);
-    memset(page->taken, 0, sizeof page->taken);
+    for (size_t i = 0; i < number; i++)
+        if (pawl_load_relaxed(&slots[i].word) != 0) /* relaxed: the thread is this one, or gone */
+            pawl_store_release(&slots[i].word, (uintptr_t)0);
+}
+
+static void abandon_lists(struct domain *domain, struct pawl_hazard_place *place)
+{
+    struct retired_list list, ready = {place->ready, place->ready, 0};
+
+    if (place->first == NULL && place->ready == NULL)
+        return;
+    list = take_list(place);
+    place->ready = NULL;
+    place->ready_count = 0;
+    pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
+    retired_abandon(&domain->orphans, &list);
+    retired_abandon(&domain->orphans, &ready);
 }
 
 static void leave(struct reader_room *room, uint32_t number)
 {
     struct domain *domain = domain_of_room(room);
     struct pawl_hazard_place *place = &domain->face.places[number];
-    struct retired_list list = take_list(place), ready = {place->ready, place->ready, 0};
 
-    place->ready = NULL;
-    place->ready_count = 0;
-    pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
-    retired_abandon(&domain->orphans, &list);
-    retired_abandon(&domain->orphans, &ready);
-    for (size_t i = 0; place->taken != 0 && i < PAWL_HAZARD_SLOTS; i++) /* what is not taken is empty */
-        pawl_hazard_clear(&place->slot[i]);
-    /* relaxed: the thread is this one, or gone */
+    abandon_lists(domain, place);
+    give_all(place->slot, PAWL_HAZARD_SLOTS);
+    /* relaxed: as there */
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
          page = pawl_load_relaxed(&page->next))
-        empty_page(page);
-    place->taken = 0;
+        give_all(page->slot, SLOTS_OF_PAGE);
     place->reclaiming = 0;
     place->portion = 0;
     place->batch = 0;
@@ -440,7 +425,9 @@ struct pawl_hazard *pawl_hazard_open(size_t retired_at)
     madvise(places, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
     pawl_lsan_look_into_(places, RESERVED);
     domain->face.places = places;
-    domain->face.places[PAWL_READER_MAX].taken = ~0u;
+    for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
+        pawl_hazard_clear(
+            &domain->face.places[PAWL_READER_MAX].slot[i]); /* taken: who has no number finds none */
     domain->retired_at = retired_at;
     domain->room.inside = inside;
     domain->room.leave = leave;
@@ -467,11 +454,11 @@ void pawl_hazard_close(struct pawl_hazard *hazard)
     if (hazard == NULL)
         return;
     pawl_reader_leave_room(&domain->room);
+    /* Also of numbers that nobody has now: a thread that ended since then has left its lists here. */
     do {
-        for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
-            leave(&domain->room, n);
+        for (uint32_t n = 0; n < pawl_reader_high(); n++)
+            abandon_lists(domain, &hazard->places[n]);
     } while (retired_reclaim(&domain->orphans));
-    /* Pages stay with numbers, also with those that nobody has now. */
     for (uint32_t n = 0; n < pawl_reader_high(); n++)
         free_pages(&hazard->places[n]);
     pawl_lsan_look_away_(hazard->places, RESERVED);

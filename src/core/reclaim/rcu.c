@@ -49,7 +49,7 @@ static void thread_leaves(struct reader_room *room, uint32_t number)
 static void forked(struct reader_room *room)
 {
     pawl_grace_forked(writers_of(room)->period.grace);
-    pawl_rcu_calls_forked(&writers_of(room)->calls);
+    pawl_rcu_calls_forked(&writers_of(room)->calls, writers_of(room)->period.grace);
 }
 
 /* As in other domains, but an online thread that exits goes offline. */
@@ -109,6 +109,7 @@ void pawl_rcu_close(struct pawl_rcu *rcu)
     if (rcu == &pawl_rcu_default)
         pawl_sync_fail("pawl_rcu_close", "the default domain stays open");
     pawl_rcu_barrier_in(rcu);
+    pawl_grace_detach(&rcu->grace);
     pawl_rcu_calls_destroy(rcu_calls_of(rcu));
     pawl_grace_destroy(&rcu->grace);
     free(rcu);
@@ -230,6 +231,22 @@ static pthread_mutex_t stall_lock = PTHREAD_MUTEX_INITIALIZER; /* of the three b
 static uint64_t stall_after;
 static void (*stall_report)(const struct pawl_rcu_stall *stall, void *argument);
 static void *stall_argument;
+
+static void lock_stall(void)
+{
+    pthread_mutex_lock(&stall_lock);
+}
+
+static void unlock_stall(void)
+{
+    pthread_mutex_unlock(&stall_lock);
+}
+
+/* A child that was forked while another thread had the lock would wait for it in its first long grace period. */
+__attribute__((constructor)) static void keep_stall_whole(void)
+{
+    pthread_atfork(lock_stall, unlock_stall, unlock_stall);
+}
 
 int pawl_rcu_set_stall(uint64_t after_ns, void (*report)(const struct pawl_rcu_stall *stall, void *argument),
                        void *argument)

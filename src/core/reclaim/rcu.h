@@ -54,7 +54,7 @@ static inline struct rcu_calls *rcu_calls_of(const struct pawl_rcu *rcu)
 void pawl_rcu_calls_init(struct rcu_calls *calls);
 /* Stops the worker; the queue is empty and stays so. */
 void pawl_rcu_calls_destroy(struct rcu_calls *calls);
-void pawl_rcu_calls_forked(struct rcu_calls *calls);
+void pawl_rcu_calls_forked(struct rcu_calls *calls, const struct pawl_grace *grace);
 /* Thread `number` is gone: its rest of calls counts. */
 void pawl_rcu_calls_leave(struct rcu_calls *calls, PAWL_ATOMIC(uint64_t) * rest);
 

@@ -370,7 +370,34 @@ static void spill_running(struct rcu_calls *calls, struct pawl_retired **chain)
     spill_chain(calls, first, last);
 }
 
-void pawl_rcu_calls_forked(struct rcu_calls *calls)
+static uint64_t length_of(struct pawl_retired *retired)
+{
+    uint64_t length = 0;
+
+    for (; retired != NULL; retired = retired_at(retired->link.next))
+        length++;
+    return length;
+}
+
+/* What the parent's worker had called is not counted in `invoked` before its batch is full: a backlog that never goes back
+ * to 0 would in the end hold callers up for ever. Counted anew, with the rests that its threads still keep. */
+static void count_again(struct rcu_calls *calls, const struct pawl_grace *grace)
+{
+    struct pawl_percpu *lists = pawl_load_relaxed(&calls->lists); /* relaxed, all: alone */
+    uint64_t queued = length_of(pawl_load_relaxed(&calls->spill));
+    uint64_t called = pawl_load_relaxed(&calls->called);
+    struct pawl_percpu_list *list;
+    uint32_t slot;
+
+    if (lists != NULL)
+        pawl_percpu_each (lists, slot, list)
+            queued += length_of(retired_at(list->head));
+    for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
+        called += pawl_load_relaxed(grace_word(grace, n) + 1) % BATCH;
+    pawl_store_relaxed(&calls->invoked, called - queued);
+}
+
+void pawl_rcu_calls_forked(struct rcu_calls *calls, const struct pawl_grace *grace)
 {
     if (calls->taking != NULL)
         replace_lists(calls);
@@ -381,6 +408,7 @@ void pawl_rcu_calls_forked(struct rcu_calls *calls)
     calls->have_worker = false;
     for (uint32_t i = 0; i < RCU_CHAINS; i++)
         spill_running(calls, &calls->running[i]);
+    count_again(calls, grace);
     /* relaxed, both: alone. A round that was running never ends here; the next one's end counts for it. */
     pawl_store_relaxed(&calls->done, pawl_load_relaxed(&calls->starting));
     pawl_store_relaxed(&calls->idle, 1u);

@@ -83,6 +83,7 @@ static struct pawl_reader *take_number(void)
             extend_map(i + 1);
             reader->number = i * 64 + (uint32_t)bit;
             reader->online = 0;
+            reader->rounds = 0;
             pawl_store_relaxed(&reader->tid,
                                kernel_id()); /* relaxed: says who to look for, publishes nothing */
             return reader;
@@ -187,6 +188,7 @@ static void thread_exits(void *record)
     struct pawl_reader *reader = record;
     uint64_t before;
 
+    reader->rounds++;
     if (inside_any(reader->number)) {
         /* A later destructor will leave the section: come back in the next round. If none does, the thread
          * ended inside, and writers find it gone. */
@@ -253,7 +255,9 @@ void pawl_reader_sweep(void)
 
     if (PAWL_LIKELY(pawl_load_relaxed(&map_end) * 64 <= limit))
         return;
-    pthread_mutex_lock(&rooms_lock);
+    /* Tries it only: who retires waits for nobody. Another thread sweeps, or is stopped at its exit; later, then. */
+    if (pthread_mutex_trylock(&rooms_lock) != 0)
+        return;
     limit = 2 * bury_all_locked();
     pawl_store_relaxed(&sweep_at, limit > SWEEP_FROM ? limit : SWEEP_FROM);
     /* The map never shrinks: without this every call would sweep. */

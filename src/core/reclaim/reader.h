@@ -27,7 +27,7 @@ uint32_t pawl_reader_high(void);
 /* Gives back the number of a thread that is gone; returns whether it is. Not from signal handlers. */
 bool pawl_reader_bury(uint32_t number);
 
-/* Buries all that are gone, when so many numbers are taken that it is worth a look. Not from signal
+/* Buries all that are gone, when so many numbers are taken that it is worth a look. Waits for nobody. Not from signal
  * handlers. */
 void pawl_reader_sweep(void);
 
@@ -35,7 +35,8 @@ void pawl_reader_sweep(void);
 struct reader_room {
     struct reader_room *next;
     struct reader_room **link;
-    /* Whether thread `number` is in the middle of something here. By the thread itself. */
+    /* Whether thread `number` is in the middle of something here, which a later destructor may end. By the thread
+     * itself, at its exit. */
     bool (*inside)(struct reader_room *room, uint32_t number);
     /* The thread is gone (or going, after `inside` said no): leave its place empty. Under the lock of the
      * rooms:
