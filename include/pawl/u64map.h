@@ -39,11 +39,11 @@
  *            operation: memory waits for it.
  * Ordering   W: what a thread did before it stored a value is seen by who reads that value: release and
  *            acquire on the cell. N: who sees a frozen word sees the successor.
- * Memory     16 bytes a cell, 4 KiB at least. A table grows when 14 cells in 16 are claimed, to where 7 are:
- *            18 to 37 bytes an entry, 26 on average; below 256 KiB it is kept emptier: 32 to 51. Room that
- *            was asked for has 26 bytes an entry, as long as it is not outgrown. During a
- *            resize the sum of both tables. It shrinks below a quarter; cells that deletions have used up
- *            are won back by the same way. Tables of 4 MiB and more ask for huge pages.
+ * Memory     16 bytes a cell, 4 KiB at least. A table grows when 14 cells in 16 are claimed, to where 6.5
+ *            are: 18 to 39 bytes an entry, 27 on average; below 256 KiB it is kept emptier: 43 to 85. Room
+ *            that was asked for has 26 bytes an entry (51), as long as it is not outgrown. During a
+ *            resize the sum of both tables. It shrinks below a quarter (a sixteenth); cells that deletions have
+ *            used up are won back by the same way. Tables of 4 MiB and more ask for huge pages.
  * Cost       get: two multiplications for the hash, one for the line; one line in 9 of 10 hits, no atomic
  *            read-modify-write, no fence, no store to shared memory. A change: one CAS of a pair, and one
  *            restartable add where the number of entries changes. During a resize each change moves one
@@ -92,15 +92,17 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_u64map_line) == PAWL_CACHELINE, "cells fil
 
 /* A table; its lines follow, then a byte for each block. The fields are not for programs. */
 struct pawl_u64map_table {
-    /* line pair 0: constant, but for `next`, which is written once */
+    /* line pair 0: constant, but for `next` and `behind`, which are written once */
     uint64_t lines;                               /* a multiple of 8 */
     uint64_t cells;                               /* four times as many */
     uint64_t reach;                               /* lines / 8: a key is less than that away from its home */
     PAWL_ATOMIC(struct pawl_u64map_table *) next; /* N: the successor */
     uint64_t blocks;                              /* what is moved in one go */
     uint64_t sample;                              /* keys are counted whose hash has none of these bits */
-    uint64_t most, least; /* counted: with so many claimed it grows, with fewer live it shrinks */
-    size_t bytes;         /* as allocated */
+    PAWL_ATOMIC(uint64_t) behind; /* cells from a home cell to what is fetched with it; written once */
+    uint64_t most, least;         /* counted: with so many claimed it grows, with fewer live it shrinks */
+    uint64_t crowd;               /* counted: with so many claimed, many home lines are full */
+    size_t bytes;                 /* as allocated */
     PAWL_ATOMIC(unsigned char) * moved; /* of each block: M: whether all of it is in the successor */
     struct pawl_retired retired;
     /* line pair 1: written by those who claim and delete */
@@ -169,12 +171,20 @@ PAWL_API PAWL_INLINE struct pawl_pair *pawl_u64map_cells_(const struct pawl_u64m
     return (struct pawl_pair *)(void *)(uintptr_t)(table + 1);
 }
 
-/* Looks at the home line only. Inside a section. Of two cells that which hits is chosen without a branch, as
- * it cannot be predicted; that it is one of the first two, mostly can. */
-PAWL_API PAWL_INLINE bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash,
-                                           uint64_t *value)
+/* In a table of which many home lines are full, asks for the next line together with the home line: their
+ * misses overlap. In another that is the home line itself, which costs less than a branch. */
+PAWL_API PAWL_INLINE void pawl_u64map_fetch_behind_(const struct pawl_u64map_table *table, uint64_t hash)
 {
-    const struct pawl_pair *cell = pawl_u64map_cells_(table);
+    __builtin_prefetch(pawl_u64map_cells_(table) + pawl_u64map_home_(hash, table->cells) +
+                       pawl_load_relaxed(&table->behind)); /* relaxed: a hint */
+}
+
+/* The key's cell if it is live in its home line, and not frozen; else NULL. Inside a section. Of two cells
+ * that which hits is chosen without a branch, as it cannot be predicted; that it is one of the first two,
+ * mostly can. */
+PAWL_API PAWL_INLINE struct pawl_pair *pawl_u64map_live_(const struct pawl_u64map_table *table, uint64_t hash)
+{
+    struct pawl_pair *cell = pawl_u64map_cells_(table);
     const uint64_t hit = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
     uint64_t at = pawl_u64map_home_(hash, table->cells);
 
@@ -185,11 +195,22 @@ PAWL_API PAWL_INLINE bool pawl_u64map_hit_(const struct pawl_u64map_table *table
         at ^= 2;
         at ^= (uint64_t)(pawl_pair_lo(&cell[at ^ 1], __ATOMIC_RELAXED) == hit);
         if (PAWL_UNLIKELY(pawl_pair_lo(&cell[at], __ATOMIC_ACQUIRE) != hit))
-            return false;
+            return NULL;
     }
+    return &cell[at];
+}
+
+/* Looks at the home line only. Inside a section. */
+PAWL_API PAWL_INLINE bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash,
+                                           uint64_t *value)
+{
+    const struct pawl_pair *cell = pawl_u64map_live_(table, hash);
+
+    if (PAWL_UNLIKELY(cell == NULL))
+        return false;
     /* acquire W: the value may be newer than the word. It was the key's all the same: no other key ever has
      * the cell, and it was live when the word was read. */
-    *value = pawl_pair_hi(&cell[at], __ATOMIC_ACQUIRE);
+    *value = pawl_pair_hi(cell, __ATOMIC_ACQUIRE);
     return true;
 }
 
@@ -210,6 +231,7 @@ PAWL_API PAWL_INLINE int pawl_u64map_get(const struct pawl_u64map *map, uint64_t
     if (PAWL_UNLIKELY(!pawl_rcu_read_try_lock_()))
         return pawl_u64map_get_inside_(map, key, value);
     table = pawl_rcu_dereference(&map->table);
+    pawl_u64map_fetch_behind_(table, hash);
     if (PAWL_UNLIKELY(!pawl_u64map_hit_(table, hash, value)))
         return pawl_u64map_find_and_leave_(table, hash, value);
     pawl_rcu_read_unlock();
@@ -244,8 +266,46 @@ PAWL_API size_t pawl_u64map_bytes(const struct pawl_u64map *map) PAWL_NONNULL;
 /* Only if absent. 0, -EEXIST (*old: the value), -ENOMEM. */
 PAWL_API int pawl_u64map_insert(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old);
 
+/* All else. The first inside a section, which it leaves; the second opens one, in another or as a thread's
+ * first. */
+PAWL_API int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, uint64_t value,
+                                        uint64_t *old);
+PAWL_API int pawl_u64map_put_inside_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old);
+
+/* A new value for a key that is live in its home line, if nothing is moved and nobody else changes it now. */
+PAWL_API PAWL_INLINE bool pawl_u64map_renew_(const struct pawl_u64map_table *table, uint64_t hash,
+                                             uint64_t value, uint64_t *old)
+{
+    struct pawl_pair *cell = pawl_u64map_live_(table, hash), seen, desired;
+
+    /* relaxed: who does not see a successor yet leaves the moving to others */
+    if (PAWL_UNLIKELY(cell == NULL || pawl_load_relaxed(&table->next) != NULL))
+        return false;
+    seen.lo = desired.lo = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
+    seen.hi = pawl_pair_hi(cell, __ATOMIC_RELAXED); /* relaxed: the CAS decides, and acquires */
+    desired.hi = value;
+    *old = seen.hi;
+    /* release W: with who reads the value; acquire: what its last writer did, for who gets it as `old` */
+    return pawl_cas_pair_acq_rel(cell, &seen, desired);
+}
+
 /* In any case. 0: was absent; 1: *old is what was replaced; -ENOMEM. */
-PAWL_API int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old);
+PAWL_API PAWL_INLINE int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old)
+{
+    uint64_t hash = pawl_u64map_hash_(map, key), was;
+    struct pawl_u64map_table *table;
+
+    if (PAWL_UNLIKELY(!pawl_rcu_read_try_lock_()))
+        return pawl_u64map_put_inside_(map, hash, value, old);
+    table = pawl_rcu_dereference(&map->table);
+    pawl_u64map_fetch_behind_(table, hash);
+    if (PAWL_UNLIKELY(!pawl_u64map_renew_(table, hash, value, &was)))
+        return pawl_u64map_put_and_leave_(map, hash, value, old);
+    pawl_rcu_read_unlock();
+    if (old != NULL)
+        *old = was;
+    return 1;
+}
 
 /* Only if present. 0, -ENOENT, -ENOMEM. */
 PAWL_API int pawl_u64map_replace(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old);

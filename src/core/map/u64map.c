@@ -11,6 +11,11 @@ extern inline struct pawl_u64map_line *pawl_u64map_line_(const struct pawl_u64ma
                                                          uint64_t line);
 extern inline struct pawl_pair *pawl_u64map_cells_(const struct pawl_u64map_table *table);
 extern inline bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
+extern inline void pawl_u64map_fetch_behind_(const struct pawl_u64map_table *table, uint64_t hash);
+extern inline struct pawl_pair *pawl_u64map_live_(const struct pawl_u64map_table *table, uint64_t hash);
+extern inline bool pawl_u64map_renew_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t value,
+                                      uint64_t *old);
+extern inline int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old);
 extern inline int pawl_u64map_get(const struct pawl_u64map *map, uint64_t key, uint64_t *value);
 extern inline bool pawl_u64map_has(const struct pawl_u64map *map, uint64_t key);
 
@@ -281,6 +286,7 @@ static inline __attribute__((always_inline)) int change(struct pawl_u64map *map,
     uint64_t last = 0;
     bool present = false; /* by the last frozen cell of the key, whose value is `last` */
 
+    pawl_u64map_fetch_behind_(table, hash);
     if (PAWL_UNLIKELY(successor(table) != NULL))
         (void)pawl_u64map_help_(map, table); /* no memory: others will try again */
     /* Another turn: on to the next table, or another thread has changed or frozen the cell. */
@@ -355,14 +361,21 @@ int pawl_u64map_insert(struct pawl_u64map *map, uint64_t key, uint64_t value, ui
     return -EEXIST;
 }
 
-int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old)
+int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old)
 {
     struct request r = {.value = value};
-    int status = ask(map, key, PUT, &r);
+    int status = change(map, hash, PUT, &r);
 
+    pawl_rcu_read_unlock();
     if (status == 1)
         give(old, &r);
     return status;
+}
+
+int pawl_u64map_put_inside_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old)
+{
+    pawl_rcu_read_lock();
+    return pawl_u64map_put_and_leave_(map, hash, value, old);
 }
 
 /* 1 and 0 as they are told: done, or there is no such key. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Load factors in sixteenths; docs/u64map.md has the measurement. Small tables are in a near cache, where a
+/* Load factors in thirty-seconds; docs/u64map.md has the measurement. Small tables are in a near cache, where a
  * key that is not in its home line costs more than the whole lookup: they are kept emptier. */
 struct load {
     uint64_t most;   /* claimed: more are moved to a successor */
@@ -16,10 +16,12 @@ struct load {
     uint64_t shrunk; /* live, in a successor that shrinks */
     uint64_t least;  /* live: fewer are moved to a smaller table */
     uint64_t room;   /* in a table that a program has asked for */
+    uint64_t crowd;  /* claimed: from here on the line behind the home line is worth a prefetch */
 };
 
-static const struct load small_load = {8, 5, 4, 2, 5};
-static const struct load large_load = {14, 7, 7, 4, 10};
+#define FULL_LOAD 32
+static const struct load small_load = {12, 6, 6, 2, 10, FULL_LOAD};
+static const struct load large_load = {28, 13, 14, 8, 20, 20};
 
 #define SMALL_LINES UINT64_C(4096) /* 256 KiB */
 #define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
@@ -97,8 +99,9 @@ struct pawl_u64map_table *pawl_u64map_table_open_(uint64_t lines)
     table->reach = lines / 8;
     table->blocks = blocks;
     table->sample = ((UINT64_C(1) << shift) - 1) << 16; /* the bits above decide about the place */
-    table->most = (cells >> shift) * load->most / 16;
-    table->least = lines > PAWL_U64MAP_LEAST_LINES ? (cells >> shift) * load->least / 16 : 0;
+    table->most = (cells >> shift) * load->most / FULL_LOAD;
+    table->least = lines > PAWL_U64MAP_LEAST_LINES ? (cells >> shift) * load->least / FULL_LOAD : 0;
+    table->crowd = (cells >> shift) * load->crowd / FULL_LOAD;
     table->bytes = bytes;
     table->moved = (void *)pawl_u64map_line_(table, lines);
     return table;
@@ -120,9 +123,9 @@ static void reclaim(struct pawl_retired *retired)
 /* ---- successors ---- */
 
 /* Lines for so many entries at a load; at least as many as there must be, a multiple of 8. */
-static uint64_t lines_for(uint64_t entries, uint64_t sixteenths)
+static uint64_t lines_for(uint64_t entries, uint64_t load)
 {
-    uint64_t lines = (entries * 16 / sixteenths / CELLS + 8) & ~UINT64_C(7);
+    uint64_t lines = (entries * FULL_LOAD / load / CELLS + 8) & ~UINT64_C(7);
 
     return lines > PAWL_U64MAP_LEAST_LINES ? lines : PAWL_U64MAP_LEAST_LINES;
 }
@@ -136,6 +139,17 @@ static uint64_t lines_at(uint64_t entries, uint64_t small, uint64_t large)
         return lines;
     lines = lines_for(entries, large);
     return lines > SMALL_LINES ? lines : SMALL_LINES + 8;
+}
+
+/* For a table that shrinks. From large to small it may keep nearly all its lines: the loads are others there. */
+static uint64_t lines_below(uint64_t entries)
+{
+    uint64_t lines = lines_for(entries, large_load.shrunk);
+
+    if (lines > SMALL_LINES)
+        return lines;
+    lines = lines_for(entries, small_load.shrunk);
+    return lines < SMALL_LINES ? lines : SMALL_LINES;
 }
 
 uint64_t pawl_u64map_lines_(uint64_t entries)
@@ -180,6 +194,8 @@ void pawl_u64map_count_claimed_(struct pawl_u64map_table *table, uint64_t hash, 
     claimed = pawl_fetch_add_relaxed(&table->claimed, 1) + 1;
     if (!live)
         pawl_fetch_add_relaxed(&table->dead, 1);
+    if (claimed == table->crowd) /* once */
+        pawl_store_relaxed(&table->behind, (uint64_t)CELLS);
     if (claimed >= table->most && pawl_load_relaxed(&table->next) == NULL)
         (void)pawl_u64map_succeed_(table, lines_at(live_in(table), small_load.target, large_load.target));
 }
@@ -198,8 +214,7 @@ void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *
         return;
     live = live_in(table);
     if (live / ((table->sample >> 16) + 1) < table->least)
-        (void)pawl_u64map_succeed_(table, lines_for(live, table->lines > SMALL_LINES ? large_load.shrunk
-                                                                                     : small_load.shrunk));
+        (void)pawl_u64map_succeed_(table, lines_below(live));
 }
 
 /* ---- moving ---- */
@@ -238,6 +253,7 @@ static void prefetch_move(const struct pawl_u64map_table *table, const struct pa
     if (line < table->lines) {
         __builtin_prefetch(pawl_u64map_line_(table, line), 1);
         __builtin_prefetch(pawl_u64map_line_(next, to), 1);
+        __builtin_prefetch(pawl_u64map_line_(next, to + 1), 1); /* a table that grows has two for each */
     }
 }
 

@@ -198,4 +198,8 @@ static inline uint64_t map_random(uint64_t *state)
     return *state;
 }
 
+/* The tests in the other files; how many failed. */
+int run_map_limits(void);
+int run_hash(void);
+
 #endif

@@ -18,6 +18,7 @@ map 'two insert a key' '- i i g'
 map 'two keys in one line' '- iG Ig'
 map 'two keys that meet in a cell on different ways' 't iG Ig'
 map 'inserted, replaced, deleted, read' 'i p d g'
+map 'replaced by two, and read' 'i p p g'
 map 'deleted and inserted again beside a reader' 'i di gg'
 map 'added to and deleted' 'i u d u'
 map 'compare-exchange' 'i c c g'
@@ -34,7 +35,10 @@ map 'inserted where the empty cell is frozen' "$moving h i"
 map 'moved while a key comes on another way' "ti${moving} h I"
 map 'two insert while it moves' "${moving}k i i"
 map 'its mover is gone: two write, one reads' "i${moving}k p d g"
+map '... two read' "i${moving}k p d g g"
 map 'its mover is gone: deleted where it never came' "i${moving}k d u g"
+map 'its mover is gone: replaced, then moved, then read' "i${moving}k p m g"
+map 'its mover is gone: inserted, then moved, then read' "${moving}k i m g"
 map 'its mover is gone, and is replaced' "i${moving}k p g" 0
 map 'a walk beside a change' 'iI w pd'
 map 'a walk beside a change of a key on another way' 'tI w i'
@@ -45,6 +49,5 @@ if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     map '... and read' "$moving h i g"
     map 'moved by two, the same block' "i$moving h h" 0 --max-time=120
     map 'moved twice' "i${moving} hshhhhhhhhhhhhhhhh g"
-    map 'its mover is gone: two write, two read' "i${moving}k p d g g" 99 --max-time=120
 fi
 end_closures

@@ -2,7 +2,7 @@
 /* Closures of the map of words for the model checker: each key linearizable, what a writer did is seen, a
  * walk sees what stays once, nothing is lost by a resize.
  *
- * The arguments are what is done: first by one thread before the others begin, then by each of two or three
+ * The arguments are what is done: first by one thread before the others begin, then by each of two to four
  * threads at once, on the key a, and in capitals on b. Both have the same home cell, in the table's last line.
  *     i insert, p put, d delete, g get, u add (or insert), c compare-exchange 1 to another, - nothing
  *     f  four other keys fill the line              w  a walk; b is there all the time
@@ -10,6 +10,7 @@
  *        own way through the line
  *     r  the table gets a successor of twice its lines, s  of as many
  *     h  helps: moves the next block, a line        k  takes a block, and is never seen again
+ *     m  moves the last block, whoever has it, and is never seen again
  *
  * Tables have 8 lines, so that a key has one line in reach, and a block is a line: seven `h` move the empty
  * ones. What others prove is left out, for its fences would hide what the map itself lacks: sections of RCU,
@@ -158,6 +159,8 @@ static void resize(char step)
         assert(pawl_u64map_succeed_(first, first->lines) != NULL);
     else if (step == 'k')
         pawl_fetch_add_relaxed(&first->cursor, 1);
+    else if (step == 'm')
+        assert(move_block(first, first->blocks - 1) == 0);
     else if (successor(first) != NULL)
         assert(pawl_u64map_help_(&map, first) == 0);
 }
@@ -174,7 +177,7 @@ static void *run(void *argument)
     intptr_t number = me->first;
 
     for (const char *step = me->program; *step != '\0'; step++) {
-        if (strchr("rshk", *step) != NULL)
+        if (strchr("rshkm", *step) != NULL)
             resize(*step);
         else if (*step == 'w')
             walk_it();
@@ -203,9 +206,9 @@ static void check_fillers(bool filled)
 int main(int count, char **programs)
 {
     static const struct pawl_lin_spec spec = {2 * sizeof(intptr_t), init_model, apply};
-    struct thread thread[5];
+    struct thread thread[6];
 
-    assert(count >= 4 && count <= 5);
+    assert(count >= 4 && count <= 6);
     assert(pawl_u64map_init_seeded(&map, 0, 1) == 0);
     assert(pawl_load_relaxed(&map.table)->lines == 8);
     turned = strchr(programs[1], 't') != NULL;
