@@ -68,6 +68,10 @@ struct bench_contender {
      * real code. All threads get the same number. */
     void (*run)(struct bench_thread *thread, uint64_t iterations);
 
+    /* The same operations by one thread, where run() needs partners: costs (RMW, fences, lines) are counted with
+     * it. Never timed. */
+    void (*alone)(struct bench_thread *thread, uint64_t iterations);
+
     /* Once after the last slice, in the main thread. */
     void (*teardown)(void *shared);
 

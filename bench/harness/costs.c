@@ -54,6 +54,8 @@ __attribute__((noreturn)) static void run_as_child(const struct bench_contender 
                                                    uint64_t iterations)
 {
     struct bench_thread thread = {.threads = 1, .cpu = -1, .random = 1};
+    void (*const run)(struct bench_thread *, uint64_t) = contender->alone != NULL ? contender->alone
+                                                                                  : contender->run;
 
     alarm(SECONDS_MAX);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
@@ -64,10 +66,10 @@ __attribute__((noreturn)) static void run_as_child(const struct bench_contender 
         contender->reset(thread.shared);
     if (contender->enter != NULL)
         contender->enter(&thread);
-    contender->run(&thread, WARM_UP);
+    run(&thread, WARM_UP);
     for (unsigned i = 0; i < CALLS; ++i) {
         mark();
-        contender->run(&thread, iterations);
+        run(&thread, iterations);
         mark();
     }
     _exit(0);

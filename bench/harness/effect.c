@@ -72,11 +72,15 @@ static bool is_stack(const struct place *place)
     return place->base == X86_REG_RSP && place->segment == X86_REG_INVALID;
 }
 
-/* Comparisons and tests read memory alone, whatever the table of operands says of them. */
+/* Comparisons and tests read memory alone, whatever the table of operands says of them. Of vector moves it says nothing
+ * in the forms with 32 registers, which libc's memcpy has: there the order of the operands tells. */
 static bool stores(const cs_insn *insn, const cs_x86_op *operand)
 {
-    return operand->type == X86_OP_MEM && (operand->access & CS_AC_WRITE) != 0 && insn->id != X86_INS_CMP &&
-           insn->id != X86_INS_TEST;
+    const bool moved_to = operand == &insn->detail->x86.operands[0] &&
+                          strncmp(insn->mnemonic, "vmov", 4) == 0;
+
+    return operand->type == X86_OP_MEM && ((operand->access & CS_AC_WRITE) != 0 || moved_to) &&
+           insn->id != X86_INS_CMP && insn->id != X86_INS_TEST;
 }
 
 static void describe(const cs_insn *insn, struct instruction *into)

@@ -299,12 +299,12 @@ void bench_run_count_costs(struct bench_run *run)
     for (unsigned i = 0; i < run->count; ++i) {
         const struct bench_scenario *scenario = &run->scenarios[i];
 
-        if (scenario->group->threads_fixed && scenario->threads > 1)
-            continue; /* it takes several threads that wait for each other */
         for (unsigned k = 0; k < scenario->count; ++k) {
             struct bench_result *result = &scenario->results[k];
             const struct bench_result *known = counted_before(run, result);
 
+            if (scenario->group->threads_fixed && scenario->threads > 1 && result->contender->alone == NULL)
+                continue; /* it takes several threads that wait for each other */
             if (known != NULL)
                 result->costs = known->costs;
             else if (result->unavailable == NULL)

@@ -322,22 +322,23 @@ LOOPS(pawl)
 LOOPS(swap)
 LOOPS(mutex)
 
-#define ROW(title, opens, prefix, which, closes)                                      \
-    {                                                                                 \
-        .name = title, .setup = opens, .reset = roles_reset, .enter = prefix##_enter, \
-        .leave = prefix##_leave, .run = prefix##_##which, .teardown = closes          \
+#define ROW(title, opens, prefix, which, one, closes)                                                 \
+    {                                                                                                 \
+        .name = title, .setup = opens, .reset = roles_reset, .enter = prefix##_enter,                 \
+        .leave = prefix##_leave, .run = prefix##_##which, .alone = prefix##_##one, .teardown = closes \
     }
 
-#define CONTENDERS(which)                                                  \
-    {                                                                      \
-        ROW("pawl logring", open_pawl, pawl, which, close_pawl),           \
-            ROW("compare and swap", open_shared, swap, which, close_swap), \
-            ROW("mutex", open_shared, mutex, which, close_mutex), {0},     \
+/* `one` is what one thread does when its costs are counted. */
+#define CONTENDERS(which, one)                                                  \
+    {                                                                           \
+        ROW("pawl logring", open_pawl, pawl, which, one, close_pawl),           \
+            ROW("compare and swap", open_shared, swap, which, one, close_swap), \
+            ROW("mutex", open_shared, mutex, which, one, close_mutex), {0},     \
     }
 
-static const struct bench_contender fixed[] = CONTENDERS(fixed);
-static const struct bench_contender mixed[] = CONTENDERS(mixed);
-static const struct bench_contender watched[] = CONTENDERS(watched);
+static const struct bench_contender fixed[] = CONTENDERS(fixed, fixed);
+static const struct bench_contender mixed[] = CONTENDERS(mixed, mixed);
+static const struct bench_contender watched[] = CONTENDERS(watched, mixed);
 
 int main(int argc, char **argv)
 {

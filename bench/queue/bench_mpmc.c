@@ -22,10 +22,11 @@
 
 #include <errno.h>
 
-#define STATICS(name)                                                  \
-    static void name##_pairs(struct bench_thread *thread, uint64_t n); \
-    static void name##_flow(struct bench_thread *thread, uint64_t n);  \
-    static void name##_batches(struct bench_thread *thread, uint64_t n)
+#define STATICS(name)                                                    \
+    static void name##_pairs(struct bench_thread *thread, uint64_t n);   \
+    static void name##_flow(struct bench_thread *thread, uint64_t n);    \
+    static void name##_batches(struct bench_thread *thread, uint64_t n); \
+    static void name##_batch_pairs(struct bench_thread *thread, uint64_t n)
 
 /* ---- ours ---- */
 
@@ -99,9 +100,16 @@ OPENER(list8, pawl_mpmc_list, 8, BENCH_CAPACITY);
 
 /* ---- rows ---- */
 
-#define ROW(title, prefix, loop)                                                                  \
-    {                                                                                             \
-        .name = title, .setup = prefix##_open, .run = prefix##_##loop, .teardown = prefix##_close \
+/* What stands for a loop when one thread's costs are counted. */
+#define ALONE_pairs pairs
+#define ALONE_flow pairs
+#define ALONE_batches batch_pairs
+#define JOIN_(prefix, loop) prefix##_##loop
+#define JOIN(prefix, loop) JOIN_(prefix, loop)
+#define ROW(title, prefix, loop)                                                                            \
+    {                                                                                                       \
+        .name = title, .setup = prefix##_open, .run = prefix##_##loop, .alone = JOIN(prefix, ALONE_##loop), \
+        .teardown = prefix##_close                                                                          \
     }
 #define ROW_WITHOUT(title, package)                        \
     {                                                      \

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues of many producers and one consumer: elements a second, with 1, 2, 4 and 8 producers.
+/* Queues of many producers and one consumer: elements a second, with 1, 2, 4 and 8 producers; of 8 and 64 bytes, one by one
+ * and 32 at a time.
  *
  * By operation: pawl_mpsc push 1 RMW (an exchange), pop 1 RMW for all that came since the last; pawl_mpsc_ring push 1 RMW (a
- * fetch_add), pop 0; pawl_mpsc_lanes 0 and 0. No fences (the ring in shared memory: 1 a push). Shared lines written by a
- * push: 2 (the top, its own node), 2 (the counter, the place), 1/7. */
+ * fetch_add), pop 0; pawl_mpsc_lanes 0 and 0. A batch: 1, 1 and 0 in all. No fences (the ring in shared memory: 1 a push).
+ * Shared lines written by a push of a word: 2 (the top, its own node), 2 (the counter, the place), 1/7. */
 #include "mpsc_peers.h"
 
 #include <pawl/mpsc.h>
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct bench_mpsc_flow bench_mpsc_flow;
 
@@ -19,11 +21,12 @@ struct bench_mpsc_flow bench_mpsc_flow;
 
 struct letter {
     struct pawl_mpsc_node node;
-    uint64_t element;
+    struct bench_mpsc_wide element;
 };
 
 static struct {
     struct pawl_mpsc q;
+    unsigned next[BENCH_MPSC_THREADS][BENCH_LINE_PAIR / sizeof(unsigned)]; /* the producer's next letter */
     struct letter letters[BENCH_MPSC_THREADS][BENCH_MPSC_CAPACITY];
 } nodes;
 
@@ -35,48 +38,64 @@ static int nodes_open(unsigned threads, void **shared)
     return 0;
 }
 
-static inline bool push_node(unsigned producer, uint64_t element)
+static inline struct pawl_mpsc_node *write_letter(unsigned producer, const void *element, size_t bytes)
 {
-    struct letter *letter = &nodes.letters[producer][element % BENCH_MPSC_CAPACITY];
+    struct letter *letter = &nodes.letters[producer][nodes.next[producer][0]++ % BENCH_MPSC_CAPACITY];
 
-    letter->element = element;
-    return pawl_mpsc_push(&nodes.q, &letter->node) == 0;
+    memcpy(&letter->element, element, bytes);
+    return &letter->node;
 }
 
-static inline bool pop_node(uint64_t *element)
+static inline bool push_node(unsigned producer, const void *element, size_t bytes)
+{
+    return pawl_mpsc_push(&nodes.q, write_letter(producer, element, bytes)) == 0;
+}
+
+static inline size_t push_nodes(unsigned producer, const void *elements, size_t n, size_t bytes)
+{
+    struct pawl_mpsc_node *batch[BENCH_MPSC_BATCH];
+
+    for (size_t i = 0; i < n; i++)
+        batch[i] = write_letter(producer, (const char *)elements + i * bytes, bytes);
+    return pawl_mpsc_push_n(&nodes.q, batch, n) == 0 ? n : 0;
+}
+
+static inline bool pop_node(void *element, size_t bytes)
 {
     struct pawl_mpsc_node *node = NULL;
 
     if (pawl_mpsc_pop(&nodes.q, &node) != 0)
         return false;
-    *element = pawl_mpsc_of(node, struct letter, node)->element;
+    memcpy(element, &pawl_mpsc_of(node, struct letter, node)->element, bytes);
     return true;
+}
+
+static inline size_t pop_nodes(void *elements, size_t n, size_t bytes)
+{
+    size_t done = 0;
+
+    while (done < n && pop_node((char *)elements + done * bytes, bytes))
+        done++;
+    return done;
 }
 
 /* ---- the ring, the lanes ---- */
 
-static int ring_open(unsigned threads, void **shared)
-{
-    (void)threads;
-    *shared = pawl_mpsc_ring_open(BENCH_MPSC_CAPACITY, sizeof(uint64_t));
-    return *shared == NULL ? -errno : 0;
-}
+#define OPENER(kind, bytes)                                            \
+    static int kind##_##bytes##_open(unsigned threads, void **shared)  \
+    {                                                                  \
+        (void)threads;                                                 \
+        *shared = pawl_mpsc_##kind##_open(BENCH_MPSC_CAPACITY, bytes); \
+        return *shared == NULL ? -errno : 0;                           \
+    }
+OPENER(ring, 8)
+OPENER(ring, 64)
+OPENER(lanes, 8)
+OPENER(lanes, 64)
 
 static void ring_free(void *shared)
 {
     pawl_mpsc_ring_free(shared);
-}
-
-static inline bool push_ring(struct pawl_mpsc_ring *queue, uint64_t element)
-{
-    return pawl_mpsc_ring_push(queue, &element) == 0;
-}
-
-static int lanes_open(unsigned threads, void **shared)
-{
-    (void)threads;
-    *shared = pawl_mpsc_lanes_open(BENCH_MPSC_CAPACITY, sizeof(uint64_t));
-    return *shared == NULL ? -errno : 0;
 }
 
 static void lanes_free(void *shared)
@@ -84,75 +103,144 @@ static void lanes_free(void *shared)
     pawl_mpsc_lanes_free(shared);
 }
 
-static inline bool push_lane(struct pawl_mpsc_lanes *queue, uint64_t element)
+/* A batch of the ring is pushed as a whole, or not. */
+static inline size_t push_ring_n(struct pawl_mpsc_ring *queue, const void *elements, size_t n)
 {
-    return pawl_mpsc_lanes_push(queue, &element) == 0;
+    return pawl_mpsc_ring_push_n(queue, elements, n) == 0 ? n : 0;
 }
 
 #undef BENCH_C
 #define BENCH_C static
 
-#define LOOP(name) nodes_##name
+#define LOOP(name) nodes_8_##name
 #define QUEUE void
-#define BEGIN(queue) (void)(queue)
-#define PUSH(queue, producer, number) push_node(producer, mpsc_element(producer, number))
-#define POP(queue, element) ((void)(queue), pop_node(element))
+#define ELEMENT uint64_t
+#define WORD(element) (element)
+#define BEGIN(queue) (void)0
+#define PUSH(queue, producer, element) ((void)(queue), push_node(producer, element, sizeof(ELEMENT)))
+#define POP(queue, element) ((void)(queue), pop_node(element, sizeof(ELEMENT)))
+#define PUSH_N(queue, producer, elements, n) \
+    ((void)(queue), push_nodes(producer, elements, n, sizeof(ELEMENT)))
+#define POP_N(queue, elements, n) ((void)(queue), pop_nodes(elements, n, sizeof(ELEMENT)))
 #include "mpsc_loops.h"
 
-#define LOOP(name) ring_##name
+#define LOOP(name) nodes_64_##name
+#define QUEUE void
+#define ELEMENT struct bench_mpsc_wide
+#define WORD(element) (element).word[0]
+#define BEGIN(queue) (void)0
+#define PUSH(queue, producer, element) ((void)(queue), push_node(producer, element, sizeof(ELEMENT)))
+#define POP(queue, element) ((void)(queue), pop_node(element, sizeof(ELEMENT)))
+#define PUSH_N(queue, producer, elements, n) \
+    ((void)(queue), push_nodes(producer, elements, n, sizeof(ELEMENT)))
+#define POP_N(queue, elements, n) ((void)(queue), pop_nodes(elements, n, sizeof(ELEMENT)))
+#include "mpsc_loops.h"
+
+#define LOOP(name) ring_8_##name
 #define QUEUE struct pawl_mpsc_ring
+#define ELEMENT uint64_t
+#define WORD(element) (element)
 #define BEGIN(queue) (void)0
-#define PUSH(queue, producer, number) push_ring(queue, mpsc_element(producer, number))
+#define PUSH(queue, producer, element) (pawl_mpsc_ring_push(queue, element) == 0)
 #define POP(queue, element) (pawl_mpsc_ring_pop(queue, element) == 0)
+#define PUSH_N(queue, producer, elements, n) push_ring_n(queue, elements, n)
+#define POP_N(queue, elements, n) pawl_mpsc_ring_pop_n(queue, elements, n)
 #include "mpsc_loops.h"
 
-#define LOOP(name) lanes_##name
-#define QUEUE struct pawl_mpsc_lanes
+#define LOOP(name) ring_64_##name
+#define QUEUE struct pawl_mpsc_ring
+#define ELEMENT struct bench_mpsc_wide
+#define WORD(element) (element).word[0]
 #define BEGIN(queue) (void)0
-#define PUSH(queue, producer, number) push_lane(queue, mpsc_element(producer, number))
-#define POP(queue, element) (pawl_mpsc_lanes_pop(queue, element) == 0)
+#define PUSH(queue, producer, element) (pawl_mpsc_ring_push(queue, element) == 0)
+#define POP(queue, element) (pawl_mpsc_ring_pop(queue, element) == 0)
+#define PUSH_N(queue, producer, elements, n) push_ring_n(queue, elements, n)
+#define POP_N(queue, elements, n) pawl_mpsc_ring_pop_n(queue, elements, n)
 #include "mpsc_loops.h"
 
-#define PEER(title, queue)                                                      \
-    {                                                                           \
-        .name = title, .setup = peer_##queue##_open, .run = peer_##queue##_run, \
-        .teardown = peer_##queue##_free                                         \
+#define LOOP(name) lanes_8_##name
+#define QUEUE struct pawl_mpsc_lanes
+#define ELEMENT uint64_t
+#define WORD(element) (element)
+#define BEGIN(queue) (void)0
+#define PUSH(queue, producer, element) (pawl_mpsc_lanes_push(queue, element) == 0)
+#define POP(queue, element) (pawl_mpsc_lanes_pop(queue, element) == 0)
+#define PUSH_N(queue, producer, elements, n) pawl_mpsc_lanes_push_n(queue, elements, n)
+#define POP_N(queue, elements, n) pawl_mpsc_lanes_pop_n(queue, elements, n)
+#include "mpsc_loops.h"
+
+#define LOOP(name) lanes_64_##name
+#define QUEUE struct pawl_mpsc_lanes
+#define ELEMENT struct bench_mpsc_wide
+#define WORD(element) (element).word[0]
+#define BEGIN(queue) (void)0
+#define PUSH(queue, producer, element) (pawl_mpsc_lanes_push(queue, element) == 0)
+#define POP(queue, element) (pawl_mpsc_lanes_pop(queue, element) == 0)
+#define PUSH_N(queue, producer, elements, n) pawl_mpsc_lanes_push_n(queue, elements, n)
+#define POP_N(queue, elements, n) pawl_mpsc_lanes_pop_n(queue, elements, n)
+#include "mpsc_loops.h"
+
+/* ---- who takes part ---- */
+
+#define ROW(title, queue, loop, one, opens, closes)                                                      \
+    {                                                                                                    \
+        .name = title, .setup = opens, .run = queue##_##loop, .alone = queue##_##one, .teardown = closes \
     }
 #define MISSING(title, package)                            \
     {                                                      \
         .name = title, .missing = "built without " package \
     }
+#define OURS(bytes, loop, one)                                                          \
+    ROW("pawl_mpsc", nodes_##bytes, loop, one, nodes_open, NULL),                       \
+        ROW("pawl_mpsc_ring", ring_##bytes, loop, one, ring_##bytes##_open, ring_free), \
+        ROW("pawl_mpsc_lanes", lanes_##bytes, loop, one, lanes_##bytes##_open, lanes_free)
+#define PEER(title, queue, loop, one) \
+    ROW(title, peer_##queue, loop, one, peer_##queue##_open, peer_##queue##_free)
 
-static const struct bench_contender contenders[] = {
-    {.name = "pawl_mpsc", .setup = nodes_open, .run = nodes_run},
-    {.name = "pawl_mpsc_ring", .setup = ring_open, .run = ring_run, .teardown = ring_free},
-    {.name = "pawl_mpsc_lanes", .setup = lanes_open, .run = lanes_run, .teardown = lanes_free},
 #if BENCH_HAVE_URCU
-    PEER("urcu wfcqueue", urcu_mpsc),
-    PEER("urcu, splice", urcu_splice_mpsc),
+#define PEERS_URCU(bytes)                                 \
+    PEER("urcu wfcqueue", urcu_mpsc_##bytes, run, alone), \
+        PEER("urcu, splice", urcu_splice_mpsc_##bytes, run, alone)
 #else
-    MISSING("urcu wfcqueue", "liburcu (Debian: liburcu-dev)"),
+#define PEERS_URCU(bytes) MISSING("urcu wfcqueue", "liburcu (Debian: liburcu-dev)")
 #endif
 #if BENCH_HAVE_CK
-    PEER("ck_ring", ck_mpsc),
+#define PEER_CK PEER("ck_ring", ck_mpsc_8, run, alone)
 #else
-    MISSING("ck_ring", "Concurrency Kit (Debian: libck-dev)"),
+#define PEER_CK MISSING("ck_ring", "Concurrency Kit (Debian: libck-dev)")
 #endif
 #if BENCH_HAVE_MOODYCAMEL
-    PEER("moodycamel", moodycamel_mpsc),
+#define PEER_MOODYCAMEL(bytes, loop, one) PEER("moodycamel", moodycamel_mpsc_##bytes, loop, one)
 #else
-    MISSING("moodycamel", "ConcurrentQueue (Debian: libconcurrentqueue-dev)"),
+#define PEER_MOODYCAMEL(bytes, loop, one) \
+    MISSING("moodycamel", "ConcurrentQueue (Debian: libconcurrentqueue-dev)")
 #endif
 #if BENCH_HAVE_BOOST
-    PEER("boost::lockfree", boost_mpsc),
+#define PEER_BOOST(bytes) PEER("boost::lockfree", boost_mpsc_##bytes, run, alone)
 #else
-    MISSING("boost::lockfree", "Boost (Debian: libboost-dev)"),
+#define PEER_BOOST(bytes) MISSING("boost::lockfree", "Boost (Debian: libboost-dev)")
 #endif
 #if BENCH_HAVE_TBB
-    PEER("tbb", tbb_mpsc),
+#define PEER_TBB(bytes) PEER("tbb", tbb_mpsc_##bytes, run, alone)
 #else
-    MISSING("tbb", "oneTBB (Debian: libtbb-dev)"),
+#define PEER_TBB(bytes) MISSING("tbb", "oneTBB (Debian: libtbb-dev)")
 #endif
+
+static const struct bench_contender words[] = {
+    OURS(8, run, alone), PEERS_URCU(8), PEER_CK, PEER_MOODYCAMEL(8, run, alone),
+    PEER_BOOST(8),       PEER_TBB(8),   {0},
+};
+static const struct bench_contender wide[] = {
+    OURS(64, run, alone), PEERS_URCU(64), PEER_MOODYCAMEL(64, run, alone), PEER_BOOST(64), PEER_TBB(64), {0},
+};
+static const struct bench_contender words_batch[] = {
+    OURS(8, batch, batch_alone),
+    PEER_MOODYCAMEL(8, batch, batch_alone),
+    {0},
+};
+static const struct bench_contender wide_batch[] = {
+    OURS(64, batch, batch_alone),
+    PEER_MOODYCAMEL(64, batch, batch_alone),
     {0},
 };
 
@@ -164,7 +252,27 @@ int main(int argc, char **argv)
          .unit = "element",
          .threads = {2, 3, 5, 9},
          .threads_fixed = true,
-         .contenders = contenders},
+         .contenders = words},
+        {.name = "wide",
+         .about = "The same with 64 bytes. The peers that link nodes have them in the nodes, as pawl_mpsc.",
+         .unit = "element",
+         .threads = {2, 3, 5, 9},
+         .threads_fixed = true,
+         .contenders = wide},
+        {.name = "words-batch",
+         .about = "Words, pushed and popped 32 at a time, where there are batches.",
+         .unit = "element",
+         .threads = {2, 3, 5, 9},
+         .threads_fixed = true,
+         .ops = BENCH_MPSC_BATCH,
+         .contenders = words_batch},
+        {.name = "wide-batch",
+         .about = "64 bytes, 32 at a time.",
+         .unit = "element",
+         .threads = {2, 3, 5, 9},
+         .threads_fixed = true,
+         .ops = BENCH_MPSC_BATCH,
+         .contenders = wide_batch},
         {0},
     };
     static const struct bench_program program = {"mpsc", "Queues of many producers and one consumer.",

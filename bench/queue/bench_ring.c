@@ -123,26 +123,37 @@ static bool pawl_pop(void *shared, uint64_t *value)
     static void name##_both(struct bench_thread *thread, uint64_t n)                         \
     {                                                                                        \
         name##_roles(thread, n, true);                                                       \
+    }                                                                                        \
+    /* By one thread, in and out: to count what that costs. */                               \
+    static void name##_both_alone(struct bench_thread *thread, uint64_t n)                   \
+    {                                                                                        \
+        uint64_t value = 0;                                                                  \
+                                                                                             \
+        for (uint64_t i = 1; i <= n * PUSHES; i++) {                                         \
+            push(thread->shared, i);                                                         \
+            (void)pop(thread->shared, &value);                                               \
+        }                                                                                    \
+        bench_keep(value);                                                                   \
     }
 
 LOOPS(pawl, pawl_push, pawl_pop)
 LOOPS(mutex, mutex_push, mutex_pop)
 
-#define ROW(title, opens, loop, closes)                                                                  \
+#define ROW(title, opens, loop, one, closes)                                                             \
     {                                                                                                    \
         .name = title, .setup = opens, .reset = roles_reset, .enter = roles_enter, .leave = roles_leave, \
-        .run = loop, .teardown = closes                                                                  \
+        .run = loop, .alone = one, .teardown = closes                                                    \
     }
 
-#define CONTENDERS(which)                                                    \
-    {                                                                        \
-        ROW("pawl stamped", open_stamped, pawl_##which, close_pawl),         \
-            ROW("pawl lock-free", open_lock_free, pawl_##which, close_pawl), \
-            ROW("mutex", open_mutex, mutex_##which, free), {0},              \
+#define CONTENDERS(which, one)                                                           \
+    {                                                                                    \
+        ROW("pawl stamped", open_stamped, pawl_##which, pawl_##one, close_pawl),         \
+            ROW("pawl lock-free", open_lock_free, pawl_##which, pawl_##one, close_pawl), \
+            ROW("mutex", open_mutex, mutex_##which, mutex_##one, free), {0},             \
     }
 
-static const struct bench_contender alone[] = CONTENDERS(alone);
-static const struct bench_contender both[] = CONTENDERS(both);
+static const struct bench_contender alone[] = CONTENDERS(alone, alone);
+static const struct bench_contender both[] = CONTENDERS(both, both_alone);
 
 /* ---- latency ---- */
 

@@ -48,12 +48,16 @@ static int open_wide(unsigned threads, void **shared)
 
 static void words_single(struct bench_thread *thread, uint64_t n);
 static void words_alone(struct bench_thread *thread, uint64_t n);
+static void words_alone_twice(struct bench_thread *thread, uint64_t n);
 static void words_trip(struct bench_thread *thread, uint64_t n);
 static void words_batch(struct bench_thread *thread, uint64_t n);
+static void words_batch_alone(struct bench_thread *thread, uint64_t n);
 static void wide_single(struct bench_thread *thread, uint64_t n);
 static void wide_alone(struct bench_thread *thread, uint64_t n);
+static void wide_alone_twice(struct bench_thread *thread, uint64_t n);
 static void wide_trip(struct bench_thread *thread, uint64_t n);
 static void wide_batch(struct bench_thread *thread, uint64_t n);
+static void wide_batch_alone(struct bench_thread *thread, uint64_t n);
 
 #undef BENCH_C
 #define BENCH_C static
@@ -125,14 +129,22 @@ static void one_line(struct bench_thread *thread, uint64_t n)
     }
 }
 
-#define OURS(which, loop)                                                                          \
-    {                                                                                              \
-        .name = "pawl_spsc", .setup = open_##which, .run = which##_##loop, .teardown = free_queues \
+/* What stands for a loop when one thread's costs are counted: a round trip is two pushes and two pops. */
+#define ALONE_alone alone
+#define ALONE_single alone
+#define ALONE_batch batch_alone
+#define ALONE_trip alone_twice
+#define JOIN_(prefix, loop) prefix##_##loop
+#define JOIN(prefix, loop) JOIN_(prefix, loop)
+#define OURS(which, loop)                                                  \
+    {                                                                      \
+        .name = "pawl_spsc", .setup = open_##which, .run = which##_##loop, \
+        .alone = JOIN(which, ALONE_##loop), .teardown = free_queues        \
     }
 #define PEER(title, queue, loop)                                                   \
     {                                                                              \
         .name = title, .setup = peer_##queue##_open, .run = peer_##queue##_##loop, \
-        .teardown = peer_##queue##_free                                            \
+        .alone = JOIN(peer_##queue, ALONE_##loop), .teardown = peer_##queue##_free \
     }
 #define MISSING(title, package)                            \
     {                                                      \

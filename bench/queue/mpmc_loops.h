@@ -61,6 +61,24 @@ void LOOP(flow)(struct bench_thread *thread, uint64_t n)
 }
 
 #ifdef PUSH_N
+/* One thread: batches of 32 in and out, as `flow` and `batches` do together. To count what that costs. */
+void LOOP(batch_pairs)(struct bench_thread *thread, uint64_t n)
+{
+    QUEUE *queue = (QUEUE *)thread->shared;
+    ELEMENT elements[BENCH_BATCH];
+
+    for (uint64_t i = 0; i < BENCH_BATCH; i++)
+        WORD(elements[i]) = i + 1;
+    for (uint64_t left = n; left > 0;) {
+        size_t most = left < BENCH_BATCH ? (size_t)left : (size_t)BENCH_BATCH;
+
+        (void)PUSH_N(queue, elements, most);
+        (void)POP_N(queue, elements, most);
+        left -= most;
+    }
+    bench_keep(WORD(elements[0]));
+}
+
 /* The same in batches of 32. */
 void LOOP(batches)(struct bench_thread *thread, uint64_t n)
 {

@@ -16,12 +16,13 @@ struct bench_element64 {
     uint64_t word[8];
 };
 
-#define MPMC_PEER(name)                                         \
-    int name##_open(unsigned threads, void **shared);           \
-    void name##_close(void *shared);                            \
-    void name##_pairs(struct bench_thread *thread, uint64_t n); \
-    void name##_flow(struct bench_thread *thread, uint64_t n);  \
-    void name##_batches(struct bench_thread *thread, uint64_t n)
+#define MPMC_PEER(name)                                           \
+    int name##_open(unsigned threads, void **shared);             \
+    void name##_close(void *shared);                              \
+    void name##_pairs(struct bench_thread *thread, uint64_t n);   \
+    void name##_flow(struct bench_thread *thread, uint64_t n);    \
+    void name##_batches(struct bench_thread *thread, uint64_t n); \
+    void name##_batch_pairs(struct bench_thread *thread, uint64_t n)
 
 MPMC_PEER(boost8);
 MPMC_PEER(boost64);

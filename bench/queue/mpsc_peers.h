@@ -14,7 +14,12 @@ extern "C" {
 #define BENCH_C
 #endif
 
-enum { BENCH_MPSC_CAPACITY = 4096, BENCH_MPSC_THREADS = 65, BENCH_MPSC_STEP = 256 };
+enum { BENCH_MPSC_CAPACITY = 4096, BENCH_MPSC_THREADS = 65, BENCH_MPSC_STEP = 256, BENCH_MPSC_BATCH = 32 };
+
+/* An element of 64 bytes. */
+struct bench_mpsc_wide {
+    uint64_t word[8];
+};
 
 /* How many of a producer's elements the consumer has taken, in steps: so far a producer may be ahead of it, also where the
  * queue has no bound, or the consumer would measure memory. */
@@ -27,17 +32,27 @@ struct bench_mpsc_flow {
 extern struct bench_mpsc_flow bench_mpsc_flow;
 
 /* `shared` of every contender is what its open() left. */
-#define PEER_MPSC(name)                               \
-    int name##_open(unsigned threads, void **shared); \
-    void name##_free(void *shared);                   \
-    void name##_run(struct bench_thread *thread, uint64_t n);
+#define PEER_MPSC(name)                                       \
+    int name##_open(unsigned threads, void **shared);         \
+    void name##_free(void *shared);                           \
+    void name##_run(struct bench_thread *thread, uint64_t n); \
+    void name##_alone(struct bench_thread *thread, uint64_t n);
+#define PEER_MPSC_BATCHES(name)                                 \
+    PEER_MPSC(name)                                             \
+    void name##_batch(struct bench_thread *thread, uint64_t n); \
+    void name##_batch_alone(struct bench_thread *thread, uint64_t n);
 
-PEER_MPSC(peer_urcu_mpsc)
-PEER_MPSC(peer_urcu_splice_mpsc)
-PEER_MPSC(peer_ck_mpsc)
-PEER_MPSC(peer_boost_mpsc)
-PEER_MPSC(peer_moodycamel_mpsc)
-PEER_MPSC(peer_tbb_mpsc)
+PEER_MPSC(peer_urcu_mpsc_8)
+PEER_MPSC(peer_urcu_mpsc_64)
+PEER_MPSC(peer_urcu_splice_mpsc_8)
+PEER_MPSC(peer_urcu_splice_mpsc_64)
+PEER_MPSC(peer_ck_mpsc_8)
+PEER_MPSC(peer_boost_mpsc_8)
+PEER_MPSC(peer_boost_mpsc_64)
+PEER_MPSC_BATCHES(peer_moodycamel_mpsc_8)
+PEER_MPSC_BATCHES(peer_moodycamel_mpsc_64)
+PEER_MPSC(peer_tbb_mpsc_8)
+PEER_MPSC(peer_tbb_mpsc_64)
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,7 @@ struct ck_queue {
     ck_ring_buffer_t buffer[BENCH_MPSC_CAPACITY];
 } __attribute__((aligned(BENCH_LINE_PAIR)));
 
-int peer_ck_mpsc_open(unsigned threads, void **shared)
+int peer_ck_mpsc_8_open(unsigned threads, void **shared)
 {
     struct ck_queue *queue = aligned_alloc(BENCH_LINE_PAIR, sizeof *queue);
 
@@ -23,7 +23,7 @@ int peer_ck_mpsc_open(unsigned threads, void **shared)
     return 0;
 }
 
-void peer_ck_mpsc_free(void *shared)
+void peer_ck_mpsc_8_free(void *shared)
 {
     free(shared);
 }
@@ -37,10 +37,12 @@ static inline bool pop_ck(struct ck_queue *queue, uint64_t *element)
     return popped;
 }
 
-#define LOOP(name) peer_ck_mpsc_##name
+#define LOOP(name) peer_ck_mpsc_8_##name
 #define QUEUE struct ck_queue
+#define ELEMENT uint64_t
+#define WORD(element) (element)
 #define BEGIN(queue) (void)0
-#define PUSH(queue, producer, number) \
-    ck_ring_enqueue_mpsc(&(queue)->ring, (queue)->buffer, (void *)(uintptr_t)mpsc_element(producer, number))
+#define PUSH(queue, producer, element) \
+    ck_ring_enqueue_mpsc(&(queue)->ring, (queue)->buffer, (void *)(uintptr_t) * (element))
 #define POP(queue, element) pop_ck(queue, element)
 #include "mpsc_loops.h"

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { PUSHES = 1000 }; /* of one iteration: a run is never over before all threads have begun */
+enum { PUSHES = 100 }; /* of one iteration: a run is never over before all threads have begun */
 
 struct roles {
     PAWL_ATOMIC(uint64_t) ended; /* runs of producers */

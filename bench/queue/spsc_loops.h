@@ -67,6 +67,12 @@ BENCH_C void LOOP(alone)(struct bench_thread *thread, uint64_t n)
     bench_keep(sum);
 }
 
+/* The pushes and pops of a round trip by one thread. To count what they cost. */
+BENCH_C void LOOP(alone_twice)(struct bench_thread *thread, uint64_t n)
+{
+    LOOP(alone)(thread, 2 * n);
+}
+
 /* There and back: thread 0 sends, thread 1 answers. */
 BENCH_C void LOOP(trip)(struct bench_thread *thread, uint64_t n)
 {
@@ -123,6 +129,20 @@ BENCH_C void LOOP(batch)(struct bench_thread *thread, uint64_t n)
         left -= run;
     }
     bench_keep(sum);
+}
+
+/* One thread: a batch in and out. To count what that costs. */
+BENCH_C void LOOP(batch_alone)(struct bench_thread *thread, uint64_t n)
+{
+    QUEUE *queue = ((QUEUE **)thread->shared)[0];
+    ELEMENT elements[BENCH_SPSC_BATCH];
+
+    memset(elements, 0, sizeof elements);
+    for (uint64_t i = 0; i < n; i++) {
+        (void)PUSH_N(queue, elements, BENCH_SPSC_BATCH);
+        (void)POP_N(queue, elements, BENCH_SPSC_BATCH);
+    }
+    bench_keep(WORD(elements[0]));
 }
 #undef PUSH_N
 #undef POP_N

@@ -20,13 +20,15 @@ struct bench_wide {
 };
 
 /* Every peer has these for words (name ends in _8) and for wide elements (_64); batches if it has any. */
-#define PEER_SPSC(name)                                          \
-    int name##_open(unsigned threads, void **shared);            \
-    void name##_free(void *shared);                              \
-    void name##_single(struct bench_thread *thread, uint64_t n); \
-    void name##_alone(struct bench_thread *thread, uint64_t n);  \
-    void name##_trip(struct bench_thread *thread, uint64_t n);   \
-    void name##_batch(struct bench_thread *thread, uint64_t n);
+#define PEER_SPSC(name)                                               \
+    int name##_open(unsigned threads, void **shared);                 \
+    void name##_free(void *shared);                                   \
+    void name##_single(struct bench_thread *thread, uint64_t n);      \
+    void name##_alone(struct bench_thread *thread, uint64_t n);       \
+    void name##_alone_twice(struct bench_thread *thread, uint64_t n); \
+    void name##_trip(struct bench_thread *thread, uint64_t n);        \
+    void name##_batch(struct bench_thread *thread, uint64_t n);       \
+    void name##_batch_alone(struct bench_thread *thread, uint64_t n);
 
 PEER_SPSC(peer_boost_spsc_8)
 PEER_SPSC(peer_boost_spsc_64)

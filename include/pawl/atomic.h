@@ -146,6 +146,18 @@ PAWL_API PAWL_INLINE void pawl_relax(void)
 #endif
 }
 
+/* Fetches the line of an address that will soon be written, away from other processors. A wish; nothing is read. Any
+ * thread, signal handlers too. */
+PAWL_API PAWL_INLINE void pawl_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+    /* by name: compilers make a prefetch for reading of __builtin_prefetch where the CPU is not named */
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1);
+#endif
+}
+
 /* ---- a tag in the low bits of a pointer ----
  *
  * A pointer to something aligned to `alignment` bytes (a power of two) has log2(alignment) low bits

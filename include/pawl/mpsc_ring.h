@@ -135,16 +135,7 @@ PAWL_API PAWL_INLINE struct pawl_mpsc_ring_place_ *pawl_mpsc_ring_place_of_(cons
  * have got their lines, and fetches nothing meanwhile. */
 PAWL_API PAWL_INLINE void pawl_mpsc_ring_fetch_(const struct pawl_mpsc_ring *q, uint64_t ticket)
 {
-    const struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q,
-                                                                         ticket + PAWL_MPSC_RING_AHEAD_ *
-                                                                                      PAWL_MPSC_RING_STEP_);
-
-#if defined(__x86_64__)
-    /* by name: compilers make a prefetch for reading of __builtin_prefetch where the CPU is not named */
-    __asm__ volatile("prefetchw %0" : : "m"(*place));
-#else
-    __builtin_prefetch(place, 1);
-#endif
+    pawl_prefetch_write(pawl_mpsc_ring_place_of_(q, ticket + PAWL_MPSC_RING_AHEAD_ * PAWL_MPSC_RING_STEP_));
 }
 
 PAWL_API PAWL_INLINE void pawl_mpsc_ring_copy_(const struct pawl_mpsc_ring *q, void *to, const void *from)

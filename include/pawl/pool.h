@@ -22,7 +22,8 @@
  * Ordering   P: put releases, the get that returns the object acquires.
  *            V: an object on its way between a cache and the depot is counted as moving.
  * Memory     count x stride bytes, mapped and touched when the pool is opened; 16 bytes an object beside them
- *            for the depot, so that objects are not touched while they are free; a page a CPU.
+ *            for the depot, so that objects are not touched while they are free; a page a CPU, two if its cache
+ *            has more than 128.
  * Cost       get and put on the CPU: 0 RMW, 0 fences, no shared line written. For each half cache that moves:
  *            3 RMW. Emptying another CPU's cache: a system call.
  * Signals    put may be called from signal handlers, get from those that interrupt neither a get nor a put:
@@ -94,6 +95,12 @@ PAWL_API struct pawl_pool *pawl_pool_open(const struct pawl_pool_options *option
 PAWL_API size_t pawl_pool_close(struct pawl_pool *pool, void (*leaked)(void *object, void *argument),
                                 void *argument);
 
+/* Where a CPU's stack stands in its slice: its items fill the end of a page. A processor may take a load for one of what
+ * was just stored at the same place of another page, and waits for it; objects begin pages, and are used again from the
+ * beginning of the pool. At the front of the page a get and a put took 20 ns instead of 5 in 9 of 24 runs, here in 4 of
+ * 54. */
+enum { PAWL_POOL_STACK_ = 3056 };
+
 /* Out of line: the cache of this CPU is empty, full, or away. */
 PAWL_API void *pawl_pool_get_elsewhere_(struct pawl_pool *pool);
 PAWL_API void pawl_pool_put_elsewhere_(struct pawl_pool *pool, void *object);
@@ -104,7 +111,7 @@ PAWL_API PAWL_INLINE void *pawl_pool_get(struct pawl_pool *pool)
 {
     void *object;
 
-    if (PAWL_LIKELY(pawl_percpu_stack_pop(pool->region, 0, &object) == 0))
+    if (PAWL_LIKELY(pawl_percpu_stack_pop(pool->region, PAWL_POOL_STACK_, &object) == 0))
         return object;
     return pawl_pool_get_elsewhere_(pool);
 }
@@ -117,7 +124,7 @@ PAWL_API PAWL_INLINE void pawl_pool_put(struct pawl_pool *pool, void *object)
 {
     /* release P inside: pairs with that a sequence on this CPU comes later, and with the detaching of a
      * mover */
-    if (PAWL_UNLIKELY(pawl_percpu_stack_push(pool->region, 0, object) != 0))
+    if (PAWL_UNLIKELY(pawl_percpu_stack_push(pool->region, PAWL_POOL_STACK_, object) != 0))
         pawl_pool_put_elsewhere_(pool, object);
     pawl_handover_pushed(&pool->waiting, 1);
 }

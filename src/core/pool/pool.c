@@ -33,6 +33,9 @@ extern inline void pawl_pool_put(struct pawl_pool *pool, void *object);
 #define BATCH_MAX (CACHE_MAX + 1) /* a whole cache, and the object that did not fit */
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_pool_link) == 16, "the size that the header promises");
+PAWL_STATIC_ASSERT(PAWL_POOL_STACK_ + sizeof(struct pawl_percpu_stack) + CACHE_DEFAULT_MAX * sizeof(void *) ==
+                       4096,
+                   "a page a CPU");
 
 /* ---- objects and numbers ---- */
 
@@ -119,7 +122,8 @@ static uint64_t until_nobody_moves(struct pawl_pool *pool)
  * matter. */
 static void set_capacity(struct pawl_pool *pool)
 {
-    (void)pawl_percpu_cas(pool->region, offsetof(struct pawl_percpu_stack, capacity), 0, (long)pool->cache);
+    (void)pawl_percpu_cas(pool->region, PAWL_POOL_STACK_ + offsetof(struct pawl_percpu_stack, capacity), 0,
+                          (long)pool->cache);
 }
 
 /* Puts objects[0..n) into the cache of this CPU, what does not fit into the depot. */
@@ -128,7 +132,7 @@ static void fill_cache(struct pawl_pool *pool, void *const *objects, size_t n)
     long moved;
 
     set_capacity(pool);
-    moved = pawl_percpu_stack_push_many(pool->region, 0, objects, n);
+    moved = pawl_percpu_stack_push_many(pool->region, PAWL_POOL_STACK_, objects, n);
     if (moved < 0)
         moved = 0; /* detached at this moment */
     if ((size_t)moved < n)
@@ -151,22 +155,29 @@ static void *refill(struct pawl_pool *pool)
 /* The count of a slot's cache, as other CPUs may read it. */
 typedef PAWL_ATOMIC(size_t) count_t;
 
+static struct pawl_percpu_stack *stack_of(void *slice)
+{
+    return (struct pawl_percpu_stack *)(void *)((char *)slice + PAWL_POOL_STACK_);
+}
+
 /* Empties the cache of a slot into the depot, but for one object. NULL: it is empty, or another empties
  * it. */
 static void *empty_cache(struct pawl_pool *pool, uint32_t slot)
 {
     void *objects[CACHE_MAX];
-    struct pawl_percpu_stack *cache;
+    void *slice;
     size_t n = 0;
 
     begin_move(pool);
-    cache = pawl_percpu_detach(pool->region, slot);
-    if (cache != NULL) {
+    slice = pawl_percpu_detach(pool->region, slot);
+    if (slice != NULL) {
+        struct pawl_percpu_stack *cache = stack_of(slice);
+
         n = cache->count;
         memcpy(objects, cache->item, n * sizeof objects[0]);
         /* relaxed: attaching publishes it to the CPU, V1 and V2 to others */
         pawl_store_relaxed((count_t *)&cache->count, (size_t)0);
-        (void)pawl_percpu_attach(pool->region, slot, cache); /* 0: this thread detached it */
+        (void)pawl_percpu_attach(pool->region, slot, slice); /* 0: this thread detached it */
         if (n > 1)
             give_batch(pool, objects + 1, n - 1);
     }
@@ -176,14 +187,14 @@ static void *empty_cache(struct pawl_pool *pool, uint32_t slot)
 
 static void *empty_other_caches(struct pawl_pool *pool)
 {
-    struct pawl_percpu_stack *cache;
+    void *slice;
     uint32_t slot;
 
-    pawl_percpu_each (pool->region, slot, cache) {
+    pawl_percpu_each (pool->region, slot, slice) {
         void *object;
 
         /* relaxed: what is put meanwhile may be missed; what was put before is seen (coherence, and V2) */
-        if (pawl_load_relaxed((count_t *)&cache->count) == 0)
+        if (pawl_load_relaxed((count_t *)&stack_of(slice)->count) == 0)
             continue;
         object = empty_cache(pool, slot);
         if (object != NULL)
@@ -233,10 +244,10 @@ void pawl_pool_put_elsewhere_(struct pawl_pool *pool, void *object)
     long n;
 
     set_capacity(pool);
-    if (pawl_percpu_stack_push(pool->region, 0, object) == 0)
+    if (pawl_percpu_stack_push(pool->region, PAWL_POOL_STACK_, object) == 0)
         return; /* it had none, or this is another CPU */
     begin_move(pool);
-    n = pawl_percpu_stack_pop_many(pool->region, 0, objects, (pool->cache + 1) / 2);
+    n = pawl_percpu_stack_pop_many(pool->region, PAWL_POOL_STACK_, objects, (pool->cache + 1) / 2);
     if (n < 0)
         n = 0; /* detached at this moment */
     objects[n] = object;
@@ -255,7 +266,7 @@ static int attempt_get(void *op)
 {
     struct waiting_get *get = op;
 
-    if (pawl_percpu_stack_pop(get->pool->region, 0, &get->object) == 0)
+    if (pawl_percpu_stack_pop(get->pool->region, PAWL_POOL_STACK_, &get->object) == 0)
         return 0;
     get->object = get_elsewhere(get->pool);
     return get->object != NULL ? 0 : -EAGAIN;
@@ -324,7 +335,8 @@ static int make(struct pawl_pool *pool, const struct pawl_pool_options *o)
     pool->links = calloc(pool->count, sizeof *pool->links);
     if (pool->links == NULL)
         return -ENOMEM;
-    pool->region = pawl_percpu_open(sizeof(struct pawl_percpu_stack) + pool->cache * sizeof(void *),
+    pool->region = pawl_percpu_open(PAWL_POOL_STACK_ + sizeof(struct pawl_percpu_stack) +
+                                        pool->cache * sizeof(void *),
                                     PAWL_PERCPU_BY_ANY);
     status = pool->region != NULL ? pawl_pool_map(pool, o) : -ENOMEM;
     if (status != 0) {
@@ -364,12 +376,12 @@ static void each_free(struct pawl_pool *pool,
     /* relaxed, all: nobody is there */
     struct pawl_stack_node
         *node = (struct pawl_stack_node *)(uintptr_t)pawl_load_pair_relaxed(&pool->depot.top).lo;
-    struct pawl_percpu_stack *cache;
+    void *slice;
     uint32_t slot;
 
-    pawl_percpu_each (pool->region, slot, cache)
-        for (size_t i = 0, n = pawl_load_relaxed((count_t *)&cache->count); i < n; i++)
-            found(pool, number_of(pool, cache->item[i]), argument);
+    pawl_percpu_each (pool->region, slot, slice)
+        for (size_t i = 0, n = pawl_load_relaxed((count_t *)&stack_of(slice)->count); i < n; i++)
+            found(pool, number_of(pool, stack_of(slice)->item[i]), argument);
     for (; node != NULL; node = pawl_stack_next(node)) {
         struct pawl_pool_link *link = pawl_stack_entry(node, struct pawl_pool_link, batch);
 

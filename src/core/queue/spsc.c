@@ -29,8 +29,10 @@ extern inline void pawl_spsc_release(struct pawl_spsc *q, size_t n);
 /* ---- geometry ---- */
 
 enum {
-    LONG_BLOCK_BYTES = 512, /* of elements, about, where one does not fit into a line with the block's word */
-    LONG_BLOCK_MOST = 7,
+    LONG_BLOCK_BYTES =
+        1024, /* of elements, about, where one does not fit into a line with the block's word */
+    LONG_BLOCK_MOST = 15,
+    FETCH_AHEAD = 4096,          /* bytes: so far before a batch its lines are fetched */
     BLOCKS_OF_A_SMALL_QUEUE = 8, /* at least, as long as blocks can be shortened for it */
     LAG_SHARE = 8,               /* of the queue, that the consumer may keep */
     LAG_MOST = 64,               /* blocks, that it may keep */
@@ -251,12 +253,29 @@ static size_t free_blocks(struct pawl_spsc *q, uint64_t at, size_t wanted)
     return room / PAWL_SPSC_BLOCK_ < wanted ? room / PAWL_SPSC_BLOCK_ : wanted;
 }
 
+/* Fetches the lines of a long block that will be filled soon, to write to them, if there is room: the consumer has read it
+ * a lap ago, and one store after the other would wait for its line. */
+static void fetch_block(const struct pawl_spsc *q, uint64_t at)
+{
+    const unsigned char *block = (const unsigned char *)pawl_spsc_at_(q, at);
+
+    if (at - q->room_seen >= q->limit)
+        return;
+    for (size_t line = 0; line < q->block_bytes; line += PAWL_CACHELINE)
+        pawl_prefetch_write(block + line);
+}
+
 static size_t push_blocks(struct pawl_spsc *q, uint64_t at, const unsigned char *next, size_t n)
 {
     size_t per_block = pawl_spsc_per_block_(q);
     size_t blocks = free_blocks(q, at, n / per_block);
+    /* Blocks of a line keep few stores waiting: nothing is won there. */
+    bool fetches = q->block_bytes > PAWL_CACHELINE && q->block_bytes <= FETCH_AHEAD;
+    uint64_t ahead = fetches ? FETCH_AHEAD / q->block_bytes * PAWL_SPSC_BLOCK_ : 0;
 
     for (size_t i = 0; i < blocks; i++) {
+        if (fetches)
+            fetch_block(q, at + ahead);
         copy_block(q, pawl_spsc_element_(q, at), next, per_block);
         pawl_store_release(pawl_spsc_block_(q, at), at + per_block); /* release E: as in pawl_spsc_show_ */
         at += PAWL_SPSC_BLOCK_;

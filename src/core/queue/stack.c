@@ -11,6 +11,10 @@
 #include <errno.h>
 #include <pthread.h>
 
+/* The round of backoff that a lost CAS begins with: 320 ns. Meanwhile the winner, whose line it is now, does some twenty operations;
+ * who asks for the line again at once takes it away from somebody who is about to use it. */
+enum { AFTER_A_LOSS = 3 };
+
 extern inline bool pawl_stack_try_push_(struct pawl_stack *stack, struct pawl_stack_node *first,
                                         struct pawl_stack_node *last);
 extern inline bool pawl_stack_try_pop_(struct pawl_stack *stack, struct pawl_stack_node **node);
@@ -77,7 +81,7 @@ static struct pawl_stack_node *take_any_offer(struct pawl_stack *stack)
 
 void pawl_stack_push_contended_(struct pawl_stack *stack, struct pawl_stack_node *node)
 {
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    struct pawl_backoff backoff = {AFTER_A_LOSS};
 
     do {
         if (offer(slot_of(stack, node, backoff.round), node, &backoff))
@@ -87,7 +91,7 @@ void pawl_stack_push_contended_(struct pawl_stack *stack, struct pawl_stack_node
 
 struct pawl_stack_node *pawl_stack_pop_contended_(struct pawl_stack *stack)
 {
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    struct pawl_backoff backoff = {AFTER_A_LOSS};
     struct pawl_stack_node *node;
 
     do {
@@ -102,7 +106,7 @@ struct pawl_stack_node *pawl_stack_pop_contended_(struct pawl_stack *stack)
 void pawl_stack_push_chain(struct pawl_stack *stack, struct pawl_stack_node *first,
                            struct pawl_stack_node *last)
 {
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    struct pawl_backoff backoff = {AFTER_A_LOSS};
 
     while (!pawl_stack_try_push_(stack, first, last)) /* again: another pushed or popped */
         pawl_backoff_pause(&backoff);
@@ -149,7 +153,7 @@ int pawl_stack_hazard_init(struct pawl_stack_hazard *stack)
 
 void pawl_stack_hazard_push_contended_(struct pawl_stack_hazard *stack, struct pawl_stack_hazard_node *node)
 {
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    struct pawl_backoff backoff = {AFTER_A_LOSS};
     struct pawl_stack_hazard_node *top;
 
     do { /* again: another pushed or popped */
@@ -163,7 +167,7 @@ void pawl_stack_hazard_push_contended_(struct pawl_stack_hazard *stack, struct p
 struct pawl_stack_hazard_node *pawl_stack_hazard_pop_contended_(struct pawl_stack_hazard *stack,
                                                                 struct pawl_hazard_slot *slot)
 {
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
+    struct pawl_backoff backoff = {AFTER_A_LOSS};
     struct pawl_stack_hazard_node *top, *rest;
 
     do { /* again: another pushed or popped */
