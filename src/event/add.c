@@ -5,7 +5,7 @@
  * FINALIZING: it can be neither added, nor activated, nor deleted any more. */
 #include "base.h"
 
-#include <errno.h>
+enum { MOST_DEFERRED = 32 }; /* in a turn, as libevent */
 
 /* The library's own callbacks are no reason for the loop to go on. */
 static int counts(const struct event_callback *callback)
@@ -13,15 +13,43 @@ static int counts(const struct event_callback *callback)
     return (callback->evcb_flags & EVLIST_INTERNAL) == 0;
 }
 
-void pawl_event_queue_(struct event_base *base, struct event_callback *callback)
+static void queue(struct event_base *base, struct event_callback *callback, struct pawl_event_queue *to,
+                  int flag)
 {
-    callback->evcb_flags |= EVLIST_ACTIVE;
+    callback->evcb_flags = (short)(callback->evcb_flags | flag);
     pawl_event_count_(base, counts(callback));
     base->active_count++;
     if (base->active_count > base->active_max)
         base->active_max = base->active_count;
-    TAILQ_INSERT_TAIL(&base->active[callback->evcb_pri], callback, evcb_active_next);
+    TAILQ_INSERT_TAIL(to, callback, evcb_active_next);
     pawl_event_notify_(base);
+}
+
+void pawl_event_queue_(struct event_base *base, struct event_callback *callback)
+{
+    queue(base, callback, &base->active[callback->evcb_pri], EVLIST_ACTIVE);
+}
+
+void pawl_event_defer_(struct event_base *base, struct event_callback *callback)
+{
+    if (base->deferred_count > MOST_DEFERRED) {
+        queue(base, callback, &base->later, EVLIST_ACTIVE_LATER);
+    } else {
+        base->deferred_count++;
+        pawl_event_queue_(base, callback);
+    }
+}
+
+void pawl_event_deferred_(struct event_base *base)
+{
+    struct event_callback *callback;
+
+    base->deferred_count = 0;
+    while ((callback = TAILQ_FIRST(&base->later)) != NULL) {
+        TAILQ_REMOVE(&base->later, callback, evcb_active_next);
+        callback->evcb_flags = (short)((callback->evcb_flags & ~EVLIST_ACTIVE_LATER) | EVLIST_ACTIVE);
+        TAILQ_INSERT_TAIL(&base->active[callback->evcb_pri], callback, evcb_active_next);
+    }
 }
 
 void pawl_event_unqueue_(struct event_base *base, struct event_callback *callback)

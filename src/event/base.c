@@ -120,6 +120,7 @@ static void configure(struct event_base *base, const struct event_config *config
     base->locking = pawl_event_locks_ && (flags & EVENT_BASE_FLAG_NOLOCK) == 0;
     base->wake_fd = -1;
     base->running_priority = -1;
+    TAILQ_INIT(&base->later);
 }
 
 struct event_base *event_base_new_with_config(const struct event_config *cfg)
@@ -261,6 +262,7 @@ static void free_base(struct event_base *base, bool finalizers)
         return;
     }
     delete_all(base);
+    pawl_event_deferred_(base);
     cancel_active(base, finalizers);
     while ((once = LIST_FIRST(&base->once)) != NULL) {
         LIST_REMOVE(once, next);

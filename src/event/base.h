@@ -123,6 +123,8 @@ struct event_base {
     bool no_cache, precise;
 
     struct pawl_event_queue *active; /* one a priority */
+    struct pawl_event_queue later;   /* active from the next turn on: see pawl_event_defer_() */
+    int deferred_count;              /* in this turn */
     int priorities;
     int active_count, event_count; /* an event that waits for several things counts as often in the second */
     int active_max, event_max;
@@ -279,6 +281,11 @@ void pawl_event_activate_(struct event *ev, int what, short calls);
 /* Into its queue; out of it. */
 void pawl_event_queue_(struct event_base *base, struct event_callback *callback);
 void pawl_event_unqueue_(struct event_base *base, struct event_callback *callback);
+/* As pawl_event_queue_(), but when many were deferred in this turn, in the next one: callbacks that defer each other do not keep
+ * the loop from looking at descriptors and timeouts. */
+void pawl_event_defer_(struct event_base *base, struct event_callback *callback);
+/* A turn begins: what was put off to it is active. */
+void pawl_event_deferred_(struct event_base *base);
 
 static inline struct event *pawl_event_of_(struct event_callback *callback)
 {

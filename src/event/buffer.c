@@ -258,15 +258,38 @@ void pawl_event_buffer_take_(struct evbuffer *buffer, size_t bytes)
 
 /* ---- in ---- */
 
+/* The bytes at the end, at the front; nobody is told yet. 0 or -1. */
+static int push_end(struct evbuffer *buffer, const void *bytes, size_t count)
+{
+    if (pawl_event_buffer_room_(buffer, count) != 0)
+        return -1;
+    if (count > 0)
+        memcpy(pawl_event_buffer_end_(buffer), bytes, count);
+    buffer->length += count;
+    return 0;
+}
+
+static int push_front(struct evbuffer *buffer, const void *bytes, size_t count)
+{
+    if (buffer->start < count) {
+        /* room at the end: shifted to where it begins behind the new bytes */
+        if (pawl_event_buffer_room_(buffer, count) != 0)
+            return -1;
+        memmove(buffer->memory + count, buffer->memory + buffer->start, buffer->length);
+        buffer->start = count;
+    }
+    buffer->start -= count;
+    buffer->length += count;
+    memcpy(buffer->memory + buffer->start, bytes, count);
+    return 0;
+}
+
 int evbuffer_add(struct evbuffer *buf, const void *data, size_t datlen)
 {
     int status = -1;
 
     pawl_event_buffer_lock_(buf);
-    if (!buf->end_frozen && pawl_event_buffer_room_(buf, datlen) == 0) {
-        if (datlen > 0)
-            memcpy(pawl_event_buffer_end_(buf), data, datlen);
-        buf->length += datlen;
+    if (!buf->end_frozen && push_end(buf, data, datlen) == 0) {
         pawl_event_buffer_changed_(buf, datlen, 0);
         status = 0;
     }
@@ -281,19 +304,9 @@ int evbuffer_prepend(struct evbuffer *buf, const void *data, size_t size)
     pawl_event_buffer_lock_(buf);
     if (size == 0) {
         status = 0;
-    } else if (!buf->front_frozen) {
-        if (buf->start < size && pawl_event_buffer_room_(buf, size) == 0) {
-            /* room at the end: shifted to where it begins behind the new bytes */
-            memmove(buf->memory + size, buf->memory + buf->start, buf->length);
-            buf->start = size;
-        }
-        if (buf->start >= size) {
-            buf->start -= size;
-            buf->length += size;
-            memcpy(buf->memory + buf->start, data, size);
-            pawl_event_buffer_changed_(buf, size, 0);
-            status = 0;
-        }
+    } else if (!buf->front_frozen && push_front(buf, data, size) == 0) {
+        pawl_event_buffer_changed_(buf, size, 0);
+        status = 0;
     }
     pawl_event_buffer_unlock_(buf);
     return status;
@@ -466,7 +479,7 @@ static void swap_memory(struct evbuffer *from, struct evbuffer *to)
     from->start = from->length = 0;
 }
 
-/* All of `from` to one end of `to`. */
+/* All of `from` to one end of `to`. When the first callback is told, both have changed. */
 static int move_all(struct evbuffer *from, struct evbuffer *to, bool front)
 {
     size_t count;
@@ -479,17 +492,19 @@ static int move_all(struct evbuffer *from, struct evbuffer *to, bool front)
     } else if (!from->front_frozen && !(front ? to->front_frozen : to->end_frozen)) {
         if (to->length == 0) {
             swap_memory(from, to);
-            pawl_event_buffer_changed_(to, count, 0);
             status = 0;
         } else {
             const unsigned char *bytes = from->memory + from->start;
 
-            status = front ? evbuffer_prepend(to, bytes, count) : evbuffer_add(to, bytes, count);
+            status = front ? push_front(to, bytes, count) : push_end(to, bytes, count);
             if (status == 0)
                 pawl_event_buffer_take_(from, count);
         }
-        if (status == 0)
+        if (status == 0) {
+            to->added += count;
             pawl_event_buffer_changed_(from, 0, count);
+            pawl_event_buffer_changed_(to, 0, 0);
+        }
     }
     unlock_both(from, to);
     return status;

@@ -119,7 +119,7 @@ unsigned char *evbuffer_find(struct evbuffer *buffer, const unsigned char *what,
 
     pawl_event_buffer_lock_(buffer);
     found = evbuffer_search(buffer, (const char *)what, len, NULL);
-    if (found.pos >= 0 && buffer->length > 0)
+    if (found.pos >= 0 && len > 0)
         bytes = buffer->memory + buffer->start + found.pos;
     pawl_event_buffer_unlock_(buffer);
     return bytes;
@@ -206,7 +206,9 @@ char *evbuffer_readln(struct evbuffer *buffer, size_t *n_read_out, enum evbuffer
         if (line != NULL) {
             memcpy(line, buffer->memory + buffer->start, length);
             line[length] = '\0';
-            evbuffer_drain(buffer, length + eol);
+            /* two changes, as callbacks are told by libevent */
+            evbuffer_drain(buffer, length);
+            evbuffer_drain(buffer, eol);
         } else {
             pawl_event_warnx_("evbuffer_readln: out of memory");
             length = 0;

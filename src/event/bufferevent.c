@@ -3,7 +3,7 @@
  * limits and TLS are not among them.
  *
  * Locking: BEV_OPT_THREADSAFE gives it a recursive lock, which its buffers share. Callbacks are called with the lock held, as
- * in libevent, except with BEV_OPT_UNLOCK_CALLBACKS, which implies that they are deferred.
+ * in libevent, except with BEV_OPT_UNLOCK_CALLBACKS, which demands that they are deferred.
  *
  * Life: counted references. The last one has the read event finalized; when the loop comes to that no callback is running
  * any more, and the memory goes. */
@@ -81,44 +81,57 @@ int bufferevent_decref(struct bufferevent *bufev)
 
 static void ask_again(struct pawl_event_bev *bev);
 
+/* One of the program's callbacks: with the lock held, or without it if the program wants that. */
+static void call_data(struct pawl_event_bev *bev, bufferevent_data_cb callback)
+{
+    bool unlocked = (bev->options & BEV_OPT_UNLOCK_CALLBACKS) != 0;
+    void *argument = bev->outside.cbarg;
+
+    if (unlocked)
+        pawl_event_bev_unlock_(bev);
+    callback(&bev->outside, argument);
+    if (unlocked)
+        pawl_event_bev_lock_(bev);
+}
+
+static void call_event(struct pawl_event_bev *bev, int what)
+{
+    bool unlocked = (bev->options & BEV_OPT_UNLOCK_CALLBACKS) != 0;
+    bufferevent_event_cb callback = bev->outside.errorcb;
+    void *argument = bev->outside.cbarg;
+
+    bev->event_pending = (short)(bev->event_pending & ~what);
+    if (unlocked)
+        pawl_event_bev_unlock_(bev);
+    callback(&bev->outside, (short)what, argument);
+    if (unlocked)
+        pawl_event_bev_lock_(bev);
+}
+
+/* Connected comes first, the end last. Each asks anew whether there is a callback: the one before may have freed it all. */
 static void run_deferred(struct event_callback *callback, void *arg)
 {
     struct pawl_event_bev *bev = arg;
     struct bufferevent *bufev = &bev->outside;
-    bufferevent_data_cb readcb, writecb;
-    bufferevent_event_cb eventcb;
-    bool unlocked = (bev->options & BEV_OPT_UNLOCK_CALLBACKS) != 0;
-    short what;
-    void *argument;
 
     (void)callback;
     pawl_event_bev_lock_(bev);
     bev->is_deferred = false;
-    readcb = bev->read_pending ? bufev->readcb : NULL;
-    writecb = bev->write_pending ? bufev->writecb : NULL;
-    what = bev->event_pending;
-    eventcb = what != 0 ? bufev->errorcb : NULL;
-    argument = bufev->cbarg;
-    bev->read_pending = bev->write_pending = false;
-    bev->event_pending = 0;
-    errno = bev->errno_pending;
-    if (unlocked)
-        pawl_event_bev_unlock_(bev);
-    /* connected comes first, the end last */
-    if (eventcb != NULL && (what & BEV_EVENT_CONNECTED) != 0) {
-        eventcb(bufev, BEV_EVENT_CONNECTED, argument);
-        what = (short)(what & ~BEV_EVENT_CONNECTED);
-    }
-    if (readcb != NULL) {
-        readcb(bufev, argument);
+    if ((bev->event_pending & BEV_EVENT_CONNECTED) != 0 && bufev->errorcb != NULL)
+        call_event(bev, BEV_EVENT_CONNECTED);
+    if (bev->read_pending && bufev->readcb != NULL) {
+        bev->read_pending = false;
+        call_data(bev, bufev->readcb);
         ask_again(bev);
     }
-    if (writecb != NULL)
-        writecb(bufev, argument);
-    if (eventcb != NULL && what != 0)
-        eventcb(bufev, what, argument);
-    if (unlocked)
-        pawl_event_bev_lock_(bev);
+    if (bev->write_pending && bufev->writecb != NULL) {
+        bev->write_pending = false;
+        call_data(bev, bufev->writecb);
+    }
+    if (bev->event_pending != 0 && bufev->errorcb != NULL) {
+        errno = bev->errno_pending;
+        call_event(bev, bev->event_pending);
+    }
     pawl_event_bev_let_go_(bev);
 }
 
@@ -136,7 +149,7 @@ static void defer(struct pawl_event_bev *bev)
     bev->deferred.evcb_closure = PAWL_EVENT_SELF;
     bev->deferred.evcb_cb_union.evcb_selfcb = run_deferred;
     bev->deferred.evcb_arg = bev;
-    pawl_event_queue_(base, &bev->deferred);
+    pawl_event_defer_(base, &bev->deferred);
     pawl_event_unlock_(base);
 }
 
@@ -213,8 +226,6 @@ int pawl_event_bev_start_(struct pawl_event_bev *bev, int events)
 {
     struct bufferevent *bufev = &bev->outside;
 
-    if (bufev->ev_read.ev_fd < 0)
-        return 0;
     if ((events & EV_READ) != 0 && add_event(&bufev->ev_read, &bufev->timeout_read) != 0)
         return -1;
     if ((events & EV_WRITE) != 0 && add_event(&bufev->ev_write, &bufev->timeout_write) != 0)
@@ -241,9 +252,7 @@ void pawl_event_bev_suspend_(struct pawl_event_bev *bev)
 
 void pawl_event_bev_resume_(struct pawl_event_bev *bev)
 {
-    if (!bev->read_suspended)
-        return;
-    bev->read_suspended = false;
+    bev->read_suspended = false; /* if it was not: the timeout begins anew, as libevent's does */
     if ((bev->outside.enabled & EV_READ) != 0)
         pawl_event_bev_start_(bev, EV_READ);
 }
@@ -296,6 +305,8 @@ static void readable(struct pawl_event_bev *bev, short events)
         pawl_event_bev_trigger_(bev, EV_READ, 0);
     else if (count == 0)
         fail(bev, BEV_EVENT_READING, BEV_EVENT_EOF);
+    else if (errno == ECONNREFUSED)
+        bev->refused = true; /* the kernel tells that once: connection() is to know */
     else if (!passing(errno))
         fail(bev, BEV_EVENT_READING, BEV_EVENT_ERROR);
 }
@@ -403,11 +414,17 @@ void pawl_event_bev_assign_(struct pawl_event_bev *bev, evutil_socket_t fd)
 
 struct bufferevent *bufferevent_socket_new(struct event_base *base, evutil_socket_t fd, int options)
 {
-    struct pawl_event_bev *bev = pawl_event_zalloc_(sizeof *bev);
-    struct bufferevent *bufev = &bev->outside;
+    struct pawl_event_bev *bev;
+    struct bufferevent *bufev;
 
+    if ((options & (BEV_OPT_UNLOCK_CALLBACKS | BEV_OPT_DEFER_CALLBACKS)) == BEV_OPT_UNLOCK_CALLBACKS) {
+        pawl_event_warnx_("UNLOCK_CALLBACKS requires DEFER_CALLBACKS");
+        return NULL;
+    }
+    bev = pawl_event_zalloc_(sizeof *bev);
     if (bev == NULL)
         return NULL;
+    bufev = &bev->outside;
     bev->references = 1;
     bev->options = options;
     bufev->ev_base = base != NULL ? base : pawl_event_current_;

@@ -135,7 +135,7 @@ static int del(struct event *ev, enum pawl_event_wait wait)
     struct event_base *base = ev->ev_base;
     int status;
 
-    if (base == NULL)
+    if (!has_base(ev, "event_del"))
         return -1;
     pawl_event_lock_(base);
     status = pawl_event_del_(ev, wait);

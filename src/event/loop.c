@@ -174,6 +174,7 @@ static int turn(struct event_base *base, int flags)
         wait = pawl_event_timeout_left_(base);
     if ((flags & EVLOOP_NO_EXIT_ON_EMPTY) == 0 && base->event_count == 0)
         return 1;
+    pawl_event_deferred_(base);
     base->now = 0;
     if (base->method->wait(base, wait) != 0)
         return -1;

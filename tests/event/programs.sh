@@ -160,7 +160,7 @@ if [[ -n $cache ]]; then
     promise 'memcached ends when it is told to' memcached memcached_ends
 fi
 promise 'tmux starts on libpawl-event' tmux tmux_starts
-if [[ -S $tmux_socket ]]; then
+if in_tmux has-session -t one 2>/dev/null; then
     promise 'tmux shows what a shell says' tmux tmux_shows_what_a_shell_says
     promise 'tmux opens, closes and waits' tmux tmux_has_windows_and_timers
     promise 'tmux ends when it is told to' tmux tmux_ends

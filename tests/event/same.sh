@@ -22,7 +22,7 @@ if ! LD_LIBRARY_PATH=$folder ldd "$program" | grep -q "$folder/libevent"; then
     exit 1
 fi
 
-for method in epoll poll; do
+for method in epoll poll buffers bufferevents; do
     number=$((number + 1))
     "$program" $method "$seed" "$seeds" >"$work/libevent" 2>&1
     theirs=$?

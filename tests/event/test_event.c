@@ -93,7 +93,9 @@ int main(void)
     broken += test_timeouts();
     broken += test_loop();
     broken += test_sources();
+    broken += test_signals();
     broken += test_buffers();
+    broken += test_bufferevents();
     broken += test_threads(); /* last: locks stay on */
     return broken != 0;
 }

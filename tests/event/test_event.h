@@ -17,8 +17,10 @@
 int test_timeouts(void);
 int test_loop(void);
 int test_sources(void);
+int test_signals(void);
 int test_threads(void);
 int test_buffers(void);
+int test_bufferevents(void);
 
 /* What a callback was told, and how often. */
 struct seen {

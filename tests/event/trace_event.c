@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Random calls of an event base, and what they did, line by line: two libraries are compared by running this with both.
  *
- *     trace_event epoll|poll SEED ROUNDS
+ *     trace_event epoll|poll|buffers|bufferevents SEED ROUNDS
  *
  * Left out is what libevent leaves open: which of two timers of one moment comes first, and with poll(2), which of two
  * descriptors, a signal's among them. And event_remove_timer() of a signal's event, which loses the calls that are due in libevent. */
+#include "trace_event.h"
+
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <signal.h>
@@ -25,7 +27,7 @@ static int budget; /* of calls in callbacks: a round ends */
 static int calls;  /* in this loop: a persistent event that is ready may keep it going for ever */
 static const struct timeval *common;
 
-static int any(int below)
+int any(int below)
 {
     return rand_r(&seed) % below;
 }
@@ -195,7 +197,7 @@ static void play(const char *method)
 int main(int count_of, char **arguments)
 {
     if (count_of != 4) {
-        fprintf(stderr, "trace_event: which method, seed, and how many rounds?\n");
+        fprintf(stderr, "trace_event: which method or kind, seed, and how many rounds?\n");
         return 2;
     }
     event_set_log_callback(ignore);
@@ -203,7 +205,12 @@ int main(int count_of, char **arguments)
     for (int round = 0; round < atoi(arguments[3]); round++) {
         seed = (unsigned)atoi(arguments[2]) + (unsigned)round;
         printf("seed %u\n", seed);
-        play(arguments[1]);
+        if (strcmp(arguments[1], "buffers") == 0)
+            play_buffers();
+        else if (strcmp(arguments[1], "bufferevents") == 0)
+            play_bufferevents();
+        else
+            play(arguments[1]);
         fflush(stdout);
     }
     return 0;
