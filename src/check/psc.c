@@ -223,18 +223,22 @@ static void add_eco(const struct graph *g, uint64_t *to, int id)
         set_bit(to, w);
 }
 
-/* x po!=loc y hb z po!=loc e: the latest z before e on another location sees the most. */
+/* x po!=loc y hb z po!=loc e: the latest z before e on another location sees the most. Before all others stands the
+ * beginning of the thread, which is no event: behind its creation, and on no location. */
 static void add_around(const struct graph *g, uint64_t *r, int id)
 {
     const struct event *e = &g->ev[id];
-    int z = -1;
-    for (int k = e->idx; k-- > 0 && z < 0;)
+    int z = NO_EVENT;
+    for (int k = e->idx; k-- > 0 && z == NO_EVENT;)
         if (!same_location(&g->ev[m.of_thread[e->tid][k]], e))
             z = m.of_thread[e->tid][k];
-    if (z < 0)
+    bool begins = z == NO_EVENT;
+    if (begins)
+        z = g->thread[e->tid].create;
+    if (z == NO_EVENT)
         return;
     for (int t = 0; t < m.nthreads; t++) {
-        int k = t == e->tid ? g->ev[z].idx : counted(t, g->ev[z].hb.of[t]);
+        int k = t == g->ev[z].tid ? g->ev[z].idx + begins : counted(t, g->ev[z].hb.of[t]);
         if (k > 0)
             or_row(r, row(m.different, m.of_thread[t][k - 1]));
     }

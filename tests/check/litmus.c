@@ -5,7 +5,9 @@
  *
  * Threads are separated by |. Operations: w LOC ORDER VALUE, r LOC ORDER, x LOC ORDER VALUE (exchange),
  * a LOC ORDER VALUE (fetch_add), c LOC OK FAIL EXPECTED DESIRED (compare-exchange), f ORDER (fence), { and } (begin
- * and end of a transaction), l and h (light and heavy fence).
+ * and end of a transaction), l and h (light and heavy fence), v LOC ORDER VALUE (loads until it reads that), m and u (lock
+ * and unlock the mutex), W LOC VALUE and R LOC (plain, of p, q too), s N and j N (start the thread that stands at N, from 0, and
+ * wait for its end; the other threads are main's).
  * A = in front: equal neighbours are the same thread to the checker (--symmetry), and nothing is printed.
  * Orders: r relaxed, a acquire, l release, b acq_rel, s seq_cst. Prints what every read read, in order.
  */
@@ -18,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 6, OPERATIONS = 16, LOCATIONS = 4 };
+enum { THREADS = 6, OPERATIONS = 16, LOCATIONS = 4, PLAIN = 2 };
 
 struct operation {
     char kind, order, fail;
@@ -26,6 +28,10 @@ struct operation {
 };
 
 static atomic_int variable[LOCATIONS];
+static int plain_variable[PLAIN];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t thread[THREADS];
+static bool is_started[THREADS], is_joined[THREADS]; /* by another thread than the first */
 static struct operation program[THREADS][OPERATIONS];
 static int length[THREADS], nthreads;
 static int result[THREADS][OPERATIONS];
@@ -46,6 +52,12 @@ static memory_order order(char c)
         assert(c == 's');
         return memory_order_seq_cst;
     }
+}
+
+/* p and q, then those that are atomic for others. */
+static int *plain(int loc)
+{
+    return loc < PLAIN ? &plain_variable[loc] : (int *)&variable[loc - PLAIN];
 }
 
 static int number(const char **text)
@@ -74,25 +86,56 @@ static void parse(const char *text)
         }
         struct operation *o = &program[nthreads - 1][length[nthreads - 1]++];
         o->kind = kind;
-        if (strchr("{}lh", kind))
+        if (strchr("{}lhmu", kind))
             continue;
+        if (strchr("sj", kind)) {
+            o->value = number(&text);
+            (kind == 's' ? is_started : is_joined)[o->value] = true;
+            continue;
+        }
+        if (strchr("WR", kind)) {
+            char c = letter(&text);
+            o->loc = c - (c < 'x' ? 'p' : 'x' - PLAIN);
+            assert(o->loc >= 0 && o->loc < PLAIN + LOCATIONS);
+            o->value = kind == 'W' ? number(&text) : 0;
+            continue;
+        }
         o->loc = kind == 'f' ? 0 : letter(&text) - 'x';
         o->order = letter(&text);
         assert(o->loc >= 0 && o->loc < LOCATIONS);
         if (kind == 'c')
             o->fail = letter(&text);
-        if (strchr("wxac", kind))
+        if (strchr("wxacv", kind))
             o->value = number(&text);
         if (kind == 'c')
             o->desired = number(&text);
     }
 }
 
+static void *run(void *argument);
+
 static int perform(const struct operation *o)
 {
     atomic_int *v = &variable[o->loc];
     int expected = o->value;
     switch (o->kind) {
+    case 'v':
+        while (atomic_load_explicit(v, order(o->order)) != o->value) {
+        }
+        return o->value;
+    case 'm':
+        return pthread_mutex_lock(&mutex);
+    case 'u':
+        return pthread_mutex_unlock(&mutex);
+    case 'W':
+        *plain(o->loc) = o->value;
+        return 0;
+    case 'R':
+        return *plain(o->loc);
+    case 's':
+        return pthread_create(&thread[o->value], NULL, run, (void *)(long)o->value);
+    case 'j':
+        return pthread_join(thread[o->value], NULL);
     case 'w':
         atomic_store_explicit(v, o->value, order(o->order));
         return 0;
@@ -145,20 +188,22 @@ static void *run(void *argument)
 
 int main(int argc, char **argv)
 {
-    pthread_t thread[THREADS];
     assert(argc == 2);
     symmetric = argv[1][0] == '=';
     parse(argv[1] + symmetric);
     for (long t = 0, first = 0; t < nthreads; t++) {
+        if (is_started[t])
+            continue;
         if (!symmetric || !equal(first, t))
             first = t;
         pthread_create(&thread[t], NULL, run, (void *)first);
     }
-    for (int t = 0; t < nthreads; t++)
-        pthread_join(thread[t], NULL);
+    for (int t = 0; t < nthreads; t++) /* whoever starts another stands before it */
+        if (!is_joined[t])
+            pthread_join(thread[t], NULL);
     for (int t = 0; t < nthreads && !symmetric; t++)
         for (int i = 0; i < length[t]; i++)
-            if (strchr("rxac", program[t][i].kind))
+            if (strchr("rxacvR", program[t][i].kind))
                 printf("%d ", result[t][i]);
     printf("\n");
     return 0;

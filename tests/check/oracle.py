@@ -30,6 +30,18 @@ def parse(text):
             if kind in "lh":
                 ops.append(("f", None, kind.upper(), None, None, None))
                 continue
+            if kind in "sj": # starts a thread; waits for its end
+                ops.append((kind, None, None, None, int(next(words)), None))
+                continue
+            if kind in "mu": # a mutex: taken when it is free; both are locked instructions
+                ops.append(("x", "mutex", "a", None, 1, 0) if kind == "m" else ("x", "mutex", "l", None, 0, 1))
+                continue
+            if kind in "WR": # plain
+                ops.append((kind.lower(), next(words), "p", None, int(next(words)) if kind == "W" else None, None))
+                continue
+            if kind == "v": # a load that is repeated until it reads the value
+                ops.append(("r", next(words), next(words), None, None, int(next(words))))
+                continue
             loc, order = next(words), next(words)
             fail = next(words) if kind == "c" else None
             value = int(next(words)) if kind in "wxac" else None
@@ -106,19 +118,41 @@ def only(n, test):
     return r
 
 
-def rc11(ev, sb, rf, mo, rmw, loc):
+def between_threads(ev):
+    """Creating a thread comes before its beginning, its end before what waits for that."""
+    order = Relation(len(ev))
+    for i, a in enumerate(ev):
+        for j, b in enumerate(ev):
+            if a.kind == "s" and b.kind == "S" and b.thread == a.op[4] or a.kind == "E" and b.kind == "j" and a.thread == b.op[4]:
+                order.add(i, j)
+    return order
+
+
+def happens_before(ev, sb, rf, rmw):
     n = len(ev)
-    rb = rf.inverse().then(mo)
-    rb = rb.minus(only(n, lambda i: True))
-    eco = (rf | mo | rb).closure()
     fence = only(n, lambda i: ev[i].kind == "F")
     write = only(n, lambda i: ev[i].kind == "W")
     release = only(n, lambda i: ev[i].order and ev[i].order in RELEASES and ev[i].kind in "WF")
     acquire = only(n, lambda i: ev[i].order and ev[i].order in ACQUIRES and ev[i].kind in "RF")
     rs = write.then(rf.then(rmw).closure().maybe())
     sw = release.then(fence.then(sb).maybe()).then(rs).then(rf).then(sb.then(fence).maybe()).then(acquire)
-    hb = (sb | sw).closure()
-    if not hb.irreflexive() or not hb.then(eco).irreflexive() or not (sb | rf).acyclic():
+    return (sb | sw | between_threads(ev)).closure()
+
+
+def races(ev, hb):
+    """Two accesses of one location, one of them plain, one a write, that nothing orders."""
+    return any(a.loc and a.loc == b.loc and a.thread != b.thread and "W" in a.kind + b.kind and "p" in (a.order, b.order) and
+               min(a.thread, b.thread) >= 0 and not hb.has(i, j) and not hb.has(j, i)
+               for i, a in enumerate(ev) for j, b in enumerate(ev))
+
+
+def rc11(ev, sb, rf, mo, rmw, loc):
+    n = len(ev)
+    rb = rf.inverse().then(mo)
+    rb = rb.minus(only(n, lambda i: True))
+    eco = (rf | mo | rb).closure()
+    hb = happens_before(ev, sb, rf, rmw)
+    if not hb.irreflexive() or not hb.then(eco).irreflexive() or not (sb | rf | between_threads(ev)).acyclic():
         return False
     sc_access = only(n, lambda i: ev[i].kind in "RW" and ev[i].order == "s")
     sc_fence = only(n, lambda i: ev[i].kind == "F" and ev[i].order in "sLH")
@@ -133,7 +167,7 @@ def rc11(ev, sb, rf, mo, rmw, loc):
 
 def sc(ev, sb, rf, mo, rmw, loc):
     rb = rf.inverse().then(mo).minus(only(len(ev), lambda i: True))
-    return (sb | rf | mo | rb).acyclic()
+    return (sb | rf | mo | rb | between_threads(ev)).acyclic()
 
 
 def tso(ev, sb, rf, mo, rmw, loc):
@@ -160,7 +194,7 @@ def tso(ev, sb, rf, mo, rmw, loc):
         for j in range(n):
             if ev[i].thread == ev[j].thread:
                 same.add(i, j)
-    order = ppo | rf.minus(same) | mo | rb
+    order = ppo | rf.minus(same) | mo | rb | between_threads(ev)
     events = only(n, lambda i: ev[i].kind != "F")
     return asymmetric(ev, events.then(sb) | sb.then(events), order)
 
@@ -199,7 +233,10 @@ def build(threads):
     ev = []
     for loc in sorted({op[1] for ops in threads for op in ops if op[1]}):
         ev.append(Event(-1, "W", loc))
+    started = {op[4] for ops in threads for op in ops if op[0] == "s"}
     for t, ops in enumerate(threads):
+        if t in started:
+            ev.append(Event(t, "S"))
         for op in ops:
             kind, loc, order = op[0], op[1], op[2]
             if kind in "rxac":
@@ -212,10 +249,12 @@ def build(threads):
                 if kind != "w":
                     w.half, ev[-1].half = len(ev) - 1, len(ev)
                 ev.append(w)
-            if kind == "f":
-                e = Event(t, "F", None, order)
+            if kind in "fsj":
+                e = Event(t, "F" if kind == "f" else kind, None, order)
                 e.op = op
                 ev.append(e)
+        if t in started:
+            ev.append(Event(t, "E"))
     return ev
 
 
@@ -245,8 +284,8 @@ def values(ev, source):
     for i, e in enumerate(ev):
         if e.kind == "R":
             value[i] = of_read(i, frozenset())
-            if value[i] is None:
-                return None
+            if value[i] is None or e.op[0] in "rx" and e.op[5] not in (None, value[i]):
+                return None # or it is not what was waited for
     return value
 
 
@@ -265,8 +304,11 @@ def orbits(text, model):
     return len(seen)
 
 
+RACE = "race"
+
+
 def executions(text, model, graphs=False):
-    """Yields the values of all reads, in program order, once for each consistent execution.
+    """Yields the values of all reads that are printed, in program order, once for each consistent execution; or RACE.
 
     graphs: and its edges, as (kind, event or () for an initial write, event), where an event is thread, place, kind.
     """
@@ -327,7 +369,11 @@ def executions(text, model, graphs=False):
                         atomic = False
             if not (atomic and MODELS[model](view, sb, rf, mo, rmw, loc)):
                 continue
-            outcome = tuple(value[r] for r in reads)
+            # where stores and loads need no orders, every load is ordered behind what it reads
+            if races(view, happens_before(view, sb, rf, rmw) if model == "rc11" else (sb | rf | between_threads(view)).closure()):
+                yield RACE
+                continue
+            outcome = tuple(value[r] for r in reads if everything[r].loc != "mutex")
             if not graphs:
                 yield outcome
                 continue
