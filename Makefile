@@ -86,6 +86,7 @@ docs: build
 install: build
 	@$(if $(PREFIX),meson configure '$(BUILD)' -Dprefix='$(abspath $(PREFIX))' && ninja -C '$(BUILD)' $(jobs))
 	@meson install -C '$(BUILD)' --no-rebuild $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
+	@$(if $(DESTDIR),,! [ -x /sbin/ldconfig -a -w /etc/ld.so.cache ] || /sbin/ldconfig)
 
 clean:
 	@tools/setup.sh --clean '$(BUILD)'

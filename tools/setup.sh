@@ -35,6 +35,15 @@ if [[ ${1-} == --clean ]]; then
     exit 0
 fi
 
+# Where Debian's linker looks for libraries. Meson asks dpkg-architecture, which is in dpkg-dev and not on every machine.
+library_folder() {
+    local cc name
+    [[ -r /etc/debian_version && " $*" != *libdir* ]] && ! command -v dpkg-architecture >/dev/null || return 0
+    read -ra cc <<<"${CC:-gcc}"
+    name=$("${cc[@]}" -print-multiarch 2>/dev/null) || return 0
+    [[ -z $name ]] || printf '%s' "--libdir=lib/$name"
+}
+
 build=${1:?which folder?}
 shift
 stamp=$build/.pawl-setup
@@ -53,5 +62,6 @@ if [[ -f $build/build.ninja ]]; then
     rm -rf -- "$build"
 fi
 
-meson setup "$build" "$@"
+libdir=$(library_folder "$@")
+meson setup ${libdir:+"$libdir"} "$build" "$@"
 printf '%s\n' "$wish" >"$stamp"

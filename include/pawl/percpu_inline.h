@@ -65,6 +65,12 @@ PAWL_API struct pawl_percpu_lock *pawl_percpu_trylock_slow(struct pawl_percpu *p
 #else
 #define PAWL_SEQ_INLINE_ extern inline __attribute__((always_inline, gnu_inline))
 #endif
+/* The way out to the slow form: gcc would put it in the middle of the fast one, and have that jump over it. */
+#ifdef __clang__
+#define PAWL_SEQ_RARE_
+#else
+#define PAWL_SEQ_RARE_ __attribute__((cold))
+#endif
 #if defined(__x86_64__)
 #include <pawl/arch/percpu_x86_64.h>
 #else

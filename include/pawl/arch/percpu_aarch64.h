@@ -69,7 +69,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add(struct pawl_percpu *pc, size_t at, long n)
         "str x10, [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -86,9 +86,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_via(struct pawl_percpu *pc, size_t at, ptrdiff
         : : [pc] "r"(pc), [at] "r"(at), [displacement] "r"(displacement), [n] "Ir"(n)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -102,7 +102,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_max(struct pawl_percpu *pc, size_t at, long n)
         "str %[n], [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -119,7 +119,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_limit(struct pawl_percpu *pc, size_t at, long 
         : : [pc] "r"(pc), [at] "Ir"(at), [n] "Ir"(n), [limit] "r"(limit)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -134,9 +134,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_spend(struct pawl_percpu *pc, size_t at, long n)
         "str x10, [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [n] "r"(n) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -151,9 +151,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas(struct pawl_percpu *pc, size_t at, long expect
         : : [pc] "r"(pc), [at] "Ir"(at), [expect] "Ir"(expect), [desired] "r"(desired)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -168,9 +168,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_store_unless(struct pawl_percpu *pc, size_t at, lo
         : : [pc] "r"(pc), [at] "Ir"(at), [unwanted] "Ir"(unwanted), [desired] "r"(desired)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -190,9 +190,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_if(struct pawl_percpu *pc, size_t at, long exp
             [guard_at] "r"(guard_at), [guard] "Ir"(guard)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -211,9 +211,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
             [first_at] "r"(first_at), [first] "r"(first)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -248,9 +248,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
             [source] "r"(source), [len] "r"(len)
         : "x9", "x10", "x11", "x12", "x13", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -266,7 +266,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
         : : [pc] "r"(pc), [at] "Ir"(at), [first] "r"(first), [last] "r"(last)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -285,9 +285,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "stlr x10, [x9]")
         : : [pc] "r"(pc), [at] "Ir"(at), [item] "r"(item) : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -320,9 +320,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         : : [pc] "r"(pc), [at] "Ir"(at), [words] "r"(words), [count] "r"(count)
         : "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -341,11 +341,11 @@ PAWL_SEQ_INLINE_ int pawl_seq_bit_free(struct pawl_percpu *pc, size_t at, unsign
         : : [pc] "r"(pc), [at] "Ir"(at), [mask] "r"(mask), [slot] "r"(slot)
         : "x9", "x10", "x11", "x16", "x17", "cc", "memory" : miss, elsewhere, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 elsewhere:
     return -EXDEV;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EINVAL;
 }
 

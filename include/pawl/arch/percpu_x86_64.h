@@ -73,7 +73,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add(struct pawl_percpu *pc, size_t at, long n)
         "addq %[n], (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -88,9 +88,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_via(struct pawl_percpu *pc, size_t at, ptrdiff
         : : [pc] "r"(pc), [at] "r"(at), [displacement] "er"(displacement), [n] "er"(n)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -103,7 +103,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_max(struct pawl_percpu *pc, size_t at, long n)
         "movq %[n], (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -119,7 +119,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_limit(struct pawl_percpu *pc, size_t at, long 
         "movq %%rcx, (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n), [limit] "r"(limit) : "rax", "rcx", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -134,9 +134,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_spend(struct pawl_percpu *pc, size_t at, long n)
         "movq %%rcx, (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -150,9 +150,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas(struct pawl_percpu *pc, size_t at, long expect
         : : [pc] "r"(pc), [at] "er"(at), [expect] "er"(expect), [desired] "er"(desired)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -166,9 +166,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_store_unless(struct pawl_percpu *pc, size_t at, lo
         : : [pc] "r"(pc), [at] "er"(at), [unwanted] "er"(unwanted), [desired] "er"(desired)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -186,9 +186,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_if(struct pawl_percpu *pc, size_t at, long exp
             [guard_at] "r"(guard_at), [guard] "er"(guard)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -206,9 +206,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
             [first_at] "r"(first_at), [first] "er"(first)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -242,9 +242,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
             [source] "r"(source), [len] "er"(len)
         : "rax", "rcx", "rdx", "r8", "r9", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -260,7 +260,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
         : : [pc] "r"(pc), [at] "er"(at), [first] "r"(first), [last] "r"(last)
         : "rax", "rcx", "cc", "memory" : miss);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 }
 
@@ -277,9 +277,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "movq %%rcx, (%%rax)")
         : : [pc] "r"(pc), [at] "er"(at), [item] "er"(item) : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -310,9 +310,9 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         : : [pc] "r"(pc), [at] "er"(at), [words] "r"(words), [count] "r"(count)
         : "rax", "rcx", "rdx", "r8", "r9", "r10", "cc", "memory" : miss, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EAGAIN;
 }
 
@@ -331,11 +331,11 @@ PAWL_SEQ_INLINE_ int pawl_seq_bit_free(struct pawl_percpu *pc, size_t at, unsign
         : : [pc] "r"(pc), [at] "er"(at), [mask] "r"(mask), [slot] "r"(slot)
         : "rax", "rcx", "cc", "memory" : miss, elsewhere, fail);
     return 0;
-miss:
+miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
 elsewhere:
     return -EXDEV;
-fail:
+fail: PAWL_SEQ_RARE_;
     return -EINVAL;
 }
 

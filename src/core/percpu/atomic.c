@@ -3,6 +3,7 @@
 #include <pawl/atomic.h>
 
 extern inline void pawl_relax(void);
+extern inline void pawl_prefetch_write(const void *address);
 extern inline uintptr_t pawl_tag_pack(const void *pointer, uintptr_t tag, size_t alignment);
 extern inline void *pawl_tag_pointer(uintptr_t word, size_t alignment);
 extern inline uintptr_t pawl_tag_bits(uintptr_t word, size_t alignment);
