@@ -18,7 +18,7 @@
 static inline __attribute__((always_inline)) void *fast_alloc(size_t size)
 {
 #if PAWL_PERCPU_SEQUENCES
-    if (PAWL_LIKELY(size < pawl_map_.fast_max)) {
+    if (PAWL_LIKELY(size < fast_max())) {
         size_t at = (size_t)pawl_malloc_fine_[(size + 15) >> FINE_SHIFT] * sizeof(struct cache_entry);
         struct node *node = cache_seq_take(&pawl_cache_table_.pc, at);
 

@@ -35,13 +35,31 @@ static bool wishes(const struct pawl_arena_options *options, unsigned int flag)
     return (options->flags & flag) != 0;
 }
 
-/* Reserved huge pages; NULL: there are not so many. */
-static char *map_reserved(size_t bytes)
+static int bind_to(char *memory, size_t bytes, unsigned int node)
+{
+    unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
+
+    if (node >= NODES_MAX)
+        return -EINVAL;
+    mask[node / (8 * sizeof *mask)] = 1ul << node % (8 * sizeof *mask);
+    return syscall(SYS_mbind, memory, bytes, MPOL_BIND, mask, (unsigned long)NODES_MAX, 0) == 0 ? 0 : -errno;
+}
+
+/* Reserved huge pages; NULL: there are not so many. What is reserved may be on any node: for one of them they are
+ * taken only when they can be had from there at once, as later the lack of one is a signal. */
+static char *map_reserved(const struct pawl_arena_options *options, size_t bytes)
 {
     char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1,
                         0);
 
-    return memory != MAP_FAILED ? memory : NULL;
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (wishes(options, PAWL_ARENA_BIND) && bind_to(memory, bytes, options->node) == 0 &&
+        madvise(memory, bytes, MADV_POPULATE_WRITE) != 0) {
+        munmap(memory, bytes);
+        return NULL;
+    }
+    return memory;
 }
 
 /* Ordinary pages, at a boundary where they can become transparent huge ones. */
@@ -65,7 +83,7 @@ static char *map(const struct pawl_arena_options *options, size_t bytes, struct 
     if (wishes(options, PAWL_ARENA_HUGE)) {
         size_t whole = ROUND_UP(bytes, HUGE_BYTES);
 
-        memory = map_reserved(whole);
+        memory = map_reserved(options, whole);
         if (memory != NULL) {
             report->page = HUGE_BYTES;
             arena->map = memory;
@@ -80,21 +98,12 @@ static char *map(const struct pawl_arena_options *options, size_t bytes, struct 
     return memory;
 }
 
-static int bind_to(char *memory, size_t bytes, unsigned int node)
-{
-    unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
-
-    if (node >= NODES_MAX)
-        return -EINVAL;
-    mask[node / (8 * sizeof *mask)] = 1ul << node % (8 * sizeof *mask);
-    return syscall(SYS_mbind, memory, bytes, MPOL_BIND, mask, (unsigned long)NODES_MAX, 0) == 0 ? 0 : -errno;
-}
-
 static void fault_in(char *memory, size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0)
+    /* What the kernel has no memory for must not be touched: that is a signal. */
+    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0 || errno != EINVAL)
         return;
     for (size_t at = 0; at < bytes; at += page) /* before Linux 5.14 */
         *(volatile char *)(memory + at) = 0;

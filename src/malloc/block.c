@@ -73,7 +73,7 @@ void *pawl_block_alloc_(size_t size, size_t alignment, bool zero)
 void *pawl_block_malloc_(size_t size)
 {
 #if PAWL_PERCPU_SEQUENCES
-    if (size <= SMALL_MAX && pawl_map_.fast_max != 0) {
+    if (size <= SMALL_MAX && fast_max() != 0) {
         struct node *node = cache_seq_take(&pawl_cache_table_.pc,
                                            cache_at(class_of_size(size != 0 ? size : 1)));
 
@@ -156,11 +156,22 @@ static bool fits(size_t usable, size_t size)
     return size <= usable && size >= usable / 2;
 }
 
+static void *resize_large(struct span *span, size_t size)
+{
+    void *other = pawl_large_resize_(span, size);
+
+    if (other == NULL) {
+        pawl_decay_gather_();
+        other = pawl_large_resize_(span, size);
+    }
+    return other != NULL ? other : no_memory();
+}
+
 void *pawl_block_realloc_(void *block, size_t size)
 {
     struct span *span = span_at(block);
+    void *other = NULL;
     size_t usable;
-    void *other;
 
     if (span == NULL)
         pawl_malloc_fail_("realloc() of an address that no block has", block);
@@ -171,17 +182,16 @@ void *pawl_block_realloc_(void *block, size_t size)
         if (span->use == SPAN_OBJECTS && fits(usable, size))
             return block;
         if (span->use == SPAN_LARGE && size > SMALL_MAX) {
-            other = pawl_large_resize_(span, size);
-            if (other == NULL) {
-                pawl_decay_gather_();
-                other = pawl_large_resize_(span, size);
-            }
-            return other != NULL ? other : no_memory();
+            if (pawl_profile_due_(size))
+                other = pawl_profile_alloc_(size, ALIGNMENT);
+            if (other == NULL)
+                return resize_large(span, size);
         }
     }
-    other = pawl_block_malloc_(size);
     if (other == NULL)
-        return NULL;
+        other = pawl_block_malloc_(size);
+    if (other == NULL) /* a canary stands where the block ends: hardened, it cannot stay as it is */
+        return size <= usable && !pawl_settings_.hardened ? block : NULL;
     memcpy(other, block, usable < size ? usable : size);
     pawl_block_free_(block);
     return other;

@@ -114,6 +114,7 @@ void pawl_cache_locked_drain_(void)
             spare = caches[s].spare[c];
             caches[s].entry[c].chain = NULL;
             caches[s].spare[c] = NULL;
+            caches[s].entry[c].limit = cache_first_limit(c); /* a slab's class may become another's */
             pawl_mutex_unlock(&caches[s].lock);
             if (chain != NULL)
                 pawl_central_return_(c, chain);

@@ -23,13 +23,15 @@ static PAWL_ATOMIC(uint64_t) next_tick;
 static void tick(void)
 {
     size_t unwanted;
+    size_t idle;
 
     pawl_cache_drain_(QUIET_TICKS);
     pawl_central_age_(false);
     /* Half of what was idle all the time: a demand that comes back meets the other half. */
-    unwanted = pawl_pages_unwanted_();
-    if (unwanted > 0)
-        pawl_pages_release_(pawl_pages_count_().idle - unwanted / 2);
+    unwanted = pawl_pages_unwanted_() / 2;
+    idle = pawl_pages_count_().idle;
+    if (unwanted > 0 && idle > unwanted) /* else it was wanted just now */
+        pawl_pages_release_(idle - unwanted);
 }
 
 void pawl_decay_poll_(void)

@@ -3,7 +3,9 @@
 
 #include "central.h"
 #include "fail.h"
+#include "large.h"
 #include "lock.h"
+#include "page_heap.h"
 #include "system.h"
 
 #include <string.h>
@@ -179,18 +181,19 @@ static char *guard_of(const struct span *span)
 
 static void *alloc_large(size_t size, size_t alignment)
 {
-    size_t bytes = ROUND_UP(size != 0 ? size : 1, alignment);
-    size_t pages = DIV_UP(bytes, PAGE_BYTES) + 1;
     size_t aligned = alignment <= PAGE_BYTES ? 1 : alignment >> PAGE_SHIFT;
+    size_t bytes = ROUND_UP(size != 0 ? size : 1, aligned == 1 ? alignment : 1);
+    size_t pages = DIV_UP(bytes, PAGE_BYTES) + 1;
     struct span *span = pawl_span_open_(pages, aligned, SPAN_HARD, true);
 
     if (span == NULL)
         return NULL;
-    memset(span_start(span), 0, (pages - 1) << PAGE_SHIFT);
+    pawl_pages_zero_(span->page, pages - 1);
     /* Best effort: a process may have only so many mappings. */
     (void)pawl_system_guard_(guard_of(span), PAGE_BYTES, true);
     span->bytes = size;
     span->block = aligned == 1 ? guard_of(span) - bytes : span_start(span);
+    pawl_large_note_(1, pages - 1);
     return span->block;
 }
 
@@ -207,12 +210,13 @@ static void free_large(struct span *span, const void *block)
     struct span **place;
     struct span *oldest;
 
+    pawl_mutex_lock(&hard.lock);
     if (span->block == NULL)
         pawl_malloc_fail_("free() of a block that is free already", block);
     if (span->block != block)
         pawl_malloc_fail_("free() of an address inside a block", block);
-    pawl_mutex_lock(&hard.lock);
     span->block = NULL;
+    pawl_large_note_(-UINT64_C(1), -(uint64_t)(span->pages - 1));
     (void)pawl_system_discard_(span_start(span), (span->pages - 1) << PAGE_SHIFT);
     (void)pawl_system_guard_(span_start(span), span->pages << PAGE_SHIFT, true);
     place = &hard.large[hard.next_large++ % QUARANTINE_LARGE];

@@ -8,13 +8,14 @@
 #include <string.h>
 
 #define MOVE_MIN ((size_t)256 * 1024) /* below this copying is faster than moving page tables */
+#define MOVE_SHARE 12                 /* nor below this part of the window, as a shift */
 
 static PAWL_ATOMIC(uint64_t) live_blocks;
 static PAWL_ATOMIC(uint64_t) live_pages;
 
-static void count(uint64_t blocks, uint64_t pages)
+void pawl_large_note_(uint64_t blocks, uint64_t pages)
 {
-    /* relaxed: statistics; wraps for what is subtracted */
+    /* relaxed: statistics */
     pawl_fetch_add_relaxed(&live_blocks, blocks);
     pawl_fetch_add_relaxed(&live_pages, pages);
 }
@@ -28,7 +29,7 @@ void *pawl_large_alloc_(size_t bytes, size_t alignment, bool zero)
     if (span == NULL)
         return NULL;
     span->bytes = bytes;
-    count(1, pages);
+    pawl_large_note_(1, pages);
     if (zero)
         pawl_pages_zero_(span->page, pages);
     return span_start(span);
@@ -36,15 +37,27 @@ void *pawl_large_alloc_(size_t bytes, size_t alignment, bool zero)
 
 void pawl_large_free_(struct span *span)
 {
-    count(-UINT64_C(1), -(uint64_t)span->pages);
+    pawl_large_note_(-UINT64_C(1), -(uint64_t)span->pages);
     pawl_span_close_(span, false);
 }
 
 static void set_size(struct span *span, size_t bytes, size_t pages)
 {
-    count(0, (uint64_t)pages - span->pages);
+    pawl_large_note_(0, (uint64_t)pages - span->pages);
     span->bytes = bytes;
     span->pages = pages;
+}
+
+/* Whether the block's page tables are to be moved, not its bytes. What was moved is a mapping of its own to the
+ * kernel from then on, of which a process may have 65,530: so only large parts of the heap are, some thousand at
+ * most. And the kernel unlocks the addresses that it moves pages away from: not where mlockall() is in force, which
+ * shows in that it refuses to discard a page of the new block. Not where sequences are missing: emulators
+ * (qemu-user) take the old range for unmapped afterwards. */
+static bool can_move(void *to, size_t bytes)
+{
+    /* relaxed: a size */
+    return bytes >= MOVE_MIN && bytes >= pawl_load_relaxed(&pawl_map_.bytes) >> MOVE_SHARE &&
+           pawl_cache_mode_ == CACHE_CPU && pawl_system_discard_(to, PAGE_BYTES);
 }
 
 static void *move(struct span *span, size_t bytes)
@@ -54,8 +67,7 @@ static void *move(struct span *span, size_t bytes)
 
     if (to == NULL)
         return NULL;
-    /* Not where sequences are missing: emulators (qemu-user) take the old range for unmapped afterwards. */
-    if (old < MOVE_MIN || pawl_cache_mode_ != CACHE_CPU || !pawl_system_move_(span_start(span), to, old))
+    if (!can_move(to, old) || !pawl_system_move_(span_start(span), to, old))
         memcpy(to, span_start(span), old);
     pawl_large_free_(span);
     return to;

@@ -20,6 +20,10 @@ static inline size_t large_usable(const struct span *span)
 /* Changes the size, perhaps the place. NULL: no memory, and nothing happened. */
 void *pawl_large_resize_(struct span *span, size_t bytes);
 
+/* So many more live large blocks and pages; what is less, as unsigned numbers wrap. For those that are not from
+ * here: hardened.c. */
+void pawl_large_note_(uint64_t blocks, uint64_t pages);
+
 /* Live large blocks and their pages. */
 void pawl_large_count_(uint64_t *blocks, uint64_t *pages);
 

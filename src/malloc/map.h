@@ -36,8 +36,9 @@ struct map {
     uintptr_t base;
     PAWL_ATOMIC(size_t) bytes; /* of the window that may be in use */
     uint8_t *kind_biased;      /* kind_biased[address >> PAGE_SHIFT] */
-    size_t fast_max; /* malloc takes the fast path for sizes below: 0 or FINE_MAX + 1, see start.h */
-    uint32_t mark;   /* in free blocks, see node.h; never 0 once the window is there */
+    PAWL_ATOMIC(size_t)
+    fast_max;      /* malloc takes the fast path for sizes below: 0 or FINE_MAX + 1, see start.h */
+    uint32_t mark; /* in free blocks, see node.h; never 0 once the window is there */
 
     struct chunk *chunk;
     size_t limit; /* the window cannot grow beyond */
@@ -55,6 +56,12 @@ bool pawl_map_open_(void);
 /* Makes `count` more chunks part of the window, next to each other. Returns the first's number, or
  * SIZE_MAX: no memory. With the page heap's lock. */
 size_t pawl_map_grow_(size_t count);
+
+static inline size_t fast_max(void)
+{
+    /* relaxed: set before there are threads; a thread that sees late that a profile began samples late */
+    return pawl_load_relaxed(&pawl_map_.fast_max);
+}
 
 static inline size_t page_of(const void *address)
 {

@@ -13,12 +13,18 @@
 #define IDLE_SHARE 8          /* of the used pages, one part in so many more */
 #define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
 
+/* Of chunks: without idle pages, and with. */
+enum { DRY, HOLDING };
+
 static struct {
     struct pawl_mutex lock;
-    struct chunk *of_longest[CHUNK_PAGES + 1];
-    uint64_t lists[MAP_WORDS + 1];   /* which of those are not empty */
-    uint64_t whole[CHUNKS_MAX / 64]; /* chunks that are free from end to end */
-    size_t whole_end;                /* no such chunk from this word on */
+    struct {
+        struct chunk *of_longest[CHUNK_PAGES + 1];
+        uint64_t lists[MAP_WORDS + 1];   /* which of those are not empty */
+        uint64_t whole[CHUNKS_MAX / 64]; /* chunks that are free from end to end */
+    } kind[2];
+    size_t whole_end;  /* no whole chunk from this word on */
+    size_t whole_idle; /* idle pages in whole chunks */
     struct page_counts count;
     size_t lowest_idle;
     size_t recent_peak; /* of used pages, since the tick before the last */
@@ -37,8 +43,14 @@ static size_t first_page(const struct chunk *chunk)
 
 /* ---- the lists ---- */
 
+static uint32_t kind_of(const struct chunk *chunk)
+{
+    return chunk->idle > 0 ? HOLDING : DRY;
+}
+
 static void unlist(struct chunk *chunk)
 {
+    uint32_t kind = kind_of(chunk);
     uint32_t n = chunk->longest;
 
     if (n == 0)
@@ -46,47 +58,55 @@ static void unlist(struct chunk *chunk)
     if (chunk->previous != NULL)
         chunk->previous->next = chunk->next;
     else
-        heap.of_longest[n] = chunk->next;
+        heap.kind[kind].of_longest[n] = chunk->next;
     if (chunk->next != NULL)
         chunk->next->previous = chunk->previous;
-    if (heap.of_longest[n] == NULL)
-        heap.lists[n / 64] &= ~(UINT64_C(1) << n % 64);
-    if (n == CHUNK_PAGES)
-        heap.whole[number_of(chunk) / 64] &= ~(UINT64_C(1) << number_of(chunk) % 64);
+    if (heap.kind[kind].of_longest[n] == NULL)
+        heap.kind[kind].lists[n / 64] &= ~(UINT64_C(1) << n % 64);
+    if (n == CHUNK_PAGES) {
+        heap.kind[kind].whole[number_of(chunk) / 64] &= ~(UINT64_C(1) << number_of(chunk) % 64);
+        heap.whole_idle -= chunk->idle;
+    }
 }
 
 static void list(struct chunk *chunk)
 {
+    uint32_t kind = kind_of(chunk);
     uint32_t n = bits_longest(chunk->used);
 
     chunk->longest = (uint16_t)n;
     if (n == 0)
         return;
     chunk->previous = NULL;
-    chunk->next = heap.of_longest[n];
+    chunk->next = heap.kind[kind].of_longest[n];
     if (chunk->next != NULL)
         chunk->next->previous = chunk;
-    heap.of_longest[n] = chunk;
-    heap.lists[n / 64] |= UINT64_C(1) << n % 64;
+    heap.kind[kind].of_longest[n] = chunk;
+    heap.kind[kind].lists[n / 64] |= UINT64_C(1) << n % 64;
     if (n == CHUNK_PAGES) {
         size_t word = number_of(chunk) / 64;
 
-        heap.whole[word] |= UINT64_C(1) << number_of(chunk) % 64;
+        heap.kind[kind].whole[word] |= UINT64_C(1) << number_of(chunk) % 64;
+        heap.whole_idle += chunk->idle;
         if (heap.whole_end <= word)
             heap.whole_end = word + 1;
     }
 }
 
-/* The list with the shortest runs of at least n pages; NULL: none. */
+/* A chunk with the shortest runs of at least n pages; NULL: none. */
 static struct chunk *tightest(uint32_t n)
 {
     for (uint32_t word = n / 64; word <= MAP_WORDS; word++) {
-        uint64_t bits = heap.lists[word];
+        uint64_t holding = heap.kind[HOLDING].lists[word];
+        uint64_t bits = holding | heap.kind[DRY].lists[word];
 
         if (word == n / 64)
             bits &= ~UINT64_C(0) << n % 64;
-        if (bits != 0)
-            return heap.of_longest[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+        if (bits != 0) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+
+            return heap.kind[holding >> bit & 1].of_longest[word * 64 + bit];
+        }
     }
     return NULL;
 }
@@ -182,14 +202,15 @@ static size_t least(size_t a, size_t b)
 static size_t find_whole(size_t count, size_t alignment)
 {
     size_t end = heap.whole_end * 64;
-    size_t enough = least(heap.count.idle, count * CHUNK_PAGES);
+    size_t enough = least(heap.whole_idle, count * CHUNK_PAGES);
     size_t best = SIZE_MAX;
     size_t best_idle = 0;
     size_t idle = 0; /* pages in the row */
     size_t run = 0;
 
     for (size_t c = 0; c < end; c++) {
-        uint64_t word = heap.whole[c / 64];
+        uint64_t holding = heap.kind[HOLDING].whole[c / 64];
+        uint64_t word = holding | heap.kind[DRY].whole[c / 64];
 
         if (c % 64 == 0 && word == 0) {
             run = 0;
@@ -205,7 +226,8 @@ static size_t find_whole(size_t count, size_t alignment)
                 continue;
             idle = 0;
         }
-        idle += pawl_map_.chunk[c].idle;
+        if ((holding >> c % 64 & 1) != 0)
+            idle += pawl_map_.chunk[c].idle;
         if (++run < count)
             continue;
         if (best == SIZE_MAX || idle > best_idle) {
@@ -372,15 +394,14 @@ void pawl_pages_zero_(size_t first, size_t count)
 /* Of the chunks that are free from end to end, the highest one that holds memory: rows of low ones stay. */
 static struct chunk *highest_whole(void)
 {
-    for (size_t word = heap.whole_end; word-- > 0;)
-        for (uint64_t bits = heap.whole[word]; bits != 0;) {
-            uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
-            struct chunk *chunk = &pawl_map_.chunk[word * 64 + bit];
+    if (heap.whole_idle == 0)
+        return NULL;
+    for (size_t word = heap.whole_end; word-- > 0;) {
+        uint64_t bits = heap.kind[HOLDING].whole[word];
 
-            if (chunk->idle > 0)
-                return chunk;
-            bits &= ~(UINT64_C(1) << bit);
-        }
+        if (bits != 0)
+            return &pawl_map_.chunk[word * 64 + 63 - (size_t)__builtin_clzll(bits)];
+    }
     return NULL;
 }
 
@@ -392,14 +413,10 @@ static struct chunk *emptiest(void)
     if (whole != NULL)
         return whole;
     for (uint32_t word = MAP_WORDS + 1; word-- > 0;) {
-        for (uint64_t bits = heap.lists[word]; bits != 0;) {
-            uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+        uint64_t bits = heap.kind[HOLDING].lists[word];
 
-            for (struct chunk *chunk = heap.of_longest[word * 64 + bit]; chunk != NULL; chunk = chunk->next)
-                if (chunk->idle > 0)
-                    return chunk;
-            bits &= ~(UINT64_C(1) << bit);
-        }
+        if (bits != 0)
+            return heap.kind[HOLDING].of_longest[word * 64 + 63 - (uint32_t)__builtin_clzll(bits)];
     }
     return NULL;
 }

@@ -6,6 +6,8 @@
  * longest free run is the shortest that suffices. So full chunks get fuller and the emptiest ones empty,
  * which is what lets them go back as whole huge pages. A run of more than a chunk begins at a chunk's
  * start, and what is left of its last chunk serves smaller runs.
+ * Of several such chunks one that still holds memory in free pages is taken, and found at once, as is one that
+ * can give some back: however many chunks there are, nobody goes through those without.
  * Free pages that still hold memory are kept up to a share of what is used; decay.c gives back the rest,
  * emptiest chunks first. */
 #ifndef PAWL_MALLOC_PAGE_HEAP_H
@@ -19,13 +21,13 @@
 struct chunk {
     uint64_t used[MAP_WORDS];
     uint64_t touched[MAP_WORDS]; /* may hold memory; of used pages: as it was when they were allocated */
-    struct chunk *next;          /* of those with the same longest run */
+    struct chunk *next; /* of its list: the same longest run, and both with idle pages or both without */
     struct chunk *previous;
     uint16_t longest; /* free run; 0: not in a list */
     uint16_t free;
     uint16_t idle; /* free and touched */
-    uint16_t huge; /* huge pages were asked for */
-    uint64_t pad[5];
+    uint16_t pad;
+    uint64_t pads[5];
 };
 
 PAWL_STATIC_ASSERT(sizeof(struct chunk) == 128, "a pair of lines");

@@ -3,6 +3,7 @@
 
 #include "lock.h"
 #include "meta.h"
+#include "page_heap.h"
 #include "settings.h"
 #include "system.h"
 #include "text.h"
@@ -41,13 +42,13 @@ struct sample {
     size_t bytes;
 };
 
-bool pawl_profile_on_;
+PAWL_ATOMIC(bool) pawl_profile_on_;
 
 static struct {
     struct pawl_mutex lock;
     struct stack *bucket[BUCKETS];
     struct sample *spare;
-    uint64_t random;
+    uint64_t random; /* 0: it has not begun */
 } profile;
 
 static __thread struct {
@@ -56,10 +57,19 @@ static __thread struct {
     bool inside; /* the unwinder allocates when it is first used */
 } mine __attribute__((tls_model("initial-exec")));
 
-void pawl_profile_open_(void)
+bool pawl_profile_open_(size_t bytes)
 {
-    profile.random = pawl_system_random_() | 1;
-    pawl_profile_on_ = true;
+    bool first;
+
+    pawl_mutex_lock(&profile.lock);
+    first = profile.random == 0;
+    if (first) {
+        profile.random = pawl_system_random_() | 1;
+        pawl_settings_.sample_bytes = bytes < SAMPLE_MAX ? bytes : SAMPLE_MAX;
+        pawl_store_release(&pawl_profile_on_, true); /* release: pairs with pawl_profile_is_on_ */
+    }
+    pawl_mutex_unlock(&profile.lock);
+    return first;
 }
 
 /* log2 of 1 to 2^53, by exponent and a parabola: exact to 0.01, and no libm. */
@@ -200,7 +210,7 @@ void *pawl_profile_alloc_(size_t size, size_t alignment)
     }
     span->bytes = size;
     span->sample = sample;
-    memset(span_start(span), 0, pages << PAGE_SHIFT); /* perhaps for calloc */
+    pawl_pages_zero_(span->page, pages); /* perhaps for calloc */
     return span_start(span);
 }
 
@@ -235,6 +245,19 @@ static void write_stack(struct text *text, const struct stack *s)
     for (int i = 0; i < s->frames; i++)
         pawl_text_add_(text, " 0x%x", (uint64_t)(uintptr_t)s->frame[i]);
     pawl_text_add_(text, "\n");
+}
+
+void pawl_profile_live_(uint64_t *blocks, uint64_t *bytes)
+{
+    struct stack sum = {.frames = 0};
+
+    if (pawl_profile_is_on_()) {
+        pawl_mutex_lock(&profile.lock);
+        sum_up(&sum);
+        pawl_mutex_unlock(&profile.lock);
+    }
+    *blocks = sum.live;
+    *bytes = sum.live_bytes;
 }
 
 int pawl_profile_write_(int fd)

@@ -11,21 +11,33 @@
 #include "config.h"
 #include "span.h"
 
-extern bool pawl_profile_on_;
+#define SAMPLE_MAX ((size_t)1 << 40) /* bytes between samples */
 
-void pawl_profile_open_(void);
+extern PAWL_ATOMIC(bool) pawl_profile_on_;
+
+static inline bool pawl_profile_is_on_(void)
+{
+    /* acquire: pairs with the release in pawl_profile_open_, publishes how far samples are apart */
+    return pawl_load_acquire(&pawl_profile_on_);
+}
+
+/* Begins, with a sample in so many bytes. False: it has begun already. */
+bool pawl_profile_open_(size_t bytes);
 
 bool pawl_profile_count_(size_t size);
 
 /* Is this allocation to be sampled? */
 static inline bool pawl_profile_due_(size_t size)
 {
-    return PAWL_UNLIKELY(pawl_profile_on_) && pawl_profile_count_(size);
+    return PAWL_UNLIKELY(pawl_profile_is_on_()) && pawl_profile_count_(size);
 }
 
 /* A sampled block, or NULL: no memory for it. */
 void *pawl_profile_alloc_(size_t size, size_t alignment);
 void pawl_profile_free_(struct span *span);
+
+/* Sampled blocks that are in use, and their bytes. */
+void pawl_profile_live_(uint64_t *blocks, uint64_t *bytes);
 
 /* Writes the profile to an open file. Returns 0 or a negative errno. */
 int pawl_profile_write_(int fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "fail.h"
 #include "profile.h"
 #include "settings.h"
 
@@ -18,10 +19,10 @@ static void write_profile(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-    if (fd < 0)
-        return;
-    (void)pawl_profile_write_(fd);
-    close(fd);
+    if (fd < 0 || pawl_profile_write_(fd) != 0)
+        pawl_malloc_warn_("the heap profile could not be written", path, strlen(path));
+    if (fd >= 0)
+        close(fd);
 }
 
 /* "%p" in the name becomes the process id: children write files of their own. */
@@ -67,7 +68,7 @@ __attribute__((destructor)) static void report(void)
         write_profile(named(path, sizeof path));
     if (pawl_settings_.leaks) {
         (void)pawl_malloc_leaks(wanted_fd);
-        if (pawl_profile_on_)
+        if (pawl_profile_is_on_())
             pawl_profile_report_(wanted_fd, STACKS);
     }
     if (pawl_settings_.stats)

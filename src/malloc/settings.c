@@ -90,5 +90,8 @@ bool pawl_settings_read_(void)
     profile = secure_getenv("PAWL_MALLOC_PROFILE");
     if (profile != NULL && strlen(profile) < sizeof pawl_settings_.profile)
         memcpy(pawl_settings_.profile, profile, strlen(profile) + 1);
+    else if (profile != NULL)
+        pawl_malloc_warn_("PAWL_MALLOC_PROFILE: this name is too long and is left out", profile,
+                          strlen(profile));
     return true;
 }

@@ -149,7 +149,7 @@ static PAWL_COLD void *alloc_slow(struct pawl_slab *slab)
 void *pawl_slab_alloc(struct pawl_slab *slab)
 {
 #if PAWL_PERCPU_SEQUENCES
-    if (PAWL_LIKELY(pawl_map_.fast_max != 0)) {
+    if (PAWL_LIKELY(fast_max() != 0)) {
         struct node *node = cache_seq_take(&pawl_cache_table_.pc, slab->at);
 
         if (PAWL_LIKELY(node != NULL)) {

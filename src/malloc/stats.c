@@ -54,6 +54,8 @@ static void count_classes(struct pawl_malloc_stats *stats)
 void pawl_malloc_get_stats(struct pawl_malloc_stats *stats)
 {
     struct page_counts pages;
+    uint64_t sampled;
+    uint64_t sampled_bytes;
 
     memset(stats, 0, sizeof *stats);
     stats->mode = "none";
@@ -65,7 +67,8 @@ void pawl_malloc_get_stats(struct pawl_malloc_stats *stats)
     pawl_slabs_count_(stats);
     pawl_large_count_(&stats->large_blocks, &stats->large);
     stats->large <<= PAGE_SHIFT;
-    stats->used += stats->large;
+    pawl_profile_live_(&sampled, &sampled_bytes);
+    stats->used += stats->large + sampled_bytes;
     pages = pawl_pages_count_();
     stats->idle = pages.idle << PAGE_SHIFT;
     stats->mapped = pages.mapped << PAGE_SHIFT;
@@ -161,6 +164,8 @@ uint64_t pawl_malloc_leaks(int fd)
     struct text text;
     uint64_t blocks;
     uint64_t bytes;
+    uint64_t sampled;
+    uint64_t sampled_bytes;
 
     if (started())
         pawl_decay_gather_();
@@ -182,6 +187,12 @@ uint64_t pawl_malloc_leaks(int fd)
                        (uint64_t)k->size);
     }
     pawl_slabs_leaks_(&text, &blocks, &bytes);
+    pawl_profile_live_(&sampled, &sampled_bytes);
+    if (sampled > 0)
+        pawl_text_add_(&text, "pawl-malloc: not freed: %w%u sampled blocks, %u bytes\n", 8, sampled,
+                       sampled_bytes);
+    blocks += sampled;
+    bytes += sampled_bytes;
     pawl_text_add_(&text, "pawl-malloc: not freed: %u blocks, %u bytes in all\n", blocks, bytes);
     (void)pawl_text_end_(&text);
     return blocks;
@@ -193,18 +204,15 @@ int pawl_malloc_profile_start(size_t bytes)
 {
     if (!started())
         return -ENOMEM;
-    if (pawl_profile_on_)
+    if (!pawl_profile_open_(bytes > 0 ? bytes : pawl_settings_.sample_bytes))
         return -EBUSY;
-    if (bytes > 0)
-        pawl_settings_.sample_bytes = bytes;
-    pawl_map_.fast_max = 0; /* a thread that sees it late samples late */
-    pawl_profile_open_();
+    pawl_store_relaxed(&pawl_map_.fast_max, (size_t)0); /* relaxed: see fast_max() */
     return 0;
 }
 
 int pawl_malloc_profile_write(int fd)
 {
-    return pawl_profile_on_ ? pawl_profile_write_(fd) : -EINVAL;
+    return pawl_profile_is_on_() ? pawl_profile_write_(fd) : -EINVAL;
 }
 
 size_t pawl_malloc_release(size_t keep)

@@ -91,8 +91,10 @@ void pawl_profile_unlock_(bool child)
 {
     (void)child;
 }
-void pawl_profile_open_(void)
+bool pawl_profile_open_(size_t bytes)
 {
+    (void)bytes;
+    return true;
 }
 void pawl_report_watch_(void)
 {

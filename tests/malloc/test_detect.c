@@ -3,6 +3,7 @@
  * environment more is. */
 #include "family.h"
 
+#include <fcntl.h>
 #include <pawl/malloc.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -261,6 +262,35 @@ static void a_hardened_block_is_zero_and_exactly_as_large_as_asked_for(void **st
     }
 }
 
+/* Ends by a signal when one of them is missing. */
+static void leak_one_of_each(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY);
+    uint64_t before = pawl_malloc_leaks(nowhere);
+    void *volatile kept;
+
+    kept = m(malloc)((size_t)1 << 20);
+    if (pawl_malloc_leaks(nowhere) != before + 1)
+        abort();
+    kept = m(malloc)(100);
+    if (pawl_malloc_leaks(nowhere) != before + 2)
+        abort();
+    if (pawl_malloc_profile_start(1) != 0)
+        abort();
+    kept = m(malloc)(100);
+    (void)kept;
+    if (pawl_malloc_leaks(nowhere) != before + 3)
+        abort();
+}
+
+static void leaks_of_every_kind_are_counted(void **state)
+{
+    (void)state;
+    char said[1000];
+
+    assert_int_equal(outcome(leak_one_of_each, said, sizeof said), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_write_to_a_free_block_is_noticed),
         cmocka_unit_test(writes_behind_and_after_are_noticed_when_hardened),
         cmocka_unit_test(a_hardened_block_is_zero_and_exactly_as_large_as_asked_for),
+        cmocka_unit_test(leaks_of_every_kind_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

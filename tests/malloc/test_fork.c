@@ -105,6 +105,44 @@ static void children_of_a_busy_process_can_allocate(void **state)
         pthread_join(thread[i], NULL);
 }
 
+/* A handler of another library, asked for before the allocator's own constructor ran: it still runs before the
+ * allocator takes its locks, and after it has let them go. */
+static uint32_t handled;
+
+static void allocate_while_forking(void)
+{
+    void *held[200];
+
+    handled++;
+    for (size_t i = 0; i < 200; i++)
+        held[i] = m(malloc)((i * 997 + handled) % 40000);
+    for (size_t i = 0; i < 200; i++)
+        m(free)(held[i]);
+}
+
+__attribute__((constructor(101))) static void ask_early(void)
+{
+    m(free)(m(malloc)(1));
+    pthread_atfork(allocate_while_forking, allocate_while_forking, allocate_while_forking);
+}
+
+static void handlers_of_others_may_allocate(void **state)
+{
+    (void)state;
+    uint32_t before = handled;
+    int status = -1;
+    pid_t child;
+
+    alarm(60); /* where the handler finds the locks taken it waits for ever */
+    child = fork();
+    if (child == 0)
+        _exit(handled == before + 2 ? 0 : 1);
+    alarm(0);
+    assert_int_equal(handled, before + 2);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void blocks_of_the_parent_belong_to_the_child_too(void **state)
 {
     (void)state;
@@ -137,6 +175,7 @@ static void blocks_of_the_parent_belong_to_the_child_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handlers_of_others_may_allocate),
         cmocka_unit_test(children_of_a_busy_process_can_allocate),
         cmocka_unit_test(blocks_of_the_parent_belong_to_the_child_too),
     };

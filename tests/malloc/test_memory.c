@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -188,6 +189,150 @@ static void a_limit_of_address_space_gives_enomem(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Runs a test's body in a process of its own. Returns what it returned; 128 and a signal. */
+static int apart(int (*body)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(body());
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int shrink_without_memory(void)
+{
+    enum { SIZE = 1 << 20, SMALLER = 20000 };
+    unsigned char *large = m(malloc)(SIZE);
+    void *chain = NULL;
+    unsigned char *shrunk;
+    bool fine;
+
+    memset(large, 7, SIZE);
+    refuse(1, UINT64_MAX);
+    for (size_t size = SMALLER; size >= 16; size /= 2)
+        for (void **made; (made = m(malloc)(size)) != NULL;) {
+            *made = chain;
+            chain = made;
+        }
+    shrunk = m(realloc)(large, SMALLER);
+    fine = shrunk != NULL && shrunk[0] == 7 && shrunk[SMALLER - 1] == 7;
+    refuse(0, 0);
+    for (; chain != NULL;) {
+        void *next = *(void **)chain;
+
+        m(free)(chain);
+        chain = next;
+    }
+    m(free)(shrunk != NULL ? shrunk : large);
+    return fine ? 0 : 1;
+}
+
+static bool is_hardened(void)
+{
+    struct pawl_malloc_stats stats;
+
+    pawl_malloc_get_stats(&stats);
+    return stats.hardened;
+}
+
+static void a_block_shrinks_also_without_memory(void **state)
+{
+    (void)state;
+    if (is_hardened()) /* a canary stands behind what was asked for */
+        skip();
+    assert_int_equal(apart(shrink_without_memory), 0);
+}
+
+/* How many mappings there are, and whether the one that an address is in is locked. */
+static int mappings(const void *address, bool *locked)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    bool inside = false;
+    char line[512];
+    int count = 0;
+
+    *locked = false;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        unsigned long from, to;
+
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            count++;
+            inside = (uintptr_t)address >= from && (uintptr_t)address < to;
+        } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+            *locked = strstr(line, " lo ") != NULL;
+        }
+    }
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
+static int move_what_is_locked(void)
+{
+    enum { SIZE = 1 << 20 };
+    bool locked;
+    void *moved;
+    void *wall;
+    void *old;
+
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+        return 77;
+    old = moved = m(malloc)(SIZE);
+    wall = m(malloc)(SIZE);
+    memset(moved, 1, SIZE);
+    moved = m(realloc)(moved, (size_t)3 * SIZE);
+    mappings(old, &locked);
+    m(free)(wall);
+    m(free)(moved);
+    return locked ? 0 : 1;
+}
+
+static void locked_memory_stays_locked_when_a_block_moves(void **state)
+{
+    (void)state;
+    int status = SANITIZED ? 77 : apart(move_what_is_locked);
+
+    if (status == 77) /* we may not lock so much */
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static int move_small_parts_of_a_large_heap(void)
+{
+    enum { COUNT = 40, SIZE = 512 << 10 };
+    void *most = m(malloc)((size_t)6 << 30);
+    void *parts[COUNT];
+    bool locked;
+    int before, after;
+
+    if (most == NULL)
+        return 77;
+    for (int i = 0; i < COUNT; i++)
+        *(char *)(parts[i] = m(malloc)(SIZE)) = 1; /* else there is nothing to move */
+    before = mappings(most, &locked);
+    for (int i = 0; i < COUNT; i++)
+        parts[i] = m(realloc)(parts[i], (size_t)3 * SIZE);
+    after = mappings(most, &locked);
+    for (int i = 0; i < COUNT; i++)
+        m(free)(parts[i]);
+    m(free)(most);
+    return after < before + COUNT / 2 ? 0 : 1;
+}
+
+/* The kernel grants a process 65,530. */
+static void blocks_that_grow_do_not_use_mappings_up(void **state)
+{
+    (void)state;
+    int status = SANITIZED || is_hardened() ? 77 : apart(move_small_parts_of_a_large_heap);
+
+    if (status == 77) /* a kernel that counts memory before it is touched */
+        skip();
+    assert_int_equal(status, 0);
+}
+
 static size_t resident(void)
 {
     unsigned long pages[2] = {0, 0};
@@ -199,6 +344,20 @@ static size_t resident(void)
         fclose(file);
     }
     return pages[1] * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void a_large_alignment_costs_addresses_only(void **state)
+{
+    (void)state;
+    size_t before = resident();
+    void *aligned;
+
+    if (SANITIZED)
+        skip();
+    aligned = m(memalign)((size_t)256 << 20, 100);
+    assert_non_null(aligned);
+    assert_true(resident() < before + ((size_t)32 << 20));
+    m(free)(aligned);
 }
 
 static void what_is_freed_goes_back_to_the_kernel(void **state)
@@ -311,6 +470,81 @@ static void statistics_count_what_is_allocated(void **state)
     assert_true(pawl_malloc_stats_write(-1, PAWL_MALLOC_JSON) == -EBADF);
 }
 
+/* What the profile says: bytes of samples in use, and how many samples there were in all. */
+static bool read_profile(unsigned long long *bytes, unsigned long long *all)
+{
+    FILE *file = tmpfile();
+    bool fine = file != NULL && pawl_malloc_profile_write(fileno(file)) == 0 &&
+                fseek(file, 0, SEEK_SET) == 0 &&
+                fscanf(file, "heap profile: %*u: %llu [%llu:", bytes, all) == 2;
+
+    if (file != NULL)
+        fclose(file);
+    return fine;
+}
+
+static uint64_t sampled_bytes(void)
+{
+    unsigned long long bytes, all;
+
+    return read_profile(&bytes, &all) ? bytes : UINT64_MAX;
+}
+
+static int grow_in_sight(void)
+{
+    size_t size = 40000;
+    void *grown = m(malloc)(size);
+
+    if (pawl_malloc_profile_start(1000) != 0 || pawl_malloc_profile_start(2000) != -EBUSY)
+        return 1;
+    while (size < (size_t)8 << 20)
+        grown = m(realloc)(grown, size = size * 3 / 2);
+    if (sampled_bytes() < size || sampled_bytes() > 4 * size)
+        return 2;
+    m(free)(grown);
+    return sampled_bytes() < size / 4 ? 0 : 3;
+}
+
+/* A sample in a million bytes: of a hundred million, about a hundred. */
+static int resize_in_sight(void)
+{
+    enum { TIMES = 1000, SIZE = 100000 };
+    unsigned long long bytes, all;
+    void *resized = m(malloc)(SIZE);
+
+    if (pawl_malloc_profile_start(1000000) != 0)
+        return 1;
+    for (int i = 0; i < TIMES; i++)
+        resized = m(realloc)(resized, SIZE + (i % 2) * 8192);
+    m(free)(resized);
+    return read_profile(&bytes, &all) && all >= 50 && all <= 200 ? 0 : 2;
+}
+
+static int sample_next_to_nothing(void)
+{
+    void *held[100];
+
+    if (pawl_malloc_profile_start(SIZE_MAX) != 0)
+        return 1;
+    for (int i = 0; i < 100; i++)
+        held[i] = m(malloc)(1000);
+    if (sampled_bytes() != 0)
+        return 2;
+    for (int i = 0; i < 100; i++)
+        m(free)(held[i]);
+    return 0;
+}
+
+static void a_profile_sees_blocks_that_grow(void **state)
+{
+    (void)state;
+    if (is_hardened()) /* no samples there */
+        skip();
+    assert_int_equal(apart(grow_in_sight), 0);
+    assert_int_equal(apart(resize_in_sight), 0);
+    assert_int_equal(apart(sample_next_to_nothing), 0);
+}
+
 static void the_background_thread_starts_once_and_stops(void **state)
 {
     (void)state;
@@ -327,10 +561,15 @@ int main(void)
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
         cmocka_unit_test(a_limit_of_address_space_gives_enomem),
+        cmocka_unit_test(a_block_shrinks_also_without_memory),
+        cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
+        cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
+        cmocka_unit_test(a_large_alignment_costs_addresses_only),
         cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
         cmocka_unit_test(what_is_kept_decays),
         cmocka_unit_test(threads_that_end_leave_nothing),
         cmocka_unit_test(statistics_count_what_is_allocated),
+        cmocka_unit_test(a_profile_sees_blocks_that_grow),
         cmocka_unit_test(the_background_thread_starts_once_and_stops),
     };
 
