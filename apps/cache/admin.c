@@ -5,6 +5,7 @@
 #include "turn.h"
 
 #include <pawl/config.h>
+#include <stdlib.h>
 
 static const char bad_format[] = "CLIENT_ERROR bad command line format\r\n";
 
@@ -52,7 +53,7 @@ static void stats(struct cache_turn *turn, const struct cache_word *words, uint3
     char what[NAME_MAX_BYTES] = "";
 
     if (count > 1 && cache_word_is(words[1], "reset")) {
-        cache_stats_reset(turn->service);
+        cache_stats_reset(turn->service, turn->store);
         cache_answer(turn, "RESET\r\n");
         return;
     }
@@ -98,7 +99,8 @@ static void flush_all(struct cache_turn *turn, const struct cache_word *words, u
         cache_answer(turn, "CLIENT_ERROR invalid exptime argument\r\n");
         return;
     }
-    cache_flush(store, exptime > 0 ? cache_expiry(store, exptime) : cache_now(store));
+    /* As memcached counts: "in a second" is now. */
+    cache_flush(store, exptime > 0 ? cache_expiry(store, exptime) - 1 : cache_now(store));
     cache_answer(turn, "OK\r\n");
 }
 
@@ -173,6 +175,27 @@ static void slabs(struct cache_turn *turn, const struct cache_word *words, uint3
         cache_answer(turn, level <= 2 ? "OK\r\n" : "ERROR\r\n");
 }
 
+/* "all", or numbers of classes, from 1 to 63, with commas. */
+static bool are_classes(struct cache_word word)
+{
+    enum { CLASSES = 64 };
+    const char *end = word.at + word.count;
+
+    if (cache_word_is(word, "all"))
+        return true;
+    for (const char *at = word.at; at < end;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        const char *behind = comma != NULL ? comma : end;
+        const struct cache_word part = {at, (uint32_t)(behind - at)};
+        uint32_t number;
+
+        if (part.count != 0 && (!cache_read_u32(part, &number) || number == 0 || number >= CLASSES))
+            return false;
+        at = behind + 1;
+    }
+    return true;
+}
+
 static void lru_crawler(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
     enum { SECOND = 1000000 };
@@ -181,7 +204,7 @@ static void lru_crawler(struct cache_turn *turn, const struct cache_word *words,
     if (count == 2 && (cache_word_is(words[1], "enable") || cache_word_is(words[1], "disable"))) {
         cache_answer(turn, "OK\r\n");
     } else if (count == 3 && cache_word_is(words[1], "crawl")) {
-        cache_answer(turn, "OK\r\n");
+        cache_answer(turn, are_classes(words[2]) ? "OK\r\n" : "BADCLASS invalid class id\r\n");
     } else if (count == 3 && cache_word_is(words[1], "metadump")) {
         cache_answer(turn, "ERROR metadump not allowed\r\n");
     } else if (count == 3 && (cache_word_is(words[1], "tocrawl") || cache_word_is(words[1], "sleep"))) {
@@ -196,6 +219,34 @@ static void lru_crawler(struct cache_turn *turn, const struct cache_word *words,
     }
 }
 
+static bool read_factor(struct cache_word word, double *factor)
+{
+    char text[32], *end;
+
+    if (word.count >= sizeof text)
+        return false;
+    memcpy(text, word.at, word.count);
+    text[word.count] = '\0';
+    *factor = strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+/* lru tune HOT_PERCENT WARM_PERCENT HOT_FACTOR WARM_FACTOR */
+static const char *tune(const struct cache_word *words)
+{
+    enum { PERCENT_MAX = 80 };
+    uint32_t hot, warm;
+    double hot_factor, warm_factor;
+
+    if (!cache_read_u32(words[0], &hot) || !cache_read_u32(words[1], &warm) ||
+        !read_factor(words[2], &hot_factor) || !read_factor(words[3], &warm_factor))
+        return "ERROR\r\n";
+    if ((uint64_t)hot + warm > PERCENT_MAX)
+        return "ERROR hot and warm pcts must not exceed 80\r\n";
+    return hot_factor > 0 && warm_factor > 0 ? "OK\r\n"
+                                             : "ERROR hot/warm age factors must be greater than 0\r\n";
+}
+
 static void lru(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
     int32_t ttl;
@@ -207,8 +258,8 @@ static void lru(struct cache_turn *turn, const struct cache_word *words, uint32_
                                : "ERROR\r\n");
     else if (count >= 3 && cache_word_is(words[1], "temp_ttl"))
         cache_answer(turn, cache_read_i32(words[2], &ttl) ? "OK\r\n" : "ERROR\r\n");
-    else if (count >= 5 && cache_word_is(words[1], "tune"))
-        cache_answer(turn, "OK\r\n");
+    else if (count >= 6 && cache_word_is(words[1], "tune"))
+        cache_answer(turn, tune(words + 2));
     else
         cache_answer(turn, "ERROR\r\n");
 }
@@ -239,7 +290,7 @@ static void refresh_certs(struct cache_turn *turn, const struct cache_word *word
     const char *wrong;
 
     if (service->refresh_certs == NULL) {
-        cache_answer(turn, "ERROR\r\n");
+        cache_answer_error(turn, "Error TLS not enabled\r\n");
         return;
     }
     says_noreply(turn, words, count);

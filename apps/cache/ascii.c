@@ -36,12 +36,12 @@ static void answer_item(struct cache_turn *turn, const struct cache_item *item, 
     at = cache_put_bytes(at, "VALUE ", 6);
     at = cache_put_bytes(at, cache_item_key(item), item->key_bytes);
     *at++ = ' ';
-    at = cache_put_number(at, item->flags);
+    at = cache_put_number(at, cache_item_flags(item));
     *at++ = ' ';
     at = cache_put_number(at, cache_item_value_bytes(item));
     if (flags & WITH_CAS) {
         *at++ = ' ';
-        at = cache_put_number(at, item->cas);
+        at = cache_put_number(at, cache_item_cas(item));
     }
     at = cache_put_bytes(at, "\r\n", 2);
     cache_reply_end(reply, at);

@@ -40,8 +40,8 @@ static void answer_item(struct cache_turn *turn, const struct packet *packet, co
                                       .body_bytes = FLAGS_BYTES + key_bytes +
                                                     (with_value ? cache_item_value_bytes(item) : 0),
                                       .opaque = packet->opaque,
-                                      .cas = item->cas};
-    const uint32_t flags = htobe32(item->flags);
+                                      .cas = cache_item_cas(item)};
+    const uint32_t flags = htobe32(cache_item_flags(item));
     char *at = cache_reply_room(turn->reply, HEADER + FLAGS_BYTES + CACHE_KEY_MAX);
 
     at = cache_put_bytes(cache_packet_header(at, &response), (const char *)&flags, FLAGS_BYTES);
@@ -215,7 +215,7 @@ static void flush(struct cache_turn *turn, const struct packet *packet)
         return;
     }
     cache_tally(turn->stats, CACHE_CMD_FLUSH);
-    cache_flush(store, exptime != 0 ? cache_expiry(store, exptime) : cache_now(store));
+    cache_flush(store, exptime != 0 ? cache_expiry(store, exptime) - 1 : cache_now(store));
     cache_packet_done(turn, packet, 0);
 }
 
@@ -234,7 +234,7 @@ static bool say_stats(struct cache_turn *turn, const struct packet *packet)
     char what[CACHE_KEY_MAX + 1];
 
     if (starts(packet, "reset")) {
-        cache_stats_reset(turn->service);
+        cache_stats_reset(turn->service, turn->store);
         return true;
     }
     if (starts(packet, "detail on") || starts(packet, "detail off")) {

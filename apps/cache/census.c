@@ -67,7 +67,7 @@ static void count(void *arg, const struct cache_item *item)
 {
     struct cache_census *census = arg;
 
-    census->counting[class_of(cache_item_size(item->key_bytes, cache_item_value_bytes(item)))]++;
+    census->counting[class_of(cache_item_bytes(item))]++;
 }
 
 void cache_census_tick(struct cache_census *census, const struct cache_store *store)

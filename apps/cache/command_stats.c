@@ -65,10 +65,41 @@ uint64_t cache_counted(const struct cache_service *service, enum cache_counter c
     return sum(service, counter) - pawl_load_relaxed(&service->reset[counter]);
 }
 
-void cache_stats_reset(struct cache_service *service)
+/* Figures of the store that `stats reset` sets to 0. */
+static const size_t since_reset[CACHE_FIGURES_RESET] = {
+    offsetof(struct cache_figures, total_items),
+    offsetof(struct cache_figures, evictions),
+    offsetof(struct cache_figures, evicted_unfetched),
+    offsetof(struct cache_figures, expired),
+    offsetof(struct cache_figures, expired_unfetched),
+    offsetof(struct cache_figures, spared),
+    offsetof(struct cache_figures, ghosts),
+    offsetof(struct cache_figures, get_expired),
+    offsetof(struct cache_figures, get_flushed),
+};
+
+static uint64_t *figure_of(struct cache_figures *figures, uint32_t i)
 {
+    return (uint64_t *)(void *)((char *)figures + since_reset[i]);
+}
+
+static void figures_since_reset(const struct cache_service *service, const struct cache_store *store,
+                                struct cache_figures *figures)
+{
+    cache_figures(store, figures);
+    for (uint32_t i = 0; i < CACHE_FIGURES_RESET; i++)
+        *figure_of(figures, i) -= pawl_load_relaxed(&service->reset_figures[i]); /* relaxed: see above */
+}
+
+void cache_stats_reset(struct cache_service *service, const struct cache_store *store)
+{
+    struct cache_figures figures;
+
     for (uint32_t i = 0; i < CACHE_COUNTERS; i++)
         pawl_store_relaxed(&service->reset[i], sum(service, (enum cache_counter)i)); /* relaxed: see above */
+    cache_figures(store, &figures);
+    for (uint32_t i = 0; i < CACHE_FIGURES_RESET; i++)
+        pawl_store_relaxed(&service->reset_figures[i], *figure_of(&figures, i)); /* relaxed: see above */
     if (service->detail != NULL)
         cache_detail_clear(service->detail);
 }
@@ -113,14 +144,17 @@ static void say_general(struct cache_service *service, struct cache_store *store
 {
     struct cache_figures figures;
 
-    cache_figures(store, &figures);
+    figures_since_reset(service, store, &figures);
     say_process(service, store, say, arg);
     if (service->say_general != NULL)
         service->say_general(service, say, arg);
     for (uint32_t i = 0; i < CACHE_COUNTERS; i++)
         say_number(say, arg, names[i], cache_counted(service, (enum cache_counter)i));
+    say_number(say, arg, "get_expired", figures.get_expired);
+    say_number(say, arg, "get_flushed", figures.get_flushed);
     say_number(say, arg, "limit_maxbytes", figures.limit);
     say_number(say, arg, "threads", service->worker_count);
+    say_number(say, arg, "hash_power_level", (uint64_t)__builtin_ctzll(figures.map_buckets));
     say_number(say, arg, "hash_bytes", figures.map_bytes);
     say_number(say, arg, "hash_is_expanding", figures.map_resizing);
     say_number(say, arg, "bytes", figures.bytes);
@@ -158,16 +192,17 @@ static void say_settings(struct cache_service *service, struct cache_store *stor
 }
 
 /* There are no slab classes: all items stand in one. */
-static void say_items(struct cache_store *store, cache_stat_fn *say, void *arg)
+static void say_items(struct cache_service *service, struct cache_store *store, cache_stat_fn *say, void *arg)
 {
     struct cache_figures figures;
 
-    cache_figures(store, &figures);
+    figures_since_reset(service, store, &figures);
     if (figures.items == 0)
         return;
     say_number(say, arg, "items:1:number", figures.items);
     say_number(say, arg, "items:1:mem_requested", figures.bytes);
     say_number(say, arg, "items:1:evicted", figures.evictions);
+    say_number(say, arg, "items:1:outofmemory", cache_counted(service, CACHE_STORE_NO_MEMORY));
     say_number(say, arg, "items:1:reclaimed", figures.expired);
     say_number(say, arg, "items:1:expired_unfetched", figures.expired_unfetched);
     say_number(say, arg, "items:1:evicted_unfetched", figures.evicted_unfetched);
@@ -206,7 +241,7 @@ bool cache_stats_say(struct cache_service *service, struct cache_store *store, c
     } else if (strcmp(what, "settings") == 0) {
         say_settings(service, store, say, arg);
     } else if (strcmp(what, "items") == 0) {
-        say_items(store, say, arg);
+        say_items(service, store, say, arg);
     } else if (strcmp(what, "slabs") == 0) {
         say_slabs(service, store, say, arg);
     } else if (strcmp(what, "sizes") == 0) {

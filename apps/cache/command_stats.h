@@ -14,6 +14,8 @@
 struct cache_service;
 struct cache_store;
 
+enum { CACHE_FIGURES_RESET = 9 }; /* of the store, that `stats reset` sets to 0 */
+
 enum cache_counter {
     CACHE_CMD_GET,
     CACHE_CMD_SET,
@@ -79,6 +81,7 @@ void cache_stat(cache_stat_fn *say, void *arg, const char *name, const char *for
 bool cache_stats_say(struct cache_service *service, struct cache_store *store, const char *what,
                      cache_stat_fn *say, void *arg);
 
-void cache_stats_reset(struct cache_service *service);
+/* From now on `stats` counts from 0, but for what there is at present. Metrics go on (metrics.h). */
+void cache_stats_reset(struct cache_service *service, const struct cache_store *store);
 
 #endif

@@ -28,11 +28,6 @@ static uint64_t hash_of(const struct cache_store *store, const struct cache_item
     return cache_hash_of(item, &store->map.seed);
 }
 
-static size_t bytes_of(const struct cache_item *item)
-{
-    return cache_item_size(item->key_bytes, cache_item_value_bytes(item));
-}
-
 /* ---- one item ---- */
 
 static bool take_out(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)
@@ -87,13 +82,12 @@ static bool spare(struct cache_session *session, struct cache_item *item, uint8_
     struct cache_item *copy;
 
     session->sparing = true;
-    copy = cache_item_make(session, CACHE_MAIN, &key, bytes, false, &own);
+    copy = cache_item_make(session, CACHE_MAIN, &key, bytes, cache_item_flags(item), false, &own);
     session->sparing = false;
     if (copy == NULL)
         return false;
     memcpy(copy->bytes + key.count, cache_item_value(item), bytes);
-    copy->cas = item->cas;
-    copy->flags = item->flags;
+    cache_item_set_cas(copy, cache_item_cas(item));
     /* relaxed, all: the map's release publishes them; see item.h */
     pawl_store_relaxed(&copy->size, pawl_load_relaxed(&item->size));
     pawl_store_relaxed(&copy->expires, pawl_load_relaxed(&item->expires));
@@ -195,7 +189,7 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
     pawl_rcu_read_lock();
     while (items-- > 0 && done < bytes && (item = cache_segment_next(segment, session->emptied)) != NULL) {
         session->emptied = item;
-        done += bytes_of(item);
+        done += cache_item_bytes(item);
         settle(session, item, segment->queue, spare_hit);
     }
     pawl_rcu_read_unlock();

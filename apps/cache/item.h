@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* An item: key, value and what the protocol says about them, as it stands in a segment (segment.h).
  *
- *   byte 0     8         12     16      20     21     22     24
- *        | cas | expires | size | flags | key  | heat | seen | key bytes | value bytes | \r\n |
+ *   byte 0     8         12     16    17     18     20
+ *        | cas | expires | size | key | heat | seen | key bytes | value bytes | \r\n | flags, if not 0 |
  *
  * Once it is in the map nothing changes but `expires` (touch), `heat`, `seen` and the bit WON of `size`, each a relaxed
- * atomic of its own. To change a value is to put another item in its place. 24 bytes; items stand at multiples of 8. */
+ * atomic of its own. To change a value is to put another item in its place. 20 bytes; items stand at multiples of 4. The
+ * client's flags are 0 more often than not: 4 bytes behind those that have some. */
 #ifndef CACHE_ITEM_H
 #define CACHE_ITEM_H
 
@@ -14,11 +15,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     CACHE_KEY_MAX = 250, /* memcached's */
     CACHE_VALUE_MAX = (1 << 30) - 1,
-    CACHE_ITEM_ALIGN = 8,
+    CACHE_ITEM_ALIGN = 4,
     CACHE_LINE_END = 2, /* the \r\n behind a value, so that both are sent at once */
 };
 
@@ -28,29 +30,45 @@ enum {
 
 /* The bits of heat. Written by readers, who may undo each other's: nothing that counts. */
 enum {
-    CACHE_HEAT = 3,    /* hits since it came or was last spared, up to 3 */
-    CACHE_FETCHED = 4, /* it was hit at all (meta flag h) */
-    CACHE_DEAD = 8,    /* it is out of the map: who finds it in its segment need not ask */
-    CACHE_EPOCH = 16,  /* times 0 to 15: how many flushes there had been when it came; never changes */
+    CACHE_HEAT = 3,     /* hits since it came or was last spared, up to 3 */
+    CACHE_FETCHED = 4,  /* it was hit at all (meta flag h) */
+    CACHE_DEAD = 8,     /* it is out of the map: who finds it in its segment need not ask */
+    CACHE_FLAGGED = 16, /* the client's flags stand behind the value; never changes */
+    CACHE_EPOCH = 32,   /* times 0 to 7: how many flushes there had been when it came; never changes */
 };
 
 struct cache_item {
-    uint64_t cas;
+    uint32_t cas[2]; /* one number, at an address that is good for 32 bits: cache_item_cas() */
     PAWL_ATOMIC(uint32_t)
     expires;                    /* second of the cache's clock; 0: never. Relaxed: an older one is as good */
     PAWL_ATOMIC(uint32_t) size; /* of the value, and two bits; relaxed */
-    uint32_t flags;             /* the client's */
     uint8_t key_bytes;
     PAWL_ATOMIC(uint8_t) heat;  /* relaxed: a lost hit changes what is evicted first, nothing else */
     PAWL_ATOMIC(uint16_t) seen; /* second of the last hit or set, in steps of 4 s; relaxed */
     char bytes[];
 };
 
-PAWL_STATIC_ASSERT(offsetof(struct cache_item, bytes) == 24, "a header of 24 bytes");
+PAWL_STATIC_ASSERT(offsetof(struct cache_item, bytes) == 20, "a header of 20 bytes");
+PAWL_STATIC_ASSERT(_Alignof(struct cache_item) == CACHE_ITEM_ALIGN,
+                   "it may stand wherever the last one ended");
 
 static inline const char *cache_item_key(const struct cache_item *item)
 {
     return item->bytes;
+}
+
+static inline uint64_t cache_item_cas(const struct cache_item *item)
+{
+    uint64_t cas;
+
+    memcpy(&cas, item->cas, sizeof(cas));
+    return cas;
+}
+
+/* Of one that is not in the map yet. */
+static inline void cache_item_set_cas(struct cache_item *item, uint64_t cas)
+{
+    memcpy(item->cas, &cas, sizeof(cas));
 }
 
 /* Followed by \r\n. */
@@ -80,12 +98,42 @@ static inline bool cache_item_fetched(const struct cache_item *item)
     return (pawl_load_relaxed(&item->heat) & CACHE_FETCHED) != 0; /* relaxed: it tells of the past */
 }
 
-/* What an item takes in a segment. */
-static inline size_t cache_item_size(size_t key_bytes, size_t value_bytes)
+static inline bool cache_item_flagged(const struct cache_item *item)
 {
-    const size_t size = offsetof(struct cache_item, bytes) + key_bytes + value_bytes + CACHE_LINE_END;
+    return (pawl_load_relaxed(&item->heat) & CACHE_FLAGGED) != 0; /* relaxed: this bit never changes */
+}
+
+/* The client's. */
+static inline uint32_t cache_item_flags(const struct cache_item *item)
+{
+    uint32_t flags = 0;
+
+    if (cache_item_flagged(item))
+        memcpy(&flags, cache_item_value(item) + cache_item_value_bytes(item) + CACHE_LINE_END, sizeof(flags));
+    return flags;
+}
+
+/* What memcached would count for it, and what -I limits: 48 bytes and a cas, the key with its zero, flags if there are any,
+ * the value with \r\n. */
+static inline uint64_t cache_item_counted(size_t key_bytes, size_t value_bytes, bool flagged)
+{
+    enum { HEADER = 48 + 8 + 1, FLAGS = 4 };
+
+    return (uint64_t)HEADER + key_bytes + (flagged ? FLAGS : 0) + value_bytes + CACHE_LINE_END;
+}
+
+/* What an item with or without flags takes in a segment. */
+static inline size_t cache_item_size(size_t key_bytes, size_t value_bytes, bool flagged)
+{
+    const size_t size = offsetof(struct cache_item, bytes) + key_bytes + value_bytes + CACHE_LINE_END +
+                        (flagged ? sizeof(uint32_t) : 0);
 
     return (size + CACHE_ITEM_ALIGN - 1) & ~(size_t)(CACHE_ITEM_ALIGN - 1);
+}
+
+static inline size_t cache_item_bytes(const struct cache_item *item)
+{
+    return cache_item_size(item->key_bytes, cache_item_value_bytes(item), cache_item_flagged(item));
 }
 
 #endif

@@ -11,6 +11,16 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
+/* A file system that fails at this, or a folder that may be written and not read, is no reason to be without a cache. */
+static void say_unsynced(const char *path, const char *done, int error)
+{
+    if (error != 0)
+        fprintf(stderr,
+                "pawl-cache: %s was %s, but its folder was not synced: %s. If the machine goes down the old "
+                "file may come back\n",
+                path, done, strerror(-error));
+}
+
 /* ---- loading ---- */
 
 static void say_loaded(const struct cache_keep *keep, const char *path, const struct cache_snapshot *from,
@@ -54,10 +64,14 @@ static int load_kept(const struct cache_keep *keep, const char *path)
     if (error == -ENOENT)
         return 0;
     if (error == 0) {
+        int unsynced;
+
         /* What is changed from now on must not come back from it, not even if the machine goes down. */
-        error = cache_snapshot_remove(path);
-        if (error == 0)
+        error = cache_snapshot_remove(path, &unsynced);
+        if (error == 0) {
+            say_unsynced(path, "removed", unsynced);
             return 0;
+        }
         fprintf(stderr, "pawl-cache: %s cannot be removed: %s\n", path, strerror(-error));
         return -EACCES;
     }
@@ -102,6 +116,7 @@ static int64_t write_beside(void *arg)
     struct cache_snapshot written;
     const int error = cache_snapshot_write(keep->store, path, &keep->stops, &written);
 
+    say_unsynced(path, "written", written.unsynced);
     if (error != 0)
         say_failed(path, error);
     else
@@ -158,6 +173,7 @@ int cache_keep_items(struct cache_keep *keep)
     if (path == NULL)
         return 0;
     error = cache_snapshot_write(keep->store, path, NULL, &written);
+    say_unsynced(path, "written", written.unsynced);
     if (error != 0)
         say_failed(path, error);
     else if (keep->options->verbosity > 0)

@@ -62,15 +62,15 @@ static struct cache_segment *segment_for(struct cache_session *session, enum cac
 }
 
 struct cache_item *cache_item_make(struct cache_session *session, enum cache_queue queue,
-                                   const struct cache_key *key, uint32_t value_bytes, bool alone,
-                                   struct cache_segment **own)
+                                   const struct cache_key *key, uint32_t value_bytes, uint32_t flags,
+                                   bool alone, struct cache_segment **own)
 {
     const struct cache_store *store = session->store;
-    const size_t bytes = cache_item_size(key->count, value_bytes);
+    const size_t bytes = cache_item_size(key->count, value_bytes, flags != 0);
     struct cache_segment *segment;
     struct cache_item *item;
 
-    if (bytes > store->item_max) {
+    if (cache_item_counted(key->count, value_bytes, flags != 0) > store->item_max) {
         errno = E2BIG;
         return NULL;
     }
@@ -79,16 +79,17 @@ struct cache_item *cache_item_make(struct cache_session *session, enum cache_que
         return NULL;
     item = (struct cache_item *)(void *)(segment->items + segment->used);
     segment->used += (uint32_t)bytes;
-    item->cas = 0;
-    item->flags = 0;
     item->key_bytes = (uint8_t)key->count;
     /* relaxed, all: the map's release publishes them */
     pawl_store_relaxed(&item->size, value_bytes);
     pawl_store_relaxed(&item->expires, 0u);
+    pawl_store_relaxed(&item->heat, (uint8_t)(flags != 0 ? CACHE_FLAGGED : 0));
     cache_set_epoch(item, pawl_load_relaxed(&store->epoch));
     pawl_store_relaxed(&item->seen, (uint16_t)(cache_now(store) / SEEN_STEP));
     memcpy(item->bytes, key->bytes, key->count);
     memcpy(item->bytes + key->count + value_bytes, "\r\n", CACHE_LINE_END);
+    if (flags != 0)
+        memcpy(item->bytes + key->count + value_bytes + CACHE_LINE_END, &flags, sizeof(flags));
     return item;
 }
 
@@ -97,16 +98,11 @@ static struct cache_segment *segment_of(struct cache_session *session, const str
     return cache_segment_of(&session->store->pool, item);
 }
 
-static size_t bytes_of(const struct cache_item *item)
-{
-    return cache_item_size(item->key_bytes, cache_item_value_bytes(item));
-}
-
 void cache_item_unmake(struct cache_session *session, struct cache_item *item, struct cache_segment *own)
 {
     struct cache_segment *segment = segment_of(session, item);
 
-    segment->used -= (uint32_t)bytes_of(item);
+    segment->used -= (uint32_t)cache_item_bytes(item);
     if (own != NULL)
         cache_segment_retire(own);
 }
@@ -131,7 +127,7 @@ void cache_note_expiry(struct cache_segment *segment, uint32_t expires)
 void cache_item_stored(struct cache_session *session, struct cache_item *item, struct cache_segment *own)
 {
     struct cache_segment *segment = segment_of(session, item);
-    const size_t bytes = bytes_of(item);
+    const size_t bytes = cache_item_bytes(item);
 
     cache_note_expiry(segment, pawl_load_relaxed(&item->expires)); /* relaxed: see item.h */
     segment->stored += (uint32_t)bytes;
@@ -148,7 +144,7 @@ void cache_item_stored(struct cache_session *session, struct cache_item *item, s
 
 void cache_item_died(struct cache_store *store, struct cache_counts *counts, struct cache_item *item)
 {
-    const size_t bytes = bytes_of(item);
+    const size_t bytes = cache_item_bytes(item);
 
     /* relaxed, both: hints for who empties the segment */
     pawl_store_relaxed(&item->heat, (uint8_t)(pawl_load_relaxed(&item->heat) | CACHE_DEAD));

@@ -40,9 +40,9 @@ static char *put_of_item(struct cache_turn *turn, const struct cache_meta *meta,
     case 't':
         return cache_put_ttl(at, timed ? cache_ttl(turn->store, item) : -1);
     case 'c':
-        return cache_put_flag(at, 'c', item->cas);
+        return cache_put_flag(at, 'c', cache_item_cas(item));
     case 'f':
-        return cache_put_flag(at, 'f', item->flags);
+        return cache_put_flag(at, 'f', cache_item_flags(item));
     case 'l':
         return cache_put_flag(at, 'l', cache_age(turn->store, item));
     case 'h':
@@ -367,7 +367,7 @@ static void answer_sum(struct cache_turn *turn, const struct cache_meta *meta, c
     char *at = cache_reply_room(turn->reply, META_LINE), digits[CACHE_NUMBER_MAX];
     bool timed = !created; /* see answer_hit() */
     const size_t count = (size_t)(cache_put_number(digits, sum->value) - digits);
-    struct cache_item *item = find(turn, key); /* it may be gone again: then t is missing */
+    struct cache_item *item = find(turn, key); /* it may be gone again: then t is 0 */
 
     at = cache_put_bytes(at, meta->value ? "VA " : "HD", meta->value ? 3 : 2);
     if (meta->value)
@@ -378,8 +378,8 @@ static void answer_sum(struct cache_turn *turn, const struct cache_meta *meta, c
         timed = timed || flag.at[0] == 'N' || flag.at[0] == 'T';
         if (flag.at[0] == 'c')
             at = cache_put_flag(at, 'c', sum->stored_cas);
-        else if (flag.at[0] == 't' && item != NULL)
-            at = cache_put_ttl(at, timed ? cache_ttl(turn->store, item) : -1);
+        else if (flag.at[0] == 't')
+            at = cache_put_ttl(at, item == NULL ? 0 : timed ? cache_ttl(turn->store, item) : -1);
         else if (flag.at[0] == 'T' && item != NULL)
             cache_touch(turn->session, item, meta->expires);
         else if (flag.at[0] == 'N' && item != NULL && created)
@@ -491,8 +491,8 @@ static void meta_debug(struct cache_turn *turn, const struct cache_word *words, 
         at = cache_put_bytes(at, name.at, name.count);
     at += snprintf(at, META_TAIL, " exp=%lld la=%u cas=%llu fetch=%s cls=1 size=%zu\r\n",
                    (long long)(ttl < 0 ? -1 : -ttl), cache_age(turn->store, item),
-                   (unsigned long long)item->cas, cache_item_fetched(item) ? "yes" : "no",
-                   cache_item_size(item->key_bytes, cache_item_value_bytes(item)));
+                   (unsigned long long)cache_item_cas(item), cache_item_fetched(item) ? "yes" : "no",
+                   cache_item_bytes(item));
     cache_reply_end(turn->reply, at);
 }
 

@@ -27,7 +27,8 @@ static bool read_digits(const char *at, size_t count, uint64_t *number, bool *ne
             return false;
     }
     *number = sum;
-    return at != first && (at == end || is_blank(*at));
+    /* Behind a zero byte nothing is looked at: memcached asks strtoull(). */
+    return at != first && (at == end || is_blank(*at) || *at == '\0');
 }
 
 bool cache_number_read(const char *text, size_t count, uint64_t *number)

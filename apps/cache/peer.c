@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 static void name_it(char *text, const char *name)
 {
@@ -52,4 +54,36 @@ void cache_peer_text(char text[CACHE_PEER_TEXT], int fd)
     else /* an address has 45 bytes at most */
         (void)snprintf(text, CACHE_PEER_TEXT, strchr(address, ':') != NULL ? "[%.45s]:%u" : "%.45s:%u",
                        address, port);
+}
+
+bool cache_peer_stat(char text[CACHE_PEER_LONG], int fd, bool other)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+        struct sockaddr_storage room;
+    } at = {.room = {.ss_family = AF_UNSPEC}};
+    socklen_t bytes = sizeof at;
+    char address[INET6_ADDRSTRLEN] = "";
+
+    if ((other ? getpeername(fd, &at.any, &bytes) : getsockname(fd, &at.any, &bytes)) != 0)
+        return false;
+    switch (at.any.sa_family) {
+    case AF_INET:
+        (void)inet_ntop(AF_INET, &at.v4.sin_addr, address, sizeof address);
+        (void)snprintf(text, CACHE_PEER_LONG, "tcp:%s:%u", address, ntohs(at.v4.sin_port));
+        return true;
+    case AF_INET6:
+        (void)inet_ntop(AF_INET6, &at.v6.sin6_addr, address, sizeof address);
+        (void)snprintf(text, CACHE_PEER_LONG, "tcp6:[%s]:%u", address, ntohs(at.v6.sin6_port));
+        return true;
+    case AF_UNIX: /* one without a name is as long as its family */
+        (void)snprintf(text, CACHE_PEER_LONG, "unix:%.*s",
+                       (int)(bytes - offsetof(struct sockaddr_un, sun_path)), at.path.sun_path);
+        return true;
+    default:
+        return false;
+    }
 }

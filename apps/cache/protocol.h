@@ -56,11 +56,12 @@ struct cache_service {
 
     struct cache_command_stats *workers; /* one for each, that its reply counts in */
     uint32_t worker_count;
-    PAWL_ATOMIC(uint64_t) reset[CACHE_COUNTERS]; /* the sums at the last `stats reset` */
-    struct cache_detail *detail;                 /* `stats detail`; NULL: that is an error */
-    struct cache_census *census;                 /* `stats sizes`; NULL: always disabled */
-    struct cache_tap *tap;                       /* NULL: nobody can listen */
-    bool no_watch;                               /* -W: `watch` is an error, as it is without a tap */
+    PAWL_ATOMIC(uint64_t) reset[CACHE_COUNTERS];              /* the sums at the last `stats reset` */
+    PAWL_ATOMIC(uint64_t) reset_figures[CACHE_FIGURES_RESET]; /* the same of the store's figures */
+    struct cache_detail *detail;                              /* `stats detail`; NULL: that is an error */
+    struct cache_census *census;                              /* `stats sizes`; NULL: always disabled */
+    struct cache_tap *tap;                                    /* NULL: nobody can listen */
+    bool no_watch; /* -W: `watch` is an error, as it is without a tap */
 
     void *arg; /* the hooks' */
     /* Is this the password of this user? For -Y and SASL PLAIN. */

@@ -10,15 +10,15 @@ enum { SEEN_STEP = 4 };
 
 static void fill(struct cache_session *session, struct cache_item *item, const struct cache_restored *from)
 {
-    const uint8_t epoch = (uint8_t)(cache_epoch_of(item) * CACHE_EPOCH);
+    const unsigned int lasts = pawl_load_relaxed(
+        &item->heat); /* relaxed: it is ours. Its epoch, and whether it has flags */
 
     if (from->value_bytes > 0)
         memcpy(item->bytes + item->key_bytes, from->value, from->value_bytes);
-    item->cas = from->cas;
-    item->flags = from->flags;
+    cache_item_set_cas(item, from->cas);
     /* relaxed, all: the map's release publishes them */
     pawl_store_relaxed(&item->expires, from->expires);
-    pawl_store_relaxed(&item->heat, (uint8_t)(epoch | (from->heat & (CACHE_HEAT | CACHE_FETCHED))));
+    pawl_store_relaxed(&item->heat, (uint8_t)(lasts | (from->heat & (CACHE_HEAT | CACHE_FETCHED))));
     pawl_store_relaxed(&item->seen, (uint16_t)((cache_now(session->store) - from->age) / SEEN_STEP));
     pawl_store_relaxed(&item->size,
                        from->value_bytes | (from->stale ? CACHE_STALE_ : 0) | (from->won ? CACHE_WON_ : 0));
@@ -30,7 +30,7 @@ static enum cache_result put(struct cache_session *session, const struct cache_k
 {
     struct cache_segment *own;
     struct cache_item *item = cache_item_make(session, from->spared ? CACHE_MAIN : CACHE_SMALL, key,
-                                              from->value_bytes, false, &own);
+                                              from->value_bytes, from->flags, false, &own);
     int error;
 
     if (item == NULL)
@@ -58,7 +58,8 @@ enum cache_result cache_restore(struct cache_session *session, const struct cach
         result = put(session, key, from);
         pawl_rcu_read_unlock();
     } while (result == CACHE_NO_MEMORY &&
-             cache_wait_for_room(session, cache_item_size(key->count, from->value_bytes), tries++));
+             cache_wait_for_room(session, cache_item_size(key->count, from->value_bytes, from->flags != 0),
+                                 tries++));
     return result;
 }
 
@@ -67,9 +68,9 @@ void cache_describe(const struct cache_store *store, const struct cache_item *it
     const uint32_t size = pawl_load_relaxed(&item->size); /* relaxed, all: see item.h */
 
     *to = (struct cache_restored){
-        .cas = item->cas,
+        .cas = cache_item_cas(item),
         .expires = pawl_load_relaxed(&item->expires),
-        .flags = item->flags,
+        .flags = cache_item_flags(item),
         .age = cache_age(store, item),
         .heat = pawl_load_relaxed(&item->heat) & (CACHE_HEAT | CACHE_FETCHED),
         .stale = (size & CACHE_STALE_) != 0,

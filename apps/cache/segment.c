@@ -449,6 +449,6 @@ struct cache_item *cache_segment_next(const struct cache_segment *segment, const
     const char *at = segment->items;
 
     if (item != NULL)
-        at = (const char *)item + cache_item_size(item->key_bytes, cache_item_value_bytes(item));
+        at = (const char *)item + cache_item_bytes(item);
     return at < segment->items + segment->used ? (struct cache_item *)(uintptr_t)at : NULL;
 }

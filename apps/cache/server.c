@@ -96,6 +96,7 @@ static void opened(struct pawl_stream *stream)
 
     cache_protocol_init(&connection->protocol, &server->service);
     connection->protocol.fd = pawl_stream_fd(stream);
+    cache_conns_add(&server->conns, &connection->conn, connection->protocol.fd, cache_now(server->store));
     tell_of(server, connection, CACHE_TAP_OPEN, 0);
     pawl_fetch_add_relaxed(&server->accepted, UINT64_C(1)); /* relaxed, all: see above */
     if (pawl_fetch_add_relaxed(&server->connections, UINT64_C(1)) < server->options->connections)
@@ -144,8 +145,26 @@ static void begin_watch(struct pawl_stream *stream, struct connection *connectio
 
     connection->watcher = cache_watcher_open(&server->watchers, server->service.tap, stream,
                                              connection->protocol.watches);
-    if (connection->watcher == NULL)
-        cache_protocol_unwatch(&connection->protocol);
+    if (connection->watcher != NULL)
+        return;
+    cache_protocol_unwatch(&connection->protocol);
+    cache_conn_does(&connection->conn, CACHE_DOING_READ);
+}
+
+static enum cache_doing doing(const struct cache_protocol *protocol)
+{
+    switch ((enum cache_state)protocol->state) {
+    case CACHE_VALUE:
+    case CACHE_PENDING:
+    case CACHE_TOKEN:
+        return CACHE_DOING_VALUE;
+    case CACHE_SWALLOW:
+        return CACHE_DOING_SWALLOW;
+    case CACHE_WATCHES:
+        return CACHE_DOING_WATCH;
+    default:
+        return CACHE_DOING_READ;
+    }
 }
 
 /* One turn: what the bytes ask for is answered. Returns what cache_feed() does, or a negative errno: the connection is
@@ -155,9 +174,13 @@ static int turn(struct pawl_stream *stream, struct worker *worker, const char *b
     struct connection *connection = pawl_stream_context(stream);
     const uint64_t began = pawl_clock_cycles();
     const bool inside = cache_protocol_in_value(&connection->protocol);
-    const int next = cache_feed(&connection->protocol, worker->session, bytes, count, &worker->reply);
-    const int64_t sent = answer(stream, &worker->reply);
+    int64_t sent;
+    int next;
 
+    cache_conn_asks(&connection->conn, cache_now(server_of(stream)->store));
+    next = cache_feed(&connection->protocol, worker->session, bytes, count, &worker->reply);
+    cache_conn_does(&connection->conn, doing(&connection->protocol));
+    sent = answer(stream, &worker->reply);
     cache_reply_clear(&worker->reply);
     if (sent >= 0)
         cache_tally_many(worker->reply.stats, CACHE_BYTES_WRITTEN, (uint64_t)sent);
@@ -173,6 +196,7 @@ static int turn(struct pawl_stream *stream, struct worker *worker, const char *b
 static void wait_for_reader(struct pawl_stream *stream, struct connection *connection,
                             const struct pawl_slice *rest)
 {
+    cache_conn_does(&connection->conn, CACHE_DOING_WRITE);
     if (connection->rest.bytes == NULL) {
         pawl_slice_hold(rest);
         pawl_stream_pause(stream);
@@ -236,6 +260,7 @@ static void closed(struct pawl_stream *stream, int reason)
                 server->tls != NULL ? cache_tls_error(stream) : "");
     if (connection->protocol.service == NULL)
         return; /* its handshake failed: it was never opened */
+    cache_conns_remove(&server->conns, &connection->conn);
     tell_of(server, connection, CACHE_TAP_CLOSE, reason);
     cache_watcher_close(connection->watcher);
     if (connection->rest.bytes != NULL)
@@ -446,6 +471,7 @@ struct cache_server *cache_server_open(const struct cache_options *options)
     }
     memset(server, 0, sizeof(*server));
     server->options = options;
+    cache_conns_init(&server->conns);
     allow_files(options->connections);
     describe_service(server);
     if (open_store(server) != 0 || open_runtime(server) != 0) {

@@ -25,6 +25,10 @@ static void say_general(struct cache_service *service, cache_stat_fn *say, void 
                (unsigned long long)pawl_load_relaxed(&server->connections));
     cache_stat(say, arg, "total_connections", "%llu",
                (unsigned long long)pawl_load_relaxed(&server->accepted));
+    cache_stat(say, arg, "connection_structures", "%llu",
+               (unsigned long long)pawl_load_relaxed(&server->connections));
+    cache_stat(say, arg, "accepting_conns", "1"); /* those above -c are told so; none waits to be accepted */
+    cache_stat(say, arg, "listen_disabled_num", "0");
     cache_stat(say, arg, "rejected_connections", "%llu",
                (unsigned long long)pawl_load_relaxed(&server->rejected));
     cache_stat(say, arg, "engine", "%s", pawl_rt_engine(server->rt));
@@ -38,6 +42,13 @@ static void say_general(struct cache_service *service, cache_stat_fn *say, void 
     cache_stat(say, arg, "slow_turns", "%llu", (unsigned long long)cache_slow_count(server->slow));
 }
 
+static void say_conns(struct cache_service *service, cache_stat_fn *say, void *arg)
+{
+    struct cache_server *server = server_of_service(service);
+
+    cache_conns_say(&server->conns, cache_now(server->store), say, arg);
+}
+
 static void say_slow(struct cache_service *service, cache_stat_fn *say, void *arg)
 {
     cache_slow_say(server_of_service(service)->slow, say, arg);
@@ -47,7 +58,6 @@ static void say_settings(struct cache_service *service, cache_stat_fn *say, void
 {
     const struct cache_options *options = server_of_service(service)->options;
 
-    cache_stat(say, arg, "maxbytes", "%zu", options->limit);
     cache_stat(say, arg, "maxconns", "%u", options->connections);
     cache_stat(say, arg, "tcpport", "%u", options->unix_path == NULL ? options->port : 0u);
     cache_stat(say, arg, "udpport", "%u", options->udp_port);
@@ -55,12 +65,14 @@ static void say_settings(struct cache_service *service, cache_stat_fn *say, void
     cache_stat(say, arg, "domain_socket", "%s", options->unix_path != NULL ? options->unix_path : "NULL");
     cache_stat(say, arg, "umask", "%o", options->unix_mask);
     cache_stat(say, arg, "evictions", "%s", options->no_eviction ? "off" : "on");
-    cache_stat(say, arg, "num_threads", "%u", options->threads);
     cache_stat(say, arg, "tcp_backlog", "%d", options->backlog);
-    cache_stat(say, arg, "item_size_max", "%zu", options->item_max);
     cache_stat(say, arg, "idle_timeout", "%u", options->idle_seconds);
-    cache_stat(say, arg, "shutdown_command", "%s", options->may_shutdown ? "yes" : "no");
-    cache_stat(say, arg, "flush_enabled", "%s", options->no_flush ? "no" : "yes");
+    cache_stat(say, arg, "stat_key_prefix", "%c", options->delimiter);
+    cache_stat(say, arg, "maxconns_fast", "yes");
+    cache_stat(say, arg, "auth_enabled_ascii", "%s",
+               options->token_file != NULL ? options->token_file : "no");
+    cache_stat(say, arg, "track_sizes", "%s", options->track_sizes ? "yes" : "no");
+    cache_stat(say, arg, "memory_file", "%s", options->restart_file != NULL ? options->restart_file : "NULL");
     cache_tls_say_settings(&options->tls, say, arg);
 }
 
@@ -68,6 +80,7 @@ void cache_server_figures(struct cache_server *server)
 {
     server->service.say_general = say_general;
     server->service.say_settings = say_settings;
+    server->service.say_conns = say_conns;
     server->service.say_slow = say_slow;
 }
 

@@ -3,6 +3,7 @@
 #ifndef CACHE_SERVER_INNER_H
 #define CACHE_SERVER_INNER_H
 
+#include "conns.h"
 #include "http.h"
 #include "keep.h"
 #include "latency.h"
@@ -32,6 +33,7 @@ struct worker {
 /* The context of a client's stream. */
 struct connection {
     struct cache_protocol protocol;
+    struct cache_conn conn;
     struct cache_watcher *watcher; /* `watch`; NULL: it is an ordinary one */
     struct pawl_slice rest; /* PROTOCOL_FULL: received, and waits for the client to read; bytes NULL: none */
 };
@@ -51,6 +53,7 @@ struct cache_server {
     struct cache_slow *slow;
     struct cache_keep keep;
     struct cache_watchers watchers;
+    struct cache_conns conns;
     uint64_t slow_cycles; /* turns that take longer are noted */
     struct pawl_task starter;
     struct pawl_timer tick;

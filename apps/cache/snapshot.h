@@ -36,16 +36,18 @@ struct cache_snapshot {
     uint64_t items, bytes;     /* written or loaded; of the file */
     uint64_t expired, refused; /* loading: their time was over; too large or no room (-I, -M) */
     const char *wrong;         /* when it failed: why, for people; errors of the system have none */
+    int unsynced;              /* written, but its folder was not synced: why; else 0 */
 };
 
 /* Writes all of the store to `path`. `stop` may be set by another thread: then it gives up with -ECANCELED. NULL: never.
- * Returns 0 or a negative errno; then `path` is as it was, but for an error of syncing its folder, which comes last: then the
- * new one is there, and a crash may bring back the old one. Any thread, outside of sections. */
+ * Returns 0 or a negative errno; then `path` is as it was. `unsynced`: the new one is there, and if the machine goes down
+ * the old one may come back. Any thread, outside of sections. */
 int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
                          struct cache_snapshot *result);
 
-/* Removes it, for good: a crash does not bring it back. Returns 0 or a negative errno. */
-int cache_snapshot_remove(const char *path);
+/* Removes it, for good: it does not come back even if the machine goes down, unless *unsynced says why its folder was not
+ * synced. Returns 0 or a negative errno: it is still there. */
+int cache_snapshot_remove(const char *path, int *unsynced);
 
 /* Loads a file into an empty store. Returns 0; -EINVAL: it is no snapshot at all; -EBADMSG: it is one, but truncated, damaged or
  * of another version; what open and read say. Then the store is empty. A session's thread. */

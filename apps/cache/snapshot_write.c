@@ -278,18 +278,12 @@ static int sync_folder(int fd)
     return error;
 }
 
-int cache_snapshot_remove(const char *path)
+int cache_snapshot_remove(const char *path, int *unsynced)
 {
-    const int folder = open_folder(path);
-    int error;
-
-    if (folder < 0)
-        return folder; /* who may not open it keeps the file */
-    if (unlink(path) == 0)
-        return sync_folder(folder);
-    error = -errno;
-    close(folder);
-    return error;
+    if (unlink(path) != 0)
+        return -errno;
+    *unsynced = sync_folder(open_folder(path));
+    return 0;
 }
 
 int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
@@ -321,5 +315,7 @@ int cache_snapshot_write(const struct cache_store *store, const char *path, cons
     if (error != 0)
         unlink(name);
     free(name);
-    return error == 0 ? sync_folder(open_folder(path)) : error;
+    if (error == 0)
+        result->unsynced = sync_folder(open_folder(path));
+    return error;
 }

@@ -169,6 +169,8 @@ static void add_counts(struct cache_counts *to, const struct cache_counts *from)
     ADD(expired_unfetched);
     ADD(spared);
     ADD(ghosts);
+    ADD(get_expired);
+    ADD(get_flushed);
     ADD(bytes);
 #undef ADD
 }
@@ -285,12 +287,25 @@ uint32_t cache_age(const struct cache_store *store, const struct cache_item *ite
 
 /* ---- reading ---- */
 
+/* It is there, but has expired or was flushed. */
+static PAWL_COLD void count_invalid(struct cache_session *session, const struct cache_item *item)
+{
+    struct cache_counts *counts = &session->counts;
+    const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed, both: it is a figure */
+
+    cache_count(expires != 0 && expires <= pawl_load_relaxed(&session->store->now) ? &counts->get_expired
+                                                                                   : &counts->get_flushed);
+}
+
 struct cache_item *cache_find(struct cache_session *session, const struct cache_key *key)
 {
     const struct cache_store *store = session->store;
     struct cache_item *item = pawl_map_get_by(&store->map, key->hash, key, cache_equal);
 
-    return item != NULL && cache_valid(store, item) ? item : NULL;
+    if (item == NULL || PAWL_LIKELY(cache_valid(store, item)))
+        return item;
+    count_invalid(session, item);
+    return NULL;
 }
 
 void cache_hit(struct cache_session *session, struct cache_item *item)
@@ -348,8 +363,11 @@ void cache_figures(const struct cache_store *const_store, struct cache_figures *
     figures->expired_unfetched = pawl_load_relaxed(&sum.expired_unfetched);
     figures->spared = pawl_load_relaxed(&sum.spared);
     figures->ghosts = pawl_load_relaxed(&sum.ghosts);
+    figures->get_expired = pawl_load_relaxed(&sum.get_expired);
+    figures->get_flushed = pawl_load_relaxed(&sum.get_flushed);
     figures->limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
     figures->map_bytes = map.bytes;
+    figures->map_buckets = map.buckets;
     figures->map_resizing = map.resizing;
     pawl_mutex_lock(&store->pool.lock);
     figures->segments = store->pool.count;

@@ -40,7 +40,7 @@ struct cache_session;
 
 struct cache_store_config {
     size_t limit;          /* bytes in all; at least 1 MiB */
-    size_t item_max;       /* bytes of an item, key and header included (-I) */
+    size_t item_max;       /* bytes of an item, as cache_item_counted() (-I) */
     uint32_t sessions;     /* there will be about so many; 0: one or two */
     size_t entries;        /* room in the map for so many from the beginning; 0: small */
     bool no_eviction;      /* when it is full, sets fail (-M) */
@@ -142,7 +142,7 @@ enum cache_result cache_store_item(struct cache_session *session, const struct c
 /* A value that is too large to wait for elsewhere: room for it at once, filled as it comes, then stored or thrown away.
  * NULL with errno E2BIG or ENOMEM. Only CACHE_SET, ADD and REPLACE. */
 struct cache_item *cache_large_open(struct cache_session *session, const struct cache_key *key,
-                                    uint32_t value_bytes);
+                                    uint32_t value_bytes, uint32_t flags);
 char *cache_large_value(struct cache_item *item);
 enum cache_result cache_large_store(struct cache_session *session, const struct cache_key *key,
                                     struct cache_item *item, struct cache_change *change);
@@ -240,10 +240,11 @@ struct cache_figures {
     uint64_t evicted_unfetched;
     uint64_t expired; /* items removed after their time */
     uint64_t expired_unfetched;
-    uint64_t spared; /* items copied because they were hit */
-    uint64_t ghosts; /* sets of what was remembered */
+    uint64_t spared;                   /* items copied because they were hit */
+    uint64_t ghosts;                   /* sets of what was remembered */
+    uint64_t get_expired, get_flushed; /* looked for, and there, but no longer valid */
     uint64_t segments, segments_free, segment_bytes;
-    uint64_t map_bytes, map_resizing;
+    uint64_t map_bytes, map_buckets, map_resizing;
 };
 
 void cache_figures(const struct cache_store *store, struct cache_figures *figures);

@@ -11,7 +11,9 @@
 
 /* What a session counts: its own words, which others read. */
 struct cache_counts {
-    PAWL_ATOMIC(uint64_t) stored, evictions, evicted_unfetched, expired, expired_unfetched, spared, ghosts;
+    PAWL_ATOMIC(uint64_t)
+    stored, evictions, evicted_unfetched, expired, expired_unfetched, spared, ghosts, get_expired,
+        get_flushed;
     PAWL_ATOMIC(int64_t) bytes; /* of items put into the map, less those that it took out */
 };
 
@@ -94,15 +96,17 @@ static inline bool cache_valid(const struct cache_store *store, const struct cac
 /* Of a new item: it was stored in this epoch, and was never hit. */
 static inline void cache_set_epoch(struct cache_item *item, uint32_t epoch)
 {
-    pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) *
-                                              CACHE_EPOCH)); /* relaxed: the map's release publishes it */
+    const unsigned int flagged = pawl_load_relaxed(&item->heat) & CACHE_FLAGGED; /* relaxed: it is ours */
+
+    /* relaxed: the map's release publishes it */
+    pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) * CACHE_EPOCH | flagged));
 }
 
-/* An item that is not in the map yet, all but the value filled in. *own: it has a segment of its own, because it is
+/* An item that is not in the map yet, all but the value and the cas filled in. *own: it has a segment of its own, because it is
  * large or shall stand `alone`; to be sealed when it is stored. NULL with errno E2BIG, ENOMEM. */
 struct cache_item *cache_item_make(struct cache_session *session, enum cache_queue queue,
-                                   const struct cache_key *key, uint32_t value_bytes, bool alone,
-                                   struct cache_segment **own);
+                                   const struct cache_key *key, uint32_t value_bytes, uint32_t flags,
+                                   bool alone, struct cache_segment **own);
 
 /* It was not stored after all: the last one that was made. */
 void cache_item_unmake(struct cache_session *session, struct cache_item *item, struct cache_segment *own);

@@ -27,6 +27,12 @@ enum cache_state {
     CACHE_WATCHES,    /* it is told events; what it sends is not looked at */
 };
 
+/* Where a request begins. */
+static inline uint8_t cache_protocol_next(const struct cache_protocol *protocol)
+{
+    return protocol->binary ? CACHE_PACKETS : CACHE_LINES;
+}
+
 /* Is all that was fed worked on, so that nothing of a request is still to come? */
 static inline bool cache_protocol_between(const struct cache_protocol *protocol)
 {
@@ -212,6 +218,13 @@ const char *cache_look_ahead(struct cache_turn *turn, const char *at, const char
 
 /* A packet, or the part of it that is there. *at is moved. */
 int cache_binary_feed(struct cache_turn *turn, const char **at, const char *end);
+
+/* The value of turn->next, or of what is pending, as far as it is there. *at is moved. */
+int cache_feed_value(struct cache_turn *turn, const char **at, const char *end);
+int cache_feed_pending(struct cache_turn *turn, const char **at, const char *end);
+
+/* The connection ends: what came of a value goes. */
+void cache_pending_free(struct cache_protocol *protocol, struct cache_session *session);
 
 /* The value of turn->next is there, with its ending: stored and answered, by one of the three below. */
 void cache_receive(struct cache_turn *turn, struct cache_receiving *receiving, const char *value,

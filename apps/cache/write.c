@@ -65,7 +65,7 @@ static bool take_out(struct cache_session *session, const struct cache_key *key,
 static size_t room_for(struct cache_session *session, const struct cache_key *key, uint32_t more)
 {
     const struct cache_item *item;
-    size_t bytes = cache_item_size(key->count, more);
+    size_t bytes = cache_item_size(key->count, more, true);
 
     pawl_rcu_read_lock();
     item = look(session, key).item;
@@ -96,8 +96,8 @@ static struct decision decide(const struct cache_change *change, struct present 
     }
     if (change->mode == CACHE_ADD)
         return (struct decision){.result = CACHE_NOT_STORED};
-    if (change->cas != 0 && change->cas != present.item->cas) {
-        const bool stale = change->if_stale && change->cas < present.item->cas;
+    if (change->cas != 0 && change->cas != cache_item_cas(present.item)) {
+        const bool stale = change->if_stale && change->cas < cache_item_cas(present.item);
 
         return (
             struct decision){.result = stale ? CACHE_STORED : CACHE_EXISTS, .joins = joining, .stale = stale};
@@ -105,7 +105,7 @@ static struct decision decide(const struct cache_change *change, struct present 
     return (struct decision){.result = CACHE_STORED, .joins = joining};
 }
 
-/* The value, and what the change says. The flags and the expiry of what is joined stay. */
+/* The value, and what the change says. The expiry of what is joined stays. */
 static void fill(struct cache_session *session, struct cache_item *item, const struct cache_change *change,
                  struct decision decision, const struct cache_item *old)
 {
@@ -120,12 +120,13 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
     }
     if (change->value_bytes > 0)
         memcpy(value, change->value, change->value_bytes);
-    item->flags = joins ? old->flags : change->flags;
     /* relaxed, both: the map's release publishes them */
     pawl_store_relaxed(&item->expires, joins ? pawl_load_relaxed(&old->expires) : change->expires);
     if (decision.stale)
         pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
-    item->cas = change->new_cas != 0 ? change->new_cas : cache_next_cas(session, old != NULL ? old->cas : 0);
+    cache_item_set_cas(item, change->new_cas != 0
+                                 ? change->new_cas
+                                 : cache_next_cas(session, old != NULL ? cache_item_cas(old) : 0));
 }
 
 /* For a key that is not there. */
@@ -145,17 +146,20 @@ static int try_store(struct cache_session *session, const struct cache_key *key,
     const struct decision decision = decide(change, present);
     struct cache_segment *own;
     struct cache_item *item;
-    uint32_t bytes = change->value_bytes;
+    uint32_t bytes = change->value_bytes, flags = change->flags;
     int error;
 
     *result = decision.result;
     if (decision.result != CACHE_STORED)
         return 0;
-    bytes += decision.joins ? cache_item_value_bytes(present.item) : 0;
+    if (decision.joins) {
+        bytes += cache_item_value_bytes(present.item);
+        flags = cache_item_flags(present.item);
+    }
     /* What is there has not been evicted, so it has no ghost. A second try finds none: what the first one found counts. */
     if (present.item == NULL && *queue == CACHE_SMALL)
         *queue = queue_for(session, key);
-    item = cache_item_make(session, *queue, key, bytes, false, &own);
+    item = cache_item_make(session, *queue, key, bytes, flags, false, &own);
     if (item == NULL) {
         *result = result_of(errno);
         return 0;
@@ -164,7 +168,7 @@ static int try_store(struct cache_session *session, const struct cache_key *key,
     cache_set_epoch(item, present.epoch);
     error = put_in_place(session, key, item, present.item);
     if (error == 0) {
-        change->stored_cas = item->cas;
+        change->stored_cas = cache_item_cas(item);
         took_place(session, item, present.item, own);
         return 0;
     }
@@ -209,16 +213,16 @@ enum cache_result cache_store_item(struct cache_session *session, const struct c
 /* ---- large values ---- */
 
 struct cache_item *cache_large_open(struct cache_session *session, const struct cache_key *key,
-                                    uint32_t value_bytes)
+                                    uint32_t value_bytes, uint32_t flags)
 {
     struct cache_segment *own;
     struct cache_item *item;
     unsigned tries = 0;
 
     do
-        item = cache_item_make(session, CACHE_SMALL, key, value_bytes, true, &own);
+        item = cache_item_make(session, CACHE_SMALL, key, value_bytes, flags, true, &own);
     while (item == NULL && errno == ENOMEM &&
-           cache_wait_for_room(session, cache_item_size(key->count, value_bytes), tries++));
+           cache_wait_for_room(session, cache_item_size(key->count, value_bytes, flags != 0), tries++));
     return item;
 }
 
@@ -242,18 +246,19 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
         result = decision.result;
         if (result != CACHE_STORED)
             break;
-        item->flags = change->flags;
         /* Not the epoch of when its first bytes came: there may have been flushes since. */
         cache_set_epoch(item, present.epoch);
         pawl_store_relaxed(&item->expires,
                            change->expires); /* relaxed, both: the map's release publishes them */
         if (decision.stale)
             pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
-        item->cas = change->new_cas != 0 ? change->new_cas
-                                         : cache_next_cas(session, present.valid ? present.item->cas : 0);
+        cache_item_set_cas(item,
+                           change->new_cas != 0
+                               ? change->new_cas
+                               : cache_next_cas(session, present.valid ? cache_item_cas(present.item) : 0));
         error = put_in_place(session, key, item, present.item);
         if (error == 0) {
-            change->stored_cas = item->cas;
+            change->stored_cas = cache_item_cas(item);
             took_place(session, item, present.item, own);
         } else if (error != -EAGAIN) {
             result = CACHE_NO_MEMORY;
@@ -313,7 +318,9 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
     *result = CACHE_NOT_FOUND;
     if (!present.valid && !sum->vivify)
         return 0;
-    if (present.valid && sum->cas != 0 && sum->cas != present.item->cas)
+    if (present.valid && cache_item_value_bytes(present.item) == 0)
+        *result = CACHE_NOT_NUMBER; /* whatever its cas: memcached looks in this order */
+    else if (present.valid && sum->cas != 0 && sum->cas != cache_item_cas(present.item))
         *result = CACHE_EXISTS;
     else if (present.valid && !parse_number(present.item, &number))
         *result = CACHE_NOT_NUMBER;
@@ -327,14 +334,14 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
     bytes = present.valid && digits < cache_item_value_bytes(present.item)
                 ? cache_item_value_bytes(present.item)
                 : digits;
-    item = cache_item_make(session, CACHE_SMALL, key, bytes, false, &own);
+    item = cache_item_make(session, CACHE_SMALL, key, bytes,
+                           present.valid ? cache_item_flags(present.item) : 0, false, &own);
     if (item == NULL) {
         *result = result_of(errno);
         return 0;
     }
     memcpy(item->bytes + key->count, text, digits);
     memset(item->bytes + key->count + digits, ' ', bytes - digits);
-    item->flags = present.valid ? present.item->flags : 0;
     /* relaxed, all: the map's release publishes them; see item.h */
     pawl_store_relaxed(&item->expires, present.valid && !sum->touch
                                            ? pawl_load_relaxed(&present.item->expires)
@@ -343,12 +350,13 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
         pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
     else
         cache_set_epoch(item, present.epoch);
-    item->cas = sum->new_cas != 0 ? sum->new_cas
-                                  : cache_next_cas(session, present.valid ? present.item->cas : 0);
+    cache_item_set_cas(item, sum->new_cas != 0
+                                 ? sum->new_cas
+                                 : cache_next_cas(session, present.valid ? cache_item_cas(present.item) : 0));
     error = put_in_place(session, key, item, present.item);
     if (error == 0) {
         sum->value = number;
-        sum->stored_cas = item->cas;
+        sum->stored_cas = cache_item_cas(item);
         took_place(session, item, present.item, own);
         return 0;
     }
@@ -385,7 +393,7 @@ enum cache_result cache_delete(struct cache_session *session, const struct cache
 
         if (present.item == NULL)
             break;
-        if (present.valid && cas != 0 && present.item->cas != cas) {
+        if (present.valid && cas != 0 && cache_item_cas(present.item) != cas) {
             result = CACHE_EXISTS;
             break;
         }
@@ -413,17 +421,16 @@ static int try_invalidate(struct cache_session *session, const struct cache_key 
     if (!present.valid)
         return 0;
     *result = CACHE_EXISTS;
-    if (cas != 0 && present.item->cas != cas)
+    if (cas != 0 && cache_item_cas(present.item) != cas)
         return 0;
     bytes = cache_item_value_bytes(present.item);
-    item = cache_item_make(session, CACHE_SMALL, key, bytes, false, &own);
+    item = cache_item_make(session, CACHE_SMALL, key, bytes, cache_item_flags(present.item), false, &own);
     if (item == NULL) {
         *result = result_of(errno);
         return 0;
     }
     memcpy(item->bytes + key->count, cache_item_value(present.item), bytes);
-    item->flags = present.item->flags;
-    item->cas = cache_next_cas(session, present.item->cas);
+    cache_item_set_cas(item, cache_next_cas(session, cache_item_cas(present.item)));
     /* relaxed, all: the map's release publishes them; see item.h. The right to make it anew is to be had again. */
     pawl_store_relaxed(&item->size, bytes | CACHE_STALE_);
     pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
@@ -470,7 +477,7 @@ void cache_touch(struct cache_session *session, struct cache_item *item, uint32_
         pawl_fence_seq_cst();
         now = pawl_map_get(&session->store->map, key.hash, &key);
         /* Another item, of another set, is not ours to touch. */
-        item = now != NULL && now != item && now->cas == item->cas ? now : NULL;
+        item = now != NULL && now != item && cache_item_cas(now) == cache_item_cas(item) ? now : NULL;
     }
 }
 

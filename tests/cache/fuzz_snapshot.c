@@ -111,14 +111,16 @@ static void what_is_no_file_is_refused(void)
     struct cache_store *store = open_store();
     struct cache_session *session = cache_session_open(store);
     struct cache_snapshot result;
+    int unsynced;
 
     check(session != NULL && mkdtemp(folder) != NULL, "a session and a folder");
     snprintf(path, sizeof path, "%s/pipe", folder);
     check(mkfifo(path, 0600) == 0, "a pipe");
     check(cache_snapshot_read(session, path, &result) == -EINVAL && result.wrong != NULL,
           "a pipe is no file");
-    check(cache_snapshot_remove(path) == 0 && access(path, F_OK) != 0, "it is removed");
-    check(cache_snapshot_remove(path) == -ENOENT, "and not there any more");
+    check(cache_snapshot_remove(path, &unsynced) == 0 && unsynced == 0 && access(path, F_OK) != 0,
+          "it is removed");
+    check(cache_snapshot_remove(path, &unsynced) == -ENOENT, "and not there any more");
     check(rmdir(folder) == 0, "nothing is left");
     cache_session_close(session);
     cache_store_close(store);

@@ -78,7 +78,7 @@ static inline intptr_t store_gets(struct client *client, const struct cache_key 
     item = cache_find(client->session, key);
     if (item != NULL) {
         cache_hit(client->session, item);
-        result = pair(strtoll(cache_item_value(item), NULL, 10), item->cas);
+        result = pair(strtoll(cache_item_value(item), NULL, 10), cache_item_cas(item));
     }
     pawl_rcu_read_unlock();
     return result;

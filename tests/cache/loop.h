@@ -122,4 +122,29 @@ static inline bool loop_converse(struct loop *loop, const char *bytes, size_t co
     return result != 0;
 }
 
+/* Nothing is left of what was stored before. */
+static inline void loop_flush(struct loop *loop)
+{
+    cache_flush(loop->store, cache_now(loop->store));
+    while (cache_maintain(loop->session))
+        ;
+}
+
+/* Does the server close, whole and cut at every byte? */
+static inline bool loop_closes(struct loop *loop, const char *input)
+{
+    enum { MOST = 8192 };
+    const size_t count = strlen(input);
+    size_t cuts[MOST];
+    bool whole, cut;
+
+    loop_check(count <= MOST, "input too long");
+    for (size_t i = 0; i < count; i++)
+        cuts[i] = i;
+    whole = loop_converse(loop, input, count, NULL, 0);
+    cut = loop_converse(loop, input, count, cuts, count);
+    loop_check(whole == cut, "it closes by how it is cut");
+    return whole;
+}
+
 #endif

@@ -9,6 +9,7 @@ SERVER is the program, PAWL the command `pawl` for its tap. With PAWL_TEST_LONG=
 """
 import json
 import os
+import pwd
 import re
 import select
 import shutil
@@ -309,6 +310,53 @@ def damaged_files_are_refused_with_one_clear_line():
                 assert client.stats()["curr_items"] == "0"
 
 
+def a_folder_that_cannot_be_synced_is_said_and_no_more():
+    """One that may be written, but not opened; root may do everything, so the server is somebody else then."""
+    with folder() as where:
+        path = where + "/items"
+        options = ["-e", path]
+        if os.geteuid() == 0:
+            options += ["-u", "nobody"]
+            os.chown(where, pwd.getpwnam("nobody").pw_uid, -1)
+        os.chmod(where, 0o300)
+        for word in "written", "removed":
+            with Server(*options) as server:
+                if word == "written":
+                    fill(server.client())
+                    assert server.stop() == 0
+                else:
+                    assert server.client().ask(b"get k1\r\n", b"END\r\n").startswith(b"VALUE k1 ")
+                assert f"{path} was {word}, but its folder was not synced: Permission denied" in server.said(), server.said()
+        os.chmod(where, 0o700)
+
+
+def who_is_connected_is_told():
+    with Server() as server:
+        clients = [server.client() for _ in range(4)]
+        clients[0].ask(b"mn\r\n")
+        clients[1].send(b"set a 0 0 100\r\nabc")
+        clients[2].send(b"set a 0 0 2000000\r\nabc")  # too large: it is swallowed
+        clients[3].ask(b"watch\r\n")
+        other = server.client()
+
+        def states():
+            told = other.stats("conns")
+            by_address = {told[name]: name.split(":")[0] for name in told if name.endswith(":addr")}
+            if len(by_address) != len(clients) + 1:
+                return False  # some are not accepted yet
+            fds = [by_address["tcp:%s:%d" % client.socket.getsockname()] for client in clients + [other]]
+            assert all(told[fd + ":listen_addr"] == f"tcp:127.0.0.1:{server.port}" for fd in fds), told
+            assert all(int(told[fd + ":secs_since_last_cmd"]) <= PATIENCE for fd in fds), told
+            return [told[fd + ":state"] for fd in fds] == [
+                "conn_read", "conn_nread", "conn_swallow", "conn_watch", "conn_parse_cmd"]
+        until(states, "all five in their states")
+        for client in clients:
+            client.close()
+        until(lambda: len(other.stats("conns")) == 4, "only who asks is left")
+        names = [line.split()[1] for line in other.ask(b"stats settings\r\n", b"END\r\n").split(b"\r\n") if line.startswith(b"STAT")]
+        assert len(names) == len(set(names)), names
+
+
 def a_file_of_somebody_else_is_not_overwritten():
     with folder() as where:
         path = where + "/letter"
@@ -513,6 +561,8 @@ PROMISES = [
     an_end_while_it_starts_loses_nothing,
     a_killed_server_starts_empty_and_never_old,
     damaged_files_are_refused_with_one_clear_line,
+    a_folder_that_cannot_be_synced_is_said_and_no_more,
+    who_is_connected_is_told,
     a_file_of_somebody_else_is_not_overwritten,
     a_snapshot_is_written_while_it_serves_and_loads_again,
     a_watcher_is_told_as_memcached_tells,

@@ -77,6 +77,11 @@ static inline struct cache_key key_of(const struct fixture *f, const char *text)
     return key;
 }
 
+/* layout.c */
+void flags_stay_with_their_item(void **state);
+void items_of_any_length_are_spared_whole(void **state);
+void the_largest_item_is_memcacheds(void **state);
+
 /* churn.c */
 void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state);
 void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state);

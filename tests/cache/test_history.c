@@ -475,7 +475,7 @@ static void a_large_value_is_as_new_as_its_end(void **state)
     cache_key_make(store, &key, client.key, strlen(client.key));
     /* However many flushes there were while it came: it is there, and the next flush takes it. */
     for (int flushes = 0; flushes <= EPOCHS + 1; flushes++) {
-        struct cache_item *item = cache_large_open(client.session, &key, BYTES);
+        struct cache_item *item = cache_large_open(client.session, &key, BYTES, 0);
         struct cache_change change = {.mode = CACHE_SET};
 
         assert_non_null(item);

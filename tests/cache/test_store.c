@@ -62,7 +62,7 @@ static uint64_t cas_of(const struct fixture *f, const char *text)
     pawl_rcu_read_lock();
     item = cache_find(f->session, &key);
     if (item != NULL)
-        cas = item->cas;
+        cas = cache_item_cas(item);
     pawl_rcu_read_unlock();
     return cas;
 }
@@ -351,7 +351,7 @@ static void large_values_come_in_pieces(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         struct cache_change c = {.mode = CACHE_SET, .flags = 9};
-        struct cache_item *item = cache_large_open(f.session, &key, sizes[i]);
+        struct cache_item *item = cache_large_open(f.session, &key, sizes[i], 9);
 
         assert_non_null(item);
         memset(cache_large_value(item), 'a' + (int)i, sizes[i]);
@@ -361,13 +361,13 @@ static void large_values_come_in_pieces(void **state)
         assert_non_null(item);
         assert_int_equal(cache_item_value_bytes(item), sizes[i]);
         assert_int_equal(cache_item_value(item)[sizes[i] - 1], 'a' + (int)i);
-        assert_int_equal(item->flags, 9);
+        assert_int_equal(cache_item_flags(item), 9);
         pawl_rcu_read_unlock();
     }
-    struct cache_item *dropped = cache_large_open(f.session, &key, 500000);
+    struct cache_item *dropped = cache_large_open(f.session, &key, 500000, 0);
     assert_non_null(dropped);
     cache_large_drop(f.session, dropped);
-    assert_null(cache_large_open(f.session, &key, 9000000));
+    assert_null(cache_large_open(f.session, &key, 9000000, 0));
     assert_int_equal(errno, E2BIG);
     cache_delete(f.session, &key, 0);
     maintain(&f);
@@ -558,6 +558,9 @@ int main(void)
         cmocka_unit_test(what_is_set_is_found),
         cmocka_unit_test(cas_stores_only_over_what_was_seen),
         cmocka_unit_test(numbers_are_added_as_memcached_does),
+        cmocka_unit_test(flags_stay_with_their_item),
+        cmocka_unit_test(items_of_any_length_are_spared_whole),
+        cmocka_unit_test(the_largest_item_is_memcacheds),
         cmocka_unit_test(what_expires_is_gone_and_its_memory_is_back),
         cmocka_unit_test(a_flush_takes_all_that_is_there),
         cmocka_unit_test(the_limit_holds_for_any_mix_of_sizes),

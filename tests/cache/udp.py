@@ -4,6 +4,7 @@
 
 Every request is asked again when its answer does not come, as a datagram may be lost: those here may be done twice."""
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -167,6 +168,63 @@ def what_says_error_is_not_answered():
             pass
 
 
+class Memcached(served.Process):
+    def __init__(self):
+        self.udp_port = free_udp_port()
+        port = served.free_ports(1)[0]
+        super().__init__(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(port), "-U", str(self.udp_port), "-t", "1"], port)
+
+
+def answers_are_memcacheds_datagram_by_datagram():
+    """But that it numbers each key's answer from 0, so that nobody can put several together: docs/cache.md."""
+    if shutil.which("memcached") is None:
+        raise served.Skip("memcached is not installed")
+    get = struct.pack(">BBHBBHIIQ", 0x80, 0, 2, 0, 0, 0, 2, 7, 0)
+    requests = [b"set a 0 0 1\r\nx\r\n", b"get a\r\n", b"get none\r\n", b"mg a v\r\n", b"incr a 1\r\n", b"bogus\r\n", b"\r\n", b"\0\1\r\n",
+                b"get " + b"k" * 251 + b"\r\n", b"stats reset\r\n", b"verbosity 0\r\n", get + b"zz"]
+    for size in 1, 1364, 1365, 1366, 1400, 5000, 60000:  # of 1365 bytes, the answer fills a datagram
+        requests += [b"set v%d 0 0 %d\r\n" % (size, size) + b"v" * size + b"\r\n", b"get v%d\r\n" % size]
+    with Memcached() as memcached, Server() as server:
+        theirs, ours = Client(memcached), Client(server)
+        for request in requests:
+            assert ours.pieces(request) == theirs.pieces(request), request
+        for request in b"get v1 none v1400 v5000\r\n", b"get v1\r\nget v1400\r\n", b"mg v1 v q\r\nmn\r\n", b"set a 0 0 1\r\nx\r\nget a\r\n":
+            answer, got = ours.ask(request), b""
+            theirs.send(request)
+            theirs.socket.settimeout(WAIT)
+            while len(got) < len(answer):
+                got += theirs.socket.recv(65536)[HEADER.size:]
+            assert got == answer, request
+
+
+def who_has_gone_before_the_answer_harms_nothing():
+    """The network says so; what is asked next is answered all the same."""
+    with Server() as server:
+        for _ in range(20):
+            gone = Client(server)
+            gone.send(b"mn\r\n")
+            gone.socket.close()
+        assert Client(server).ask(b"mn\r\n") == b"MN\r\n"
+        value = b"v" * 65000
+        client = Client(server)
+        assert client.ask(b"set largest 0 0 65000\r\n" + value + b"\r\n") == b"STORED\r\n"
+        assert client.ask(b"get largest\r\n") == b"VALUE largest 0 65000\r\n" + value + b"\r\nEND\r\n"
+
+
+def whoever_may_end_it_may_so_by_a_datagram():
+    """-A with -U, as memcached: docs/cache.md warns."""
+    with Server() as server:
+        client = Client(server)
+
+        def ends():
+            try:
+                client.send(b"shutdown\r\n")
+            except ConnectionRefusedError:
+                pass  # its socket is closed already
+            return server.gone()
+        served.eventually("the server ends", ends)
+
+
 def without_an_option_there_is_no_udp():
     with served.pawl_cache(SERVER, "-A") as server:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -200,6 +258,9 @@ served.run([
     rubbish_is_not_answered_and_harms_nothing,
     an_answer_of_another_server_is_not_answered,
     what_says_error_is_not_answered,
+    answers_are_memcacheds_datagram_by_datagram,
+    who_has_gone_before_the_answer_harms_nothing,
+    whoever_may_end_it_may_so_by_a_datagram,
     without_an_option_there_is_no_udp,
     what_cannot_be_is_said,
 ])
