@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run the servers among the examples as a user would: serve.py ECHO CHAT PROXY FIBER_ECHO UDP_ECHO CAT [HTTP]. Speaks TAP."""
+"""Run the examples as a user would. Speaks TAP.
+
+serve.py ECHO CHAT PROXY FIBER_ECHO UDP_ECHO FIBER_UDP_ECHO CAT FILTER READY [HTTP]"""
 import signal
 import socket
 import subprocess
@@ -130,15 +132,35 @@ def check_cat(program):
     return piped.returncode == filed.returncode == 0 and piped.stdout == much and same
 
 
+def check_filter(program):
+    ran = subprocess.run([program, "100", "3", "20"], stdout=subprocess.PIPE, check=False, timeout=60)
+    return ran.returncode == 0 and ran.stdout == b"3\n20\n100\n"
+
+
+def check_ready(program):
+    """Something is there, something comes, nothing comes, a file."""
+    with subprocess.Popen([program, "60000"], stdin=subprocess.PIPE) as waits:
+        waits.stdin.write(b"x")
+        waits.stdin.flush()
+        heard = waits.wait(timeout=60) == 0
+    with subprocess.Popen([program, "20"], stdin=subprocess.PIPE) as in_vain:
+        silent = in_vain.wait(timeout=60) == 1
+    with open(program, "rb") as source:
+        return heard and silent and subprocess.run([program, "60000"], stdin=source, check=False).returncode == 0
+
+
 def main():
-    echo, chat, proxy, fiber_echo, udp_echo, cat, *http = sys.argv[1:]
+    echo, chat, proxy, fiber_echo, udp_echo, fiber_udp_echo, cat, sort, ready, *http = sys.argv[1:]
     checks = [
         ("the echo server returns what it hears", lambda: check_echo(echo)),
         ("the chat passes lines on, and throws out who never ends one", lambda: check_chat(chat)),
         ("the proxy passes all on, both ways, and the end", lambda: check_proxy(proxy, echo)),
         ("the echo server of fibers returns what it hears", lambda: check_echo(fiber_echo)),
         ("datagrams come back as they were sent", lambda: check_udp(udp_echo)),
+        ("so they do from a fiber", lambda: check_udp(fiber_udp_echo)),
         ("cat copies pipes and files whole", lambda: check_cat(cat)),
+        ("lines go through a child and come back", lambda: check_filter(sort)),
+        ("an operation on a descriptor ends with what comes, or in time", lambda: check_ready(ready)),
     ]
     if http:
         checks.append(("the web server answers a pipeline, and nonsense", lambda: check_http(http[0])))

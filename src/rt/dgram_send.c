@@ -215,6 +215,7 @@ static struct cmsghdr *put_control(struct msghdr *message, int level, int type, 
     control->cmsg_type = type;
     control->cmsg_len = CMSG_LEN(count);
     memcpy(CMSG_DATA(control), value, count);
+    memset(CMSG_DATA(control) + count, 0, CMSG_SPACE(count) - CMSG_LEN(count)); /* the kernel reads it, too */
     return control;
 }
 

@@ -80,7 +80,8 @@ struct pawl_stream {
      * is known not to */
     uint16_t zeroing;
     bool copies, gathers;
-    bool bytes_only; /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
+    bool holds_signal; /* a pipe: writes hold SIGPIPE back, as the kernel has no flag for it */
+    bool bytes_only;   /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");

@@ -4,7 +4,7 @@
  * Readiness comes from the engine, as a watch's; reading and writing are read(2) and writev(2) on a descriptor that does not
  * block. O_NONBLOCK belongs to the open file, which a terminal or a pipe may share with other programs: where the file
  * can be opened anew, the stream has an open file of its own. A short read says nothing here (a terminal gives line
- * by line), so reading goes on until EAGAIN. */
+ * by line, a pipe may be in packet mode, which its writer alone knows), so reading goes on until EAGAIN. */
 #include "stream_plain.h"
 
 #include "quiet.h"
@@ -23,6 +23,7 @@
 enum {
     READ_BUDGET_BYTES = 65536,
     READ_BUDGET_CALLS = 32,
+    NO_SIGNAL = 0x100, /* RWF_NOSIGNAL, which an older C library does not name */
 };
 
 /* ---- the engine's part ---- */
@@ -157,21 +158,28 @@ static void plain_ready(struct pawl_source *source, uint32_t events)
 
 /* ---- writing ---- */
 
-static ssize_t write_quietly(int fd, const struct iovec *iovecs, int n)
+/* Without SIGPIPE for all of the process. The kernel has a flag for that since Linux 6.18. */
+static ssize_t write_quietly(struct pawl_stream *stream, const struct iovec *iovecs, int n)
 {
     struct pawl_quiet quiet;
     size_t asked = 0;
     ssize_t written;
 
+    if (!stream->holds_signal) {
+        written = pwritev2(stream->source.fd, iovecs, n, -1, NO_SIGNAL);
+        if (written >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS && errno != EPERM))
+            return written;
+        stream->holds_signal = true; /* an older kernel, or a device that knows no flags */
+    }
     for (int i = 0; i < n; i++)
         asked += iovecs[i].iov_len;
     pawl_quiet_begin_(&quiet);
-    written = writev(fd, iovecs, n);
+    written = writev(stream->source.fd, iovecs, n);
     pawl_quiet_end_(&quiet, written, asked);
     return written;
 }
 
-ssize_t pawl_plain_write_(const struct pawl_stream *stream)
+ssize_t pawl_plain_write_(struct pawl_stream *stream)
 {
     struct iovec iovecs[PAWL_OUT_IOVECS_];
 
@@ -179,8 +187,7 @@ ssize_t pawl_plain_write_(const struct pawl_stream *stream)
         errno = EAGAIN; /* send_rest does it */
         return -1;
     }
-    return write_quietly(stream->source.fd, iovecs,
-                         pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_));
+    return write_quietly(stream, iovecs, pawl_outs_iovecs_(&stream->outs, iovecs, PAWL_OUT_IOVECS_));
 }
 
 /* ---- adopting ---- */

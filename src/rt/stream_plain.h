@@ -16,7 +16,7 @@ int pawl_plain_state_(int fd, mode_t mode, uint32_t *state);
 int pawl_plain_begin_(struct pawl_stream *stream);
 
 /* As writev(2): what the out-queue has. */
-ssize_t pawl_plain_write_(const struct pawl_stream *stream);
+ssize_t pawl_plain_write_(struct pawl_stream *stream);
 
 /* stream_by_file.c */
 int pawl_by_file_begin_(struct pawl_stream *stream);

@@ -125,7 +125,7 @@ int pawl_stream_shutdown(struct pawl_stream *stream)
 
 /* ---- out of the queue ---- */
 
-static ssize_t send_some(const struct pawl_stream *stream)
+static ssize_t send_some(struct pawl_stream *stream)
 {
     struct iovec iovecs[PAWL_OUT_IOVECS_];
     struct msghdr message = {.msg_iov = iovecs};

@@ -82,17 +82,7 @@ static void place_of(struct contender *c, bool unix_sockets, unsigned number)
         n = snprintf(name->sun_path + 1, sizeof name->sun_path - 1, "pawl-echo-%d-%u", (int)getpid(), number);
         c->process.address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
     } else {
-        struct sockaddr_in *name = (struct sockaddr_in *)&c->process.address;
-        socklen_t bytes = sizeof *name;
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* finds a free port */
-
-        name->sin_family = AF_INET;
-        name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (fd < 0 || bind(fd, (const struct sockaddr *)name, bytes) != 0 ||
-            getsockname(fd, (struct sockaddr *)name, &bytes) != 0)
-            echo_die("a port");
-        close(fd);
-        c->process.address_bytes = bytes;
+        echo_free_port(&c->process);
     }
 }
 

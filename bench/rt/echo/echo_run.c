@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,21 @@ void echo_pin(int which)
         if (CPU_ISSET(cpu, &all) && n++ == which)
             CPU_SET(cpu, &one);
     (void)sched_setaffinity(0, sizeof one, &one);
+}
+
+void echo_free_port(struct echo_process *process)
+{
+    struct sockaddr_in *name = (struct sockaddr_in *)&process->address;
+    socklen_t bytes = sizeof *name;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    name->sin_family = AF_INET;
+    name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)name, bytes) != 0 ||
+        getsockname(fd, (struct sockaddr *)name, &bytes) != 0)
+        echo_die("a port");
+    close(fd);
+    process->address_bytes = bytes;
 }
 
 bool echo_start(struct echo_process *process, const char *name, echo_server *serve)

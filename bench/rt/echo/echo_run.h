@@ -22,6 +22,9 @@ void echo_die(const char *what) __attribute__((noreturn));
 /* This process to the first CPU it may use, or the second, if there are two. */
 void echo_pin(int which);
 
+/* A TCP port of this machine that nobody has, as its address. */
+void echo_free_port(struct echo_process *process);
+
 /* Starts a server at process->address, on the first CPU. Whether it listens. */
 bool echo_start(struct echo_process *process, const char *name, echo_server *serve);
 

@@ -8,7 +8,8 @@
  *     CANCEL(loop, timer)
  *     LOOP_OPEN() LOOP_CLOSE(loop)
  *     LOOP_ENTER(loop) LOOP_LEAVE(loop)   on the thread that uses it
- *     LOOP_TURN(loop)             runs what is due, without waiting */
+ *     LOOP_TURN(loop)             runs what is due, without waiting
+ *     fired                       how many have been run */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -118,4 +119,50 @@ void LOOP(fire)(struct bench_thread *thread, uint64_t iterations)
             START(all->loop, &all->timers[all->live + 1 + t], 0);
         LOOP_TURN(all->loop);
     }
+}
+
+/* Of all timers once, in an order that is not that of memory. */
+#define BENCH_ANY(i, n) ((uint32_t)((i)*UINT64_C(2654435761) % (n)))
+
+/* `n` of them live: what bench_timer_crowd.c says. In a process of its own: nothing is given back. */
+int LOOP(crowd)(uint32_t n, uint32_t spread_ms, struct bench_crowd *crowd)
+{
+    void *loop = LOOP_OPEN();
+    TIMER *timers = calloc(n, sizeof timers[0]);
+    uint64_t random = 12345, before = bench_crowd_bytes(), since;
+
+    if (loop == NULL || timers == NULL)
+        return -ENOMEM;
+    LOOP_ENTER(loop);
+    since = bench_crowd_cpu();
+    for (uint32_t i = 0; i < n; i++) {
+        INIT(loop, &timers[i]);
+        START(loop, &timers[i], BENCH_TIMEOUT_MS(&random));
+    }
+    crowd->start = bench_crowd_each(since, n);
+    crowd->bytes = (double)(bench_crowd_bytes() - before) / n;
+    since = bench_crowd_cpu();
+    for (uint32_t i = 0; i < n; i++) {
+        TIMER *timer = &timers[bench_random(&random) % n];
+
+        CANCEL(loop, timer);
+        START(loop, timer, BENCH_TIMEOUT_MS(&random));
+    }
+    crowd->put_off = bench_crowd_each(since, n);
+    since = bench_crowd_cpu();
+    for (uint32_t i = 0; i < n / 2; i++)
+        CANCEL(loop, &timers[BENCH_ANY(i, n)]);
+    crowd->cancel = bench_crowd_each(since, n / 2);
+    LOOP_TURN(loop); /* it knows what time it is */
+    for (uint32_t i = n / 2; i < n; i++) {
+        CANCEL(loop, &timers[BENCH_ANY(i, n)]);
+        START(loop, &timers[BENCH_ANY(i, n)], (uint32_t)(1 + bench_random(&random) % spread_ms));
+    }
+    bench_crowd_sleep(spread_ms);
+    since = bench_crowd_cpu();
+    fired = 0;
+    while (fired < n - n / 2)
+        LOOP_TURN(loop);
+    crowd->fire = bench_crowd_each(since, n - n / 2);
+    return 0;
 }

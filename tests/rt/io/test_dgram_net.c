@@ -305,7 +305,7 @@ static void no_memory_costs_datagrams_at_most(void **state)
                                                  .failed = box_failed,
                                                  .closed = box_closed,
                                                  .largest = largest};
-        char bytes[100];
+        char bytes[100] = {0};
         int fd;
 
         io_open(&rt, 1);

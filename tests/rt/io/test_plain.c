@@ -62,6 +62,18 @@ static const struct pawl_stream_config writing = {.opened = opened_writes,
                                                   .drained = io_drained,
                                                   .closed = io_closed};
 
+/* As on a kernel that has no flag against SIGPIPE. */
+static void opened_holds_the_signal(struct pawl_stream *stream)
+{
+    stream->holds_signal = true;
+    opened_writes(stream);
+}
+
+static const struct pawl_stream_config writing_as_before = {.opened = opened_holds_the_signal,
+                                                            .received = nothing_received,
+                                                            .drained = io_drained,
+                                                            .closed = io_closed};
+
 static void read_fd(int fd, char *bytes, size_t count_of)
 {
     for (size_t done = 0; done < count_of;) {
@@ -95,6 +107,25 @@ static void a_pipe_is_read_to_its_end(void **state)
     io_close(rt);
 }
 
+/* A read of a pipe in packet mode gives one packet, however many there are: fewer bytes than there is room for say nothing. */
+static void a_pipe_of_packets_is_read_empty(void **state)
+{
+    enum { PACKETS = 9 };
+    struct pawl_rt *rt;
+    int ends[2];
+
+    (void)state;
+    io_open(&rt, 1);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+    for (int i = 0; i < PACKETS; i++)
+        assert_int_equal(write(ends[1], "packet", 6), 6);
+    adopt_on(rt, 0, ends[0], &count);
+    io_reach(&io_counts.bytes, PACKETS * 6);
+    close(ends[1]);
+    io_reach(&io_counts.clean, 1);
+    io_close(rt);
+}
+
 static void a_pipe_takes_what_it_can_and_then_the_rest(void **state)
 {
     static char heard[sizeof outgoing];
@@ -104,16 +135,18 @@ static void a_pipe_takes_what_it_can_and_then_the_rest(void **state)
 
     (void)state;
     io_open(&rt, 1);
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    adopt_on(rt, 0, ends[1], &writing);
-    read_fd(ends[0], heard, sizeof heard);
-    assert_int_equal(read(ends[0], &byte, 1), 0); /* shut, and so closed */
-    io_fill(expected, sizeof expected, 3, 0);
-    assert_memory_equal(heard, expected, sizeof heard);
-    io_reach(&io_counts.closed, 1);
-    assert_int_equal(io_get(&io_counts.clean), 1);
-    assert_int_equal(io_get(&io_counts.drained), 1);
-    close(ends[0]);
+    for (uint64_t round = 1; round <= 2; round++) {
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        adopt_on(rt, 0, ends[1], round == 1 ? &writing : &writing_as_before);
+        read_fd(ends[0], heard, sizeof heard);
+        assert_int_equal(read(ends[0], &byte, 1), 0); /* shut, and so closed */
+        io_fill(expected, sizeof expected, 3, 0);
+        assert_memory_equal(heard, expected, sizeof heard);
+        io_reach(&io_counts.closed, round);
+        assert_int_equal(io_get(&io_counts.clean), round);
+        assert_int_equal(io_get(&io_counts.drained), round);
+        close(ends[0]);
+    }
     io_close(rt);
 }
 
@@ -127,21 +160,22 @@ static void a_pipe_that_nobody_reads_breaks_without_a_signal(void **state)
     static const struct pawl_stream_config idle = {.opened = io_opened,
                                                    .received = nothing_received,
                                                    .closed = io_closed};
+    const struct pawl_stream_config *configs[] = {&idle, &writing, &writing_as_before};
     struct pawl_rt *rt;
     int ends[2];
 
     (void)state;
     io_open(&rt, 1);
-    for (int written = 0; written < 2; written++) {
+    for (uint64_t i = 0; i < 3; i++) {
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-        if (written) /* it hears of it by writing */
+        if (i > 0) /* it hears of it by writing */
             close(ends[0]);
-        adopt_on(rt, 0, ends[1], written ? &writing : &idle);
-        if (!written) {
+        adopt_on(rt, 0, ends[1], configs[i]);
+        if (i == 0) {
             io_reach(&io_counts.opened, 1);
             close(ends[0]);
         }
-        io_reach(&io_counts.reset, (uint64_t)written + 1);
+        io_reach(&io_counts.reset, i + 1);
     }
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0); /* nor is what is only read written to */
     io_on(rt, 0, write_to, adopt_on(rt, 0, ends[0], &count));
@@ -488,6 +522,7 @@ static void an_operation_of_a_stream_completes_before_closed(void **state)
 
 const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(a_pipe_is_read_to_its_end),
+    cmocka_unit_test(a_pipe_of_packets_is_read_empty),
     cmocka_unit_test(a_pipe_takes_what_it_can_and_then_the_rest),
     cmocka_unit_test(a_pipe_that_nobody_reads_breaks_without_a_signal),
     cmocka_unit_test(a_terminal_is_read_and_written),
