@@ -78,7 +78,7 @@ bench|librust-crossbeam-queue-dev|file:/usr/share/cargo/registry/crossbeam-queue
 bench|librust-crossbeam-deque-dev|file:/usr/share/cargo/registry/crossbeam-deque-0.8.1/Cargo.toml|peer: crossbeam's deque
 bench|librust-tokio-dev|file:/usr/share/cargo/registry/tokio-1.24.2/Cargo.toml|peer: tokio, tasks
 bench|libdpdk-dev|pc:libdpdk|peer: DPDK's rte_ring
-bench|libevent-dev|pc:libevent|peer: libevent, timers and echo
+bench|libevent-dev|pc:libevent|peer: libevent, timers, echo and TLS
 bench|libuv1-dev|pc:libuv|peer: libuv, timers and echo
 bench|libev-dev|file:/usr/include/ev.h|peer: libev, timers and echo
 bench|memcached|cmd:memcached|peer: the cache server

@@ -16,7 +16,8 @@
  * Errors     closed() is told, and pawl_tls_error() says in words:
  *              -EKEYREJECTED, -EKEYEXPIRED  a certificate: the peer's is not believed (expired), or ours was refused
  *              -EPROTONOSUPPORT             no version, cipher or ALPN protocol in common
- *              -EPROTO                      what came is no TLS, or was tampered with, or the peer said so
+ *              -EPROTO                      what came is no TLS, or was tampered with, or the peer said so, or asks for
+ *                                           answers (new keys, again and again) that it does not read
  *              -ECONNRESET                  the peer was gone without close_notify
  *              -ETIMEDOUT                   the handshake took too long
  *              -EINVAL                      a client without a name to verify
@@ -25,8 +26,8 @@
  * Safety     TLS 1.2 and 1.3. Clients verify, by the system's authorities unless told otherwise. No renegotiation, no
  *            compression, no early data.
  * Sessions   Are resumed by tickets: 1.3 clients use each once. A client remembers one for each of 64 names, and forgets them in
- *            pawl_tls_reload(). A server's ticket key is made by pawl_tls_open() and lives as long; if it verifies clients,
- *            until pawl_tls_reload(), for authorities may have changed.
+ *            pawl_tls_reload(); streams from before it leave none. A server's ticket key is made by pawl_tls_open() and
+ *            lives as long; if it verifies clients, until pawl_tls_reload(), for authorities may have changed.
  * Threads    Contexts: any thread. Functions of a stream: on its worker.
  * Progress   A handshake computes on the worker: half a millisecond (ECDSA), more with RSA. Nothing waits, but
  *            pawl_tls_open(), add_name and reload, which read files. A stream begins with a section of RCU and an

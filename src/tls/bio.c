@@ -27,12 +27,26 @@ static int read_some(BIO *bio, char *bytes, size_t room, size_t *count)
     return 1;
 }
 
+/* What OpenSSL answers by itself, to requests for new keys or a new handshake, is bounded by who reads it: a program that
+ * reads on, whatever is queued, does not know of these. -EPROTO: too much. */
+static int bound_answers(struct tls_stream *stream, size_t count)
+{
+    if (!stream->open || stream->encoding)
+        return 0;
+    if (pawl_stream_queued(stream->layered.stream) == 0)
+        stream->unheard = 0;
+    stream->unheard += count;
+    return stream->unheard <= TLS_UNHEARD_MOST ? 0 : -EPROTO;
+}
+
 static int write_all(BIO *bio, const char *bytes, size_t count, size_t *written)
 {
     struct tls_stream *stream = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
-    stream->put_error = pawl_layer_put(&stream->layered, bytes, count);
+    stream->put_error = bound_answers(stream, count);
+    if (stream->put_error == 0)
+        stream->put_error = pawl_layer_put(&stream->layered, bytes, count);
     if (stream->put_error == -EPIPE)
         stream->put_error = 0; /* our side is shut: what OpenSSL would still answer nobody waits for */
     *written = stream->put_error == 0 ? count : 0;

@@ -111,7 +111,7 @@ static int add_identity(struct pawl_tls *tls, const char *name, const char *chai
     return 0;
 }
 
-/* Reads the files and makes that the current set. The mutex is held. */
+/* Reads the files and makes that the current set, without sessions. The mutex is held. */
 static int publish(struct pawl_tls *tls)
 {
     struct tls_set *set;
@@ -119,11 +119,13 @@ static int publish(struct pawl_tls *tls)
 
     if (error != 0)
         return error;
+    set->number = tls->sets + 1;
     error = pawl_rcu_cell_publish(&tls->set, set);
     if (error != 0) {
         pawl_tls_set_drop_(set);
         return pawl_tls_fail_(error, "no memory", NULL);
     }
+    pawl_tls_sessions_forget_(&tls->sessions, ++tls->sets);
     return 0;
 }
 
@@ -138,7 +140,7 @@ void pawl_tls_let_go_(struct pawl_tls *tls)
         return;
     emptied = pawl_rcu_cell_publish(&tls->set, NULL);
     (void)emptied; /* 0: an empty cell needs no memory */
-    pawl_tls_sessions_forget_(&tls->sessions);
+    pawl_tls_sessions_forget_(&tls->sessions, 0);
     for (size_t i = 0; i < tls->identity_count; i++)
         free_identity(&tls->identities[i]);
     free(tls->identities);
@@ -267,8 +269,6 @@ static int read_again(struct pawl_tls *tls)
         error = publish(tls);
     if (error != 0)
         memcpy(tls->ticket_keys, before, sizeof before);
-    else
-        pawl_tls_sessions_forget_(&tls->sessions);
     OPENSSL_cleanse(before, sizeof before);
     return error;
 }

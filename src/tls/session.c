@@ -25,6 +25,14 @@ static void drop(struct tls_session *session)
     *session = (struct tls_session){0};
 }
 
+/* The mutex is held. A stream that began with an older set was verified by what that had, at any time from then on. */
+static bool is_current(const struct tls_sessions *sessions, const struct tls_stream *stream)
+{
+    const struct tls_set *set = stream->version->data;
+
+    return set->number == sessions->set;
+}
+
 /* OpenSSL has got a ticket. 1: we keep the reference. */
 int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session)
 {
@@ -36,6 +44,11 @@ int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session)
     if (name == NULL)
         return 0;
     pawl_mutex_lock(&sessions->mutex);
+    if (!is_current(sessions, stream)) {
+        pawl_mutex_unlock(&sessions->mutex);
+        free(name);
+        return 0;
+    }
     place = find(sessions, name);
     if (place == NULL)
         place = &sessions->session[sessions->next++ % TLS_SESSIONS];
@@ -52,7 +65,7 @@ void pawl_tls_session_offer_(struct tls_stream *stream)
     struct tls_session *found;
 
     pawl_mutex_lock(&sessions->mutex);
-    found = find(sessions, stream->name);
+    found = is_current(sessions, stream) ? find(sessions, stream->name) : NULL;
     if (found != NULL) {
         if (SSL_SESSION_is_resumable(found->session))
             (void)SSL_set_session(stream->ssl, found->session); /* else a full handshake */
@@ -63,9 +76,10 @@ void pawl_tls_session_offer_(struct tls_stream *stream)
     pawl_mutex_unlock(&sessions->mutex);
 }
 
-void pawl_tls_sessions_forget_(struct tls_sessions *sessions)
+void pawl_tls_sessions_forget_(struct tls_sessions *sessions, uint64_t set)
 {
     pawl_mutex_lock(&sessions->mutex);
+    sessions->set = set;
     for (unsigned i = 0; i < TLS_SESSIONS; i++)
         drop(&sessions->session[i]);
     pawl_mutex_unlock(&sessions->mutex);

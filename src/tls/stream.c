@@ -20,69 +20,6 @@ static struct tls_stream *of(struct pawl_layered *layered)
     return (struct tls_stream *)(void *)layered; /* the first member */
 }
 
-/* ---- how long it lives ---- */
-
-/* The handshake has taken too long. */
-static void too_late(struct pawl_timer *timer);
-
-static int prepare(struct tls_stream *stream)
-{
-    const struct tls_set *set = stream->version->data;
-    BIO *bio;
-
-    stream->ssl = SSL_new(set->context);
-    if (stream->ssl == NULL)
-        return -ENOMEM;
-    bio = pawl_tls_bio_(stream);
-    if (bio == NULL) {
-        SSL_free(stream->ssl);
-        return -ENOMEM;
-    }
-    SSL_set_bio(stream->ssl, bio, bio);
-    (void)SSL_set_app_data(stream->ssl, stream);
-    if (tls_serves(stream->tls))
-        SSL_set_accept_state(stream->ssl);
-    else
-        SSL_set_connect_state(stream->ssl);
-    return 0;
-}
-
-struct pawl_layered *pawl_tls_attach_(const struct pawl_layer *layer)
-{
-    /* the first member of a struct pawl_tls, whose streams count themselves */
-    struct pawl_tls *tls = (struct pawl_tls *)(uintptr_t)layer;
-    struct tls_stream *stream = calloc(1, sizeof *stream);
-
-    if (stream == NULL)
-        return NULL;
-    stream->tls = tls;
-    stream->version = pawl_rcu_cell_hold(&tls->set);
-    if (prepare(stream) != 0) {
-        ERR_clear_error();
-        pawl_rcu_version_release(stream->version);
-        free(stream);
-        return NULL;
-    }
-    tls_hold(tls);
-    pawl_timer_init(&stream->timer, too_late);
-    return &stream->layered;
-}
-
-void pawl_tls_detach_(struct pawl_layered *layered)
-{
-    struct tls_stream *stream = of(layered);
-
-    if (pawl_timer_armed(&stream->timer))
-        (void)pawl_timer_cancel(&stream->timer);
-    SSL_free(stream->ssl);
-    pawl_rcu_version_release(stream->version);
-    pawl_tls_let_go_(stream->tls);
-    free(stream->kept);
-    free(stream->name);
-    free(stream->text);
-    free(stream);
-}
-
 /* ---- the end that was not meant ---- */
 
 static void fail(struct tls_stream *stream, int error, const char *text)
@@ -103,12 +40,14 @@ static void refuse(struct tls_stream *stream)
     const int error = pawl_tls_why_(stream->ssl, text);
 
     if (stream->put_error != 0)
-        fail(stream, stream->put_error, "the out-queue took nothing");
+        fail(stream, stream->put_error,
+             stream->put_error == -EPROTO ? "the peer asks for answers and does not listen"
+                                          : "the out-queue took nothing");
     else
         fail(stream, error, text);
 }
 
-static void too_late(struct pawl_timer *timer)
+void pawl_tls_too_late_(struct pawl_timer *timer)
 {
     struct tls_stream *stream = pawl_timer_of(timer, struct tls_stream, timer);
 
@@ -132,7 +71,7 @@ static void cut_off(struct tls_stream *stream)
 /* Returns whether the handshake is done. */
 static bool greet(struct tls_stream *stream)
 {
-    int result;
+    int result, what;
 
     ERR_clear_error();
     result = SSL_do_handshake(stream->ssl);
@@ -143,11 +82,18 @@ static bool greet(struct tls_stream *stream)
         pawl_layer_opened(&stream->layered);
         return true;
     }
-    if (SSL_get_error(stream->ssl, result) != SSL_ERROR_WANT_READ)
-        refuse(stream);
-    else if (stream->eof)
+    what = SSL_get_error(stream->ssl, result);
+    if (what == SSL_ERROR_ZERO_RETURN || (what == SSL_ERROR_WANT_READ && stream->eof))
         cut_off(stream);
+    else if (what != SSL_ERROR_WANT_READ)
+        refuse(stream);
     return false;
+}
+
+/* Nothing is left to be read: asking OpenSSL would cost as much as opening a small record. */
+static bool drained(const struct tls_stream *stream)
+{
+    return stream->in_count == 0 && SSL_has_pending(stream->ssl) == 0;
 }
 
 /* As much as there is room for, to the program. Returns whether there may be more. */
@@ -155,17 +101,21 @@ static bool give_some(struct tls_stream *stream)
 {
     size_t room, filled = 0, n;
     char *bytes = pawl_layer_room(&stream->layered, TLS_RECORD_MOST, &room);
-    int result = 1, what = SSL_ERROR_NONE;
+    int result, what = SSL_ERROR_NONE;
 
     if (bytes == NULL) {
         fail(stream, -ENOMEM, "no memory for what came");
         return false;
     }
     ERR_clear_error();
-    while (filled < room && (result = SSL_read_ex(stream->ssl, bytes + filled, room - filled, &n)) == 1)
-        filled += n;
-    if (result != 1)
-        what = SSL_get_error(stream->ssl, result);
+    while (what == SSL_ERROR_NONE && filled < room) {
+        result = SSL_read_ex(stream->ssl, bytes + filled, room - filled, &n);
+        if (result == 1)
+            filled += n;
+        what = result != 1       ? SSL_get_error(stream->ssl, result)
+               : drained(stream) ? SSL_ERROR_WANT_READ
+                                 : SSL_ERROR_NONE;
+    }
     if (what != SSL_ERROR_NONE && what != SSL_ERROR_WANT_READ && what != SSL_ERROR_ZERO_RETURN) {
         /* What came before the damage was good, but who knows how it would have gone on. */
         refuse(stream);
@@ -312,14 +262,16 @@ void pawl_tls_encode_(struct pawl_layered *layered)
     size_t count, written;
 
     ERR_clear_error();
+    stream->encoding = true;
     while (!stream->over && !pawl_layer_ahead(layered) &&
            (bytes = one_record(layered, gathered, most, &count)) != NULL) {
         if (SSL_write_ex(stream->ssl, bytes, count, &written) != 1) {
             refuse(stream);
-            return;
+            break;
         }
         pawl_layer_take(layered, count);
     }
+    stream->encoding = false;
 }
 
 void pawl_tls_finish_(struct pawl_layered *layered)

@@ -15,11 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef TLS_SESSIONS /* closures for the model checker make do with 1 */
+#define TLS_SESSIONS 64u
+#endif
+
 enum {
     TLS_RECORD_MOST = 16384,
     TLS_TEXT_BYTES = 256,
-    TLS_SESSIONS = 64,
     TLS_TICKET_KEYS_MOST = 128,
+    TLS_UNHEARD_MOST = 16 << 10, /* bytes that OpenSSL answers by itself to a peer that does not read */
 };
 
 /* ---- certificates ---- */
@@ -38,6 +42,7 @@ struct tls_named {
 
 struct tls_set {
     SSL_CTX *context; /* of the first identity: all connections begin with it */
+    uint64_t number;  /* sets of a context are counted: sessions belong to one */
     size_t count;
     struct tls_named named[];
 };
@@ -51,6 +56,8 @@ struct tls_session {
 
 struct tls_sessions {
     struct pawl_mutex mutex;
+    uint64_t
+        set; /* whose they are: a stream of an older set, whose authorities may be others, neither leaves nor takes one */
     unsigned next; /* the one that is thrown out when a new name comes */
     struct tls_session session[TLS_SESSIONS];
 };
@@ -62,6 +69,7 @@ struct pawl_tls {
     struct pawl_mutex mutex; /* who changes identities, and the set with them */
     struct tls_identity *identities;
     size_t identity_count;
+    uint64_t sets;                 /* that were published */
     struct pawl_tls_config config; /* strings are copies; chain_file and key_file are in identities[0] */
     unsigned char *alpn;           /* as it is on the wire */
     unsigned alpn_bytes;
@@ -95,18 +103,23 @@ struct tls_stream {
     struct pawl_timer timer; /* of the handshake */
     char *name;              /* a client's: of the server */
     int put_error;           /* why the out-queue took nothing; 0 */
-    bool started, open, eof, over;
-    char *text; /* why it is over */
+    bool started, open, eof, over, encoding;
+    uint32_t unheard; /* bytes of answers since the out-queue was empty */
+    char *text;       /* why it is over */
 };
 
+/* attach.c */
 struct pawl_layered *pawl_tls_attach_(const struct pawl_layer *layer);
+void pawl_tls_detach_(struct pawl_layered *layered);
+/* stream.c */
+/* The handshake has taken too long. */
+void pawl_tls_too_late_(struct pawl_timer *timer);
 void pawl_tls_start_(struct pawl_layered *layered);
 void pawl_tls_received_(struct pawl_layered *layered, const struct pawl_slice *slice);
 void pawl_tls_resumed_(struct pawl_layered *layered);
 void pawl_tls_ended_(struct pawl_layered *layered);
 void pawl_tls_encode_(struct pawl_layered *layered);
 void pawl_tls_finish_(struct pawl_layered *layered);
-void pawl_tls_detach_(struct pawl_layered *layered);
 
 /* bio.c. Before the first of them: 0, or -ENOMEM. */
 int pawl_tls_bio_ready_(void);
@@ -122,7 +135,8 @@ enum pawl_tls_verify pawl_tls_verification_(const struct pawl_tls *tls);
 /* session.c */
 int pawl_tls_session_new_(SSL *ssl, SSL_SESSION *session);
 void pawl_tls_session_offer_(struct tls_stream *stream);
-void pawl_tls_sessions_forget_(struct tls_sessions *sessions);
+/* All of them; from now on they are those of another set. */
+void pawl_tls_sessions_forget_(struct tls_sessions *sessions, uint64_t set);
 
 /* error.c: what OpenSSL has to say, as an errno and as a line of TLS_TEXT_BYTES. Its queue is empty afterwards. */
 int pawl_tls_why_(const SSL *ssl, char *text);

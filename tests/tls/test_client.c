@@ -236,8 +236,26 @@ static void copy_file(const char *from, const char *to)
     assert_int_equal(fclose(in) | fclose(out), 0);
 }
 
-/* A session stands for a certificate that was verified: by authorities that may be others now. */
-static void a_client_that_read_its_authorities_again_resumes_nothing_from_before(void **state)
+/* Of the server: a ticket before each answer. */
+static void echo_with_a_ticket(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    demand(SSL_new_session_ticket(pawl_tls_ssl(stream)) == 1);
+    io_received_echo(stream, slice);
+}
+
+static const struct pawl_stream_config giving_tickets = {.opened = tls_opened,
+                                                         .received = echo_with_a_ticket,
+                                                         .ended = io_ended_close,
+                                                         .closed = tls_closed};
+
+static void write_now(void *arg)
+{
+    demand(pawl_stream_write(call.stream, arg, 1) == 0);
+}
+
+/* A client's authorities are replaced by others, then it calls again: nobody is there whom it believes. A session stands for a
+ * certificate that was verified by those from before; a stream that began with them may get one at any time. */
+static void change_authorities(bool ticket_afterwards)
 {
     struct pawl_tls_config config = tls_serving();
     struct pawl_tls_config settings = {0};
@@ -246,19 +264,22 @@ static void a_client_that_read_its_authorities_again_resumes_nothing_from_before
     struct tls_scene scene;
     struct pawl_tls *tls;
 
-    (void)state;
     snprintf(path, sizeof path, "%s.copy", authority.chain);
     copy_file(authority.chain, path);
     settings.ca_file = path;
-    scene_open(&scene, &config);
+    scene_open_with(&scene, &config, &giving_tickets);
     assert_int_equal(pawl_tls_open(&tls, &settings), 0);
     stream.layer = pawl_tls_layer(tls);
     call_server(&scene, &stream, "server.test", 1);
     io_reach(&heard.bytes, 1);
-    io_on(scene.rt, 0, close_now, NULL);
-    io_reach(&heard.closed, 1);
     copy_file(stranger.chain, path);
     assert_int_equal(pawl_tls_reload(tls), 0);
+    if (ticket_afterwards) {
+        io_on(scene.rt, 0, write_now, &(char){0});
+        io_reach(&heard.bytes, 2);
+    }
+    io_on(scene.rt, 0, close_now, NULL);
+    io_reach(&heard.closed, 1);
     call_server(&scene, &stream, "server.test", 1);
     while (io_get(&heard.closed) == 0 && io_get(&heard.opened) == 0)
         usleep(500);
@@ -266,6 +287,35 @@ static void a_client_that_read_its_authorities_again_resumes_nothing_from_before
     assert_int_equal(pawl_load_relaxed(&heard.reason), EKEYREJECTED); /* relaxed: after the count */
     unlink(path);
     pawl_tls_close(tls);
+    scene_close(&scene);
+}
+
+static void a_client_that_read_its_authorities_again_resumes_nothing_from_before(void **state)
+{
+    (void)state;
+    change_authorities(false);
+}
+
+static void nor_what_a_stream_from_before_has_got_since(void **state)
+{
+    (void)state;
+    change_authorities(true);
+}
+
+static void a_client_hears_that_no_protocol_is_common(void **state)
+{
+    struct pawl_tls_config config = tls_serving();
+    const struct pawl_tls_config strange = {.ca_file = authority.chain, .alpn = "four"},
+                                 known = {.ca_file = authority.chain, .alpn = "four,two"};
+    struct tls_scene scene;
+
+    (void)state;
+    config.alpn = "one,two";
+    scene_open(&scene, &config);
+    assert_int_equal(try_name(&scene, &strange, "server.test"), EPROTONOSUPPORT);
+    assert_int_equal(io_get(&heard.opened), 0);
+    assert_int_equal(try_name(&scene, &known, "server.test"), 0);
+    assert_string_equal(heard.facts.alpn, "two");
     scene_close(&scene);
 }
 
@@ -356,6 +406,8 @@ const struct CMUnitTest client_tests[] = {
     cmocka_unit_test(a_client_shows_its_certificate),
     cmocka_unit_test(a_client_comes_back_with_its_ticket),
     cmocka_unit_test(a_client_that_read_its_authorities_again_resumes_nothing_from_before),
+    cmocka_unit_test(nor_what_a_stream_from_before_has_got_since),
+    cmocka_unit_test(a_client_hears_that_no_protocol_is_common),
     cmocka_unit_test(what_is_written_before_the_handshake_follows_it),
     cmocka_unit_test(names_come_before_the_handshake),
     cmocka_unit_test(who_closes_while_it_greets_is_told_so),

@@ -49,15 +49,18 @@ static void pass_bytes(SSL *ssl, BIO *out, BIO *in, int fd)
     }
 }
 
+/* The handshake byte by byte, then the largest record: its beginning and its end byte by byte, too. */
 static void records_may_come_in_pieces_of_a_byte(void **state)
 {
+    enum { RECORD = 16384, EDGE = 300 };
     struct pawl_tls_config config = tls_serving();
     SSL_CTX *context = peer_context(authority.chain);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
     SSL *ssl = SSL_new(context);
-    char answer[5];
+    char bytes[RECORD + 100], answer[RECORD];
+    uint64_t seed = io_seed();
     struct tls_scene scene;
-    int fd;
+    int fd, count, heard;
 
     (void)state;
     scene_open(&scene, &config);
@@ -67,10 +70,27 @@ static void records_may_come_in_pieces_of_a_byte(void **state)
     SSL_set_connect_state(ssl);
     while (SSL_do_handshake(ssl) != 1)
         pass_bytes(ssl, out, in, fd);
-    assert_int_equal(SSL_write(ssl, "hello", 5), 5);
-    while (SSL_read(ssl, answer, 5) != 5)
+    while (BIO_pending(out) > 0)
         pass_bytes(ssl, out, in, fd);
-    assert_memory_equal(answer, "hello", 5);
+    io_fill(bytes, RECORD, seed, 0);
+    assert_int_equal(SSL_write(ssl, bytes, RECORD), RECORD);
+    count = BIO_read(out, bytes, sizeof bytes);
+    assert_true(count > RECORD && BIO_pending(out) == 0);
+    for (int at = 0, piece; at < count; at += piece) {
+        piece = at < EDGE || at >= count - EDGE ? 1
+                                                : 1 + (int)(io_random(&seed) % (unsigned)(count - EDGE - at));
+        io_write(fd, bytes + at, (size_t)piece);
+    }
+    for (heard = 0; heard < RECORD;) {
+        const int n = SSL_read(ssl, answer + heard, RECORD - heard);
+
+        if (n > 0)
+            heard += n;
+        else
+            pass_bytes(ssl, out, in, fd);
+    }
+    io_fill(bytes, RECORD, io_seed(), 0);
+    assert_memory_equal(answer, bytes, RECORD);
     SSL_free(ssl);
     close(fd);
     io_reach(&io_counts.closed, 1);

@@ -103,10 +103,10 @@ void scene_open_with(struct tls_scene *scene, const struct pawl_tls_config *conf
     io_listen(&scene->server, scene->rt, IO_TCP, &scene->config);
 }
 
+static const struct pawl_stream_config echo = {TLS_ECHO};
+
 void scene_open(struct tls_scene *scene, const struct pawl_tls_config *config)
 {
-    static const struct pawl_stream_config echo = {TLS_ECHO};
-
     scene_open_with(scene, config, &echo);
 }
 
@@ -222,6 +222,23 @@ void peer_drop(struct peer *peer)
     SSL_free(peer->ssl);
     close(peer->fd);
     ERR_clear_error();
+}
+
+void pair_open(struct tls_pair *pair, const struct pawl_tls_config *config,
+               const struct pawl_stream_config *stream)
+{
+    const struct pawl_tls_config serving = tls_serving();
+
+    pair->context = peer_context(authority.chain);
+    scene_open_with(&pair->scene, config != NULL ? config : &serving, stream != NULL ? stream : &echo);
+    peer_open(&pair->peer, pair->context, &pair->scene.server);
+}
+
+void pair_close(struct tls_pair *pair)
+{
+    peer_drop(&pair->peer);
+    SSL_CTX_free(pair->context);
+    scene_close(&pair->scene);
 }
 
 const char *peer_sees(const struct peer *peer)

@@ -77,6 +77,21 @@ void peer_close(struct peer *peer);
 /* Without a word. */
 void peer_drop(struct peer *peer);
 
+/* ---- both ---- */
+
+/* A scene with one peer that has greeted. */
+struct tls_pair {
+    struct tls_scene scene;
+    SSL_CTX *context;
+    struct peer peer;
+};
+
+/* NULL: the settings of tls_serving(); an echo. */
+void pair_open(struct tls_pair *pair, const struct pawl_tls_config *config,
+               const struct pawl_stream_config *stream);
+/* The peer says nothing more. */
+void pair_close(struct tls_pair *pair);
+
 /* The CN of the certificate that the peer was shown. */
 const char *peer_sees(const struct peer *peer);
 
