@@ -31,7 +31,8 @@
  *            before the reclaim.
  * Signals    take, protect, set, clear and give may be called from signal handlers, also as the first call
  *            of a thread; the rest may not. A handler gives back what it takes.
- * Errors     Giving back a slot that is not taken aborts with one line.
+ * Errors     Giving back a slot that is not taken aborts with one line. To set or clear one that was given back takes it for
+ *            good, or is what its next owner sees: not noticed.
  * Exit       A thread's slots stay its own for the first rounds of its destructors; then those that hold nothing are given
  *            back, and its garbage passes to the domain: the next thread to begin a list takes it over. If a slot
  *            holds an object to the end, that is kept until more than 64 threads have been there and a scan looks who
@@ -147,7 +148,7 @@ PAWL_API PAWL_INLINE void pawl_hazard_set(struct pawl_hazard_slot *slot, const v
 #define pawl_hazard_protect(slot, source)                                                     \
     __extension__({                                                                           \
         struct pawl_hazard_slot *pawl_slot_ = (slot);                                         \
-        __typeof__(source) pawl_source_ = (source);                                           \
+        __typeof__(&*(source)) pawl_source_ = (source);                                       \
         __typeof__(pawl_load_relaxed(pawl_source_)) again_ = pawl_load_relaxed(pawl_source_); \
         __typeof__(again_) object_;                                                           \
         do {                                                                                  \

@@ -308,7 +308,7 @@ PAWL_API ptrdiff_t pawl_spsc_pop_n(struct pawl_spsc *q, void *elements, size_t n
 /* ---- without copies ---- */
 
 /* Up to `wanted` (> 0) places that lie one after the other: *places is the first. Returns how many (the rest of a
- * block: 7 for elements of 8 bytes, fewer for larger ones), -EAGAIN, -EPIPE. Fill them in order, and commit; what is not
+ * block: 7 for elements of 8 bytes, 15 for those of 64), -EAGAIN, -EPIPE. Fill them in order, and commit; what is not
  * committed is reserved again next time. By the producer. */
 PAWL_API PAWL_INLINE ptrdiff_t pawl_spsc_reserve(struct pawl_spsc *q, void **places, size_t wanted)
 {

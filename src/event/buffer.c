@@ -451,11 +451,14 @@ int evbuffer_remove(struct evbuffer *buf, void *data, size_t datlen)
 
 /* ---- from one to another ---- */
 
-/* In the order of their addresses, so that two threads that move both ways do not wait for each other. */
+/* In the order of the locks, not of the buffers, two of which share a bufferevent's: so that two threads that move both ways do
+ * not wait for each other. */
 static void lock_both(struct evbuffer *a, struct evbuffer *b)
 {
-    pawl_event_buffer_lock_(a < b ? a : b);
-    pawl_event_buffer_lock_(a < b ? b : a);
+    bool a_first = (uintptr_t)a->lock < (uintptr_t)b->lock;
+
+    pawl_event_buffer_lock_(a_first ? a : b);
+    pawl_event_buffer_lock_(a_first ? b : a);
 }
 
 static void unlock_both(struct evbuffer *a, struct evbuffer *b)

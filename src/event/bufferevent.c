@@ -33,6 +33,8 @@ static void destroy(struct event *ev, void *arg)
     struct pawl_event_bev *bev = arg;
 
     (void)ev;
+    pawl_event_bev_lock_(bev); /* until who had the last reference has let go of the lock */
+    pawl_event_bev_unlock_(bev);
     if ((bev->options & BEV_OPT_CLOSE_ON_FREE) != 0 && bev->outside.ev_write.ev_fd >= 0)
         close(bev->outside.ev_write.ev_fd);
     evbuffer_free(bev->outside.input);
@@ -42,17 +44,19 @@ static void destroy(struct event *ev, void *arg)
     pawl_event_free_(bev);
 }
 
-/* Unlocks, too. Returns 1: that was the last one. */
+/* Unlocks, too. Returns 1: that was the last one. In the loop a callback that has already been taken may still wait for the lock;
+ * then it counts a last reference of its own, and finalizes again, to no effect. Therefore not without the lock: the loop
+ * could come to the finalizer before this is done. */
 int pawl_event_bev_let_go_(struct pawl_event_bev *bev)
 {
     bool last = --bev->references == 0;
 
+    if (last) {
+        event_del_noblock(&bev->outside.ev_write);
+        event_finalize(0, &bev->outside.ev_read, destroy);
+    }
     pawl_event_bev_unlock_(bev);
-    if (!last)
-        return 0;
-    event_del_noblock(&bev->outside.ev_write);
-    event_finalize(0, &bev->outside.ev_read, destroy);
-    return 1;
+    return last;
 }
 
 void bufferevent_lock(struct bufferevent *bufev)

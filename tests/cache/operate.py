@@ -219,7 +219,8 @@ def what_is_no_good_request_is_answered_and_ended():
         assert 10 < greedy.count(b"HTTP/1.1 200") < 200 and b"Connection: close" in greedy, "who takes nothing gets all"
         held = [socket.create_connection(("127.0.0.1", web_port), timeout=PATIENCE) for _ in range(40)]
         refused = until(lambda: len(r := select.select(held, [], [], 0)[0]) >= 8 and r, "some are refused")
-        assert len(refused) == 8 and all(s.recv(100).startswith(b"HTTP/1.1 503") for s in refused), len(refused)
+        # 8, and as many more as connections of before it has not closed yet
+        assert len(refused) <= 10 and all(s.recv(100).startswith(b"HTTP/1.1 503") for s in refused), len(refused)
         for s in held:
             s.close()
         if served.longer():

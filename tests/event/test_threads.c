@@ -2,6 +2,8 @@
 /* Bases that other threads reach into. */
 #include "test_event.h"
 
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/thread.h>
 #include <pawl/atomic.h>
 #include <pthread.h>
@@ -191,6 +193,88 @@ static void threads_may_do_all_of_it_at_once(void **state)
     assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE), 0);
 }
 
+/* The loop is about to read, or reads, when the last reference goes. */
+static void a_bufferevent_may_be_freed_while_the_loop_reads(void **state)
+{
+    int count_of = getenv("PAWL_TEST_LONG") != NULL ? 100000 : 3000;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    shutdown(ends[1], SHUT_WR);
+    for (int i = 0; i < count_of; i++) {
+        int copy = dup(ends[0]);
+        struct bufferevent *bev;
+
+        assert_true(copy >= 0);
+        bev = bufferevent_socket_new(base, copy, BEV_OPT_THREADSAFE | BEV_OPT_CLOSE_ON_FREE);
+        assert_non_null(bev);
+        bufferevent_enable(bev, EV_READ | EV_WRITE);
+        for (volatile int spin = i % 50 * 100; spin > 0; spin--) {
+        }
+        bufferevent_free(bev);
+    }
+    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0) /* the loop frees the last ones */
+        usleep(200);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+enum { MOVES = 100000 };
+
+static void *move(void *arg)
+{
+    struct bufferevent **pair = arg;
+    struct evbuffer *from = bufferevent_get_output(pair[0]), *to = bufferevent_get_input(pair[1]);
+
+    for (int i = 0; i < MOVES; i++) {
+        evbuffer_add(from, "x", 1);
+        assert_int_equal(evbuffer_add_buffer(to, from), 0);
+    }
+    return NULL;
+}
+
+/* The two buffers of a bufferevent share its lock, wherever they are: they shall lie as input, output, input, output of the
+ * first, the second, the second, the first, as long as malloc() gives out first what was freed last. */
+static void bytes_may_be_moved_both_ways_between_bufferevents(void **state)
+{
+    static const int freed[] = {1, 2, 3, 0};
+    struct evbuffer *place[4], *lower;
+    struct bufferevent *bev[2];
+    pthread_t other;
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        place[i] = evbuffer_new();
+    for (int i = 0; i < 3; i++)
+        for (int k = i + 1; k < 4; k++)
+            if (place[k] < place[i]) {
+                lower = place[k];
+                place[k] = place[i];
+                place[i] = lower;
+            }
+    for (int i = 0; i < 4; i++)
+        evbuffer_free(place[freed[i]]);
+    for (int i = 0; i < 2; i++) {
+        bev[i] = bufferevent_socket_new(base, -1, BEV_OPT_THREADSAFE);
+        bufferevent_disable(bev[i], EV_WRITE);
+        evbuffer_unfreeze(bufferevent_get_input(bev[i]), 0);
+        evbuffer_unfreeze(bufferevent_get_output(bev[i]), 1);
+    }
+    struct bufferevent *there[] = {bev[0], bev[1]}, *back[] = {bev[1], bev[0]};
+
+    assert_int_equal(pthread_create(&other, NULL, move, there), 0);
+    move(back);
+    pthread_join(other, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(evbuffer_get_length(bufferevent_get_input(bev[i])), MOVES);
+        bufferevent_free(bev[i]);
+    }
+    while (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0)
+        usleep(200);
+}
+
 static void threads_can_be_used_once_and_for_all(void **state)
 {
     struct evthread_lock_callbacks other = {.lock_api_version = EVTHREAD_LOCK_API_VERSION};
@@ -215,6 +299,8 @@ int test_threads(void)
         promise(deleting_waits_until_the_callback_has_returned),
         promise(an_event_that_can_be_finalized_is_not_waited_for),
         promise(threads_may_do_all_of_it_at_once),
+        promise(a_bufferevent_may_be_freed_while_the_loop_reads),
+        promise(bytes_may_be_moved_both_ways_between_bufferevents),
     };
 
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

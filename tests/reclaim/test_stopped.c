@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/core/reclaim/reader.h"
 #include "reclaim_test.h"
 #include "stopper.h"
 
@@ -223,6 +224,87 @@ static void a_child_forked_while_a_thread_sets_the_report_may_wait(void **state)
     set_stall_once();
 }
 
+/* ---- between two stores ---- */
+
+static void *empty_a_list_and_end(void *hazard)
+{
+    uint32_t number = pawl_reader_own()->number;
+    struct pawl_hazard_place *place = &((struct pawl_hazard *)hazard)->places[number];
+
+    /* as in a child that is forked between the store that empties a list and that of its count */
+    place->count = 1;
+    place->ready_count = 1;
+    return place;
+}
+
+static void *collect_nothing(void *hazard)
+{
+    uint32_t number = pawl_reader_own()->number;
+
+    return pawl_hazard_collect(hazard) == 0 ? &((struct pawl_hazard *)hazard)->places[number] : NULL;
+}
+
+static void the_next_thread_of_a_number_does_not_count_what_was_lost(void **state)
+{
+    struct pawl_hazard *hazard = pawl_hazard_open(0);
+    pthread_t thread;
+    void *first, *second;
+
+    (void)state;
+    assert_non_null(hazard);
+    assert_int_equal(pthread_create(&thread, NULL, empty_a_list_and_end, hazard), 0);
+    pthread_join(thread, &first);
+    assert_int_equal(pthread_create(&thread, NULL, collect_nothing, hazard), 0);
+    pthread_join(thread, &second);
+    assert_ptr_equal(first, second);
+    pawl_hazard_close(hazard);
+}
+
+static struct pawl_hazard *held_in;
+static struct pawl_hazard_slot *held_by;
+
+static void look_what_is_held(void)
+{
+    if (pawl_load_relaxed(&held_by->word) != (uintptr_t)&held_in + PAWL_HAZARD_EMPTY_)
+        _exit(1);
+    _exit(pawl_reader_next(pawl_reader_own()->number) == pawl_reader_own()->number ? 0 : 2);
+}
+
+static PAWL_ATOMIC(int) new_number; /* plus 1 */
+static PAWL_ATOMIC(int) seen_enough;
+
+static void *be_new(void *unused)
+{
+    pawl_store_release(&new_number, (int)pawl_reader_own()->number + 1);
+    await_flag(&seen_enough, 1);
+    return unused;
+}
+
+/* Its record is that of number 0 until it has stored its own, and what number 0 has must stay. */
+static void a_child_forked_while_a_thread_takes_its_number_keeps_what_others_have(void **state)
+{
+    struct pawl_reader *record;
+    pthread_t thread;
+    uint32_t number;
+
+    (void)state;
+    held_in = pawl_hazard_open(0);
+    assert_non_null(held_in);
+    held_by = pawl_hazard_take(held_in);
+    pawl_hazard_set(held_by, &held_in);
+    assert_int_equal(pthread_create(&thread, NULL, be_new, NULL), 0);
+    await_flag(&new_number, 1);
+    record = &pawl_readers_[pawl_load_relaxed(&new_number) - 1];
+    number = record->number;
+    record->number = pawl_reader_own()->number;
+    assert_int_equal(in_child(look_what_is_held, NULL), 0);
+    record->number = number;
+    pawl_store_release(&seen_enough, 1);
+    pthread_join(thread, NULL);
+    pawl_hazard_give(held_in, held_by);
+    pawl_hazard_close(held_in);
+}
+
 /* ---- one that sleeps ---- */
 
 struct sleeper {
@@ -280,6 +362,8 @@ int main(void)
         cmocka_unit_test(writers_wait_for_a_stopped_reader_and_say_which_it_is),
         cmocka_unit_test(a_child_forked_while_a_thread_sets_the_report_may_wait),
         cmocka_unit_test(a_stopped_reader_of_hazard_pointers_holds_one_object),
+        cmocka_unit_test(the_next_thread_of_a_number_does_not_count_what_was_lost),
+        cmocka_unit_test(a_child_forked_while_a_thread_takes_its_number_keeps_what_others_have),
         cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
         cmocka_unit_test(a_stopped_reader_of_an_epoch_holds_all_and_nobody_waits),
         cmocka_unit_test(a_stopped_reader_of_rcu_fills_the_backlog_and_no_more),

@@ -22,6 +22,7 @@ struct load {
 #define FULL_LOAD 32
 static const struct load small_load = {12, 6, 6, 2, 10, FULL_LOAD};
 static const struct load large_load = {28, 13, 14, 8, 20, 20};
+#define BORDER_LOAD 9 /* between large_load.least and small_load.most, and some way from both */
 
 #define SMALL_LINES UINT64_C(4096) /* 256 KiB */
 #define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
@@ -130,7 +131,9 @@ static uint64_t lines_for(uint64_t entries, uint64_t load)
     return lines > PAWL_U64MAP_LEAST_LINES ? lines : PAWL_U64MAP_LEAST_LINES;
 }
 
-/* At one load if the table is small then, else at the other. */
+/* At one load if the table is small then, else at the other. Between, where there are too many for the one and too few
+ * for the other, it is the largest small table or the smallest large one: the latter only if a few deletions would not
+ * make it shrink, the former only if it is not about to grow. */
 static uint64_t lines_at(uint64_t entries, uint64_t small, uint64_t large)
 {
     uint64_t lines = lines_for(entries, small);
@@ -138,18 +141,9 @@ static uint64_t lines_at(uint64_t entries, uint64_t small, uint64_t large)
     if (lines <= SMALL_LINES)
         return lines;
     lines = lines_for(entries, large);
-    return lines > SMALL_LINES ? lines : SMALL_LINES + 8;
-}
-
-/* For a table that shrinks. From large to small it may keep nearly all its lines: the loads are others there. */
-static uint64_t lines_below(uint64_t entries)
-{
-    uint64_t lines = lines_for(entries, large_load.shrunk);
-
     if (lines > SMALL_LINES)
         return lines;
-    lines = lines_for(entries, small_load.shrunk);
-    return lines < SMALL_LINES ? lines : SMALL_LINES;
+    return lines_for(entries, BORDER_LOAD) <= SMALL_LINES ? SMALL_LINES : SMALL_LINES + 8;
 }
 
 uint64_t pawl_u64map_lines_(uint64_t entries)
@@ -214,7 +208,7 @@ void pawl_u64map_count_dead_(struct pawl_u64map *map, struct pawl_u64map_table *
         return;
     live = live_in(table);
     if (live / ((table->sample >> 16) + 1) < table->least)
-        (void)pawl_u64map_succeed_(table, lines_below(live));
+        (void)pawl_u64map_succeed_(table, lines_at(live, small_load.shrunk, large_load.shrunk));
 }
 
 /* ---- moving ---- */

@@ -40,9 +40,9 @@ void pawl_stack_init(struct pawl_stack *stack)
 /* Pushers start where their node says, and go round. Nodes of one thread tend to be in one place, and which
  * slot matters little. */
 static struct pawl_stack_slot *slot_of(struct pawl_stack *stack, const struct pawl_stack_node *node,
-                                       uint32_t round)
+                                       unsigned attempt)
 {
-    return &stack->slot[((uintptr_t)node / sizeof *node + round) % PAWL_STACK_SLOTS];
+    return &stack->slot[((uintptr_t)node / sizeof *node + attempt) % PAWL_STACK_SLOTS];
 }
 
 /* Lays the node into a slot for a while. True: a popper took it. */
@@ -82,9 +82,10 @@ static struct pawl_stack_node *take_any_offer(struct pawl_stack *stack)
 void pawl_stack_push_contended_(struct pawl_stack *stack, struct pawl_stack_node *node)
 {
     struct pawl_backoff backoff = {AFTER_A_LOSS};
+    unsigned attempt = 0;
 
     do {
-        if (offer(slot_of(stack, node, backoff.round), node, &backoff))
+        if (offer(slot_of(stack, node, attempt++), node, &backoff))
             return;
     } while (!pawl_stack_try_push_(stack, node, node)); /* again: another pushed or popped */
 }

@@ -330,6 +330,11 @@ static void leave(struct reader_room *room, uint32_t number)
     struct place *place = place_of(&domain->face.grace, number);
 
     abandon_bags(domain, place);
+    /* of lists that had just been emptied: a count that is never 0 again would be told by every collect */
+    place->open.count = 0;
+    place->closed[0].list.count = 0;
+    place->closed[1].list.count = 0;
+    place->ready_count = 0;
     place->reclaiming = 0;
     place->portion = 0;
     place->batch = 0;
@@ -362,7 +367,8 @@ void pawl_epoch_close(struct pawl_epoch *epoch)
     if (epoch == NULL)
         return;
     pawl_grace_detach(&epoch->grace); /* or an ending thread and this one would both have its bags */
-    abandon_chain(domain, domain->left.list.first);
+    /* The bag is empty from here on: a retire in a reclaim function looks there. */
+    retired_abandon(&domain->orphans, &domain->left.list);
     /* Also of numbers that nobody has now: a thread that ended since then has left its bags here. */
     do {
         for (uint32_t n = 0; n < pawl_reader_high(); n++)

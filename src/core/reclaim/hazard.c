@@ -394,6 +394,10 @@ static void leave(struct reader_room *room, uint32_t number)
     struct pawl_hazard_place *place = &domain->face.places[number];
 
     abandon_lists(domain, place);
+    /* In a child, of lists that the parent's thread had just emptied: a count that is never 0 again would be told by
+     * every collect. */
+    place->count = 0;
+    place->ready_count = 0;
     give_all(place->slot, PAWL_HAZARD_SLOTS);
     /* relaxed: as there */
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;

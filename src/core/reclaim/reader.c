@@ -92,11 +92,9 @@ static struct pawl_reader *take_number(void)
     return NULL;
 }
 
-static void give_back(struct pawl_reader *reader)
+static void give_back(uint32_t number)
 {
-    uint32_t number = reader->number;
-
-    pawl_store_relaxed(&reader->tid, 0); /* relaxed: published below */
+    pawl_store_relaxed(&pawl_readers_[number].tid, 0); /* relaxed: published below */
     /* release T: publishes the cleared record to the next owner, see take_bit(), and the end of all the
      * thread did to scans */
     pawl_fetch_and_release(&taken[number / 64], ~(UINT64_C(1) << number % 64));
@@ -149,11 +147,13 @@ void pawl_reader_leave_room(struct reader_room *room)
     pthread_mutex_unlock(&rooms_lock);
 }
 
-static void leave_all_rooms(struct pawl_reader *reader)
+/* By the number and not by what its record says: in a child, the parent's thread may have taken the one and not yet
+ * stored the other. */
+static void leave_all_rooms(uint32_t number)
 {
     for (struct reader_room *room = rooms; room != NULL; room = room->next)
-        room->leave(room, reader->number);
-    give_back(reader);
+        room->leave(room, number);
+    give_back(number);
 }
 
 /* ---- exit ---- */
@@ -199,7 +199,7 @@ static void thread_exits(void *record)
     pthread_mutex_lock(&rooms_lock);
     pawl_reader_self_ = &nobody;
     own = NULL;
-    leave_all_rooms(reader);
+    leave_all_rooms(reader->number);
     pthread_mutex_unlock(&rooms_lock);
     restore_signals(&before);
 }
@@ -217,13 +217,12 @@ static bool is_gone(const struct pawl_reader *reader)
 /* Under the lock of the rooms: two that find the same thread gone bury it once. */
 static bool bury_locked(uint32_t number)
 {
-    struct pawl_reader *reader = &pawl_readers_[number];
     /* relaxed: the lock orders this after other burials; the thread is gone, so its own stores are there */
     bool is_taken = (pawl_load_relaxed(&taken[number / 64]) >> number % 64 & 1) != 0;
 
-    if (!is_taken || !is_gone(reader))
+    if (!is_taken || !is_gone(&pawl_readers_[number]))
         return false;
-    leave_all_rooms(reader);
+    leave_all_rooms(number);
     return true;
 }
 
@@ -345,7 +344,7 @@ static void forget_parents_threads(void)
             room->forked(room);
     for (uint32_t n = pawl_reader_next(0); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1))
         if (&pawl_readers_[n] != own)
-            leave_all_rooms(&pawl_readers_[n]);
+            leave_all_rooms(n);
     pthread_mutex_unlock(&rooms_lock);
 }
 

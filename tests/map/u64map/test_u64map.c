@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The map of words, one thread: operations, special keys, growing, shrinking, walks, no memory, hostile keys. */
-#include "../../sync/sync_test.h"
-
-#include "../../../src/core/map/u64map.h"
+/* The map of words, one thread: operations, special keys, growing, shrinking, hostile keys. */
+#include "u64map_test.h"
 
 #include <errno.h>
 
-enum { MANY = PAWL_INSTRUMENTED ? 2000 : 20000 };
+struct pawl_u64map map;
 
-static struct pawl_u64map map;
-
-static void open_map(size_t entries)
+void open_map(size_t entries)
 {
     assert_int_equal(pawl_u64map_init(&map, entries), 0);
 }
 
-static uint64_t value_of(uint64_t key)
+uint64_t value_of(uint64_t key)
 {
     uint64_t value = 0;
 
@@ -23,7 +19,7 @@ static uint64_t value_of(uint64_t key)
     return value;
 }
 
-static void expect_absent(uint64_t key)
+void expect_absent(uint64_t key)
 {
     uint64_t value = 4711;
 
@@ -31,7 +27,7 @@ static void expect_absent(uint64_t key)
     assert_int_equal(value, 4711);
 }
 
-static size_t keys_by_a_walk(void)
+size_t keys_by_a_walk(void)
 {
     struct pawl_u64map_cursor cursor = {0, false};
     struct pawl_u64map_entry entry[7];
@@ -207,7 +203,7 @@ static void arguments_are_checked(void **state)
 
 /* ---- many keys ---- */
 
-static uint64_t random_key(uint64_t i)
+uint64_t random_key(uint64_t i)
 {
     i = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
     return i ^ i >> 29;
@@ -228,8 +224,7 @@ static uint64_t pages(uint64_t i)
     return UINT64_C(0x7f0000000000) + i * 4096;
 }
 
-/* All of one line, in a table of any size: the highest 40 bits of the hash are the same. */
-static uint64_t on_one_line(uint64_t i)
+uint64_t on_one_line(uint64_t i)
 {
     return key_of(UINT64_C(0xabcdef1234) << 24 | i);
 }
@@ -283,6 +278,22 @@ static void it_grows_and_gives_its_memory_back(void **state)
     fill_and_empty(sequential, n);
     fill_and_empty(high_halves, n);
     fill_and_empty(pages, n);
+}
+
+/* Its keys are too many for a small table, at whose loads it would be about to grow. */
+static void a_table_that_shrinks_does_not_grow_again_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(pawl_u64map_init_seeded(&map, 16500, 1), 0);
+    for (uint64_t i = 0; i < 7200; i++)
+        assert_int_equal(pawl_u64map_insert(&map, i, i, NULL), 0);
+    tables = 0;
+    pawl_u64map_refuse_ = count_tables;
+    for (uint64_t i = 7200; i > 6200; i--)
+        assert_int_equal(pawl_u64map_del(&map, i - 1, NULL), 0);
+    pawl_u64map_refuse_ = NULL;
+    assert_int_equal(tables, 1);
+    pawl_u64map_destroy(&map);
 }
 
 static void keys_of_one_line_are_slow_but_right(void **state)
@@ -384,204 +395,6 @@ static void batches_are_single_operations(void **state)
     pawl_u64map_destroy(&map);
 }
 
-/* ---- walks ---- */
-
-static void a_walk_sees_each_key_once(void **state)
-{
-    enum { N = 3000 };
-    static bool seen[N];
-
-    (void)state;
-    for (size_t n = 1; n < 200; n = 2 * n + 1) {
-        struct pawl_u64map_cursor cursor = {0, false};
-        struct pawl_u64map_entry entry[200];
-        size_t got, all = 0;
-
-        open_map(0);
-        for (uint64_t i = 0; i < N; i++)
-            assert_int_equal(pawl_u64map_put(&map, i < 100 ? on_one_line(i) : i << 7, i, NULL), 0);
-        memset(seen, 0, sizeof seen);
-        while ((got = pawl_u64map_next(&map, &cursor, entry, n)) > 0) {
-            for (size_t i = 0; i < got; i++) {
-                uint64_t value = entry[i].value;
-
-                assert_true(value < N && !seen[value]);
-                assert_true(entry[i].key == (value < 100 ? on_one_line(value) : value << 7));
-                seen[value] = true;
-            }
-            all += got;
-        }
-        assert_int_equal(all, N);
-        assert_int_equal(pawl_u64map_next(&map, &cursor, entry, n), 0); /* over is over */
-        pawl_u64map_destroy(&map);
-    }
-}
-
-static bool remove_it(uint64_t key, uint64_t value, void *argument)
-{
-    uint64_t *left = argument;
-
-    (void)value;
-    assert_int_equal(pawl_u64map_del(&map, key, NULL), 0);
-    return --*left > 0;
-}
-
-static void a_visitor_may_remove_what_it_visits(void **state)
-{
-    uint64_t left = 5000;
-
-    (void)state;
-    open_map(0);
-    for (uint64_t i = 0; i < 10000; i++)
-        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 0);
-    pawl_u64map_each(&map, remove_it, &left); /* it shrinks meanwhile */
-    assert_int_equal(left, 0);
-    assert_int_equal(pawl_u64map_size(&map), 5000);
-    left = 5000;
-    pawl_u64map_each(&map, remove_it, &left);
-    assert_int_equal(pawl_u64map_size(&map), 0);
-    pawl_u64map_destroy(&map);
-}
-
-static void a_walk_beside_resizes_sees_what_stays_once(void **state)
-{
-    enum { STAY = MANY / 10, COME = 3 * MANY };
-    static unsigned char seen[STAY];
-    struct pawl_u64map_cursor cursor = {0, false};
-    struct pawl_u64map_entry entry[5];
-    uint64_t coming = 0, going = 0;
-    size_t got;
-
-    (void)state;
-    open_map(0);
-    for (uint64_t i = 0; i < STAY; i++)
-        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 0);
-    while ((got = pawl_u64map_next(&map, &cursor, entry, 5)) > 0) {
-        for (size_t i = 0; i < got; i++)
-            seen[entry[i].key < STAY ? entry[i].key : 0] += entry[i].key < STAY;
-        for (int i = 0; i < 300 && coming < COME; i++, coming++) /* first it grows, then it shrinks */
-            assert_int_equal(pawl_u64map_put(&map, 1000000 + coming, 0, NULL), 0);
-        for (int i = 0; i < 300 && coming == COME && going < COME; i++, going++)
-            assert_int_equal(pawl_u64map_del(&map, 1000000 + going, NULL), 0);
-    }
-    for (int i = 0; i < STAY; i++)
-        assert_int_equal(seen[i], 1);
-    pawl_u64map_destroy(&map);
-}
-
-/* ---- no memory ---- */
-
-static int refusals;
-
-static bool refuse(size_t bytes)
-{
-    (void)bytes;
-    refusals++;
-    return true;
-}
-
-static void without_memory_nothing_is_lost(void **state)
-{
-    uint64_t n = 0, stored;
-
-    (void)state;
-    pawl_u64map_refuse_ = refuse;
-    assert_int_equal(pawl_u64map_init(&map, 0), -ENOMEM);
-    for (uint64_t first = 100; first < MANY; first = first * 3 / 2) { /* refused in different tables */
-        int status = 0;
-
-        pawl_u64map_refuse_ = NULL;
-        open_map(0);
-        for (n = 0; n < first; n++)
-            assert_int_equal(pawl_u64map_insert(&map, random_key(n), n, NULL), 0);
-        pawl_u64map_refuse_ = refuse;
-        while (status == 0) {
-            status = pawl_u64map_insert(&map, random_key(n), n, NULL);
-            n += status == 0;
-        }
-        assert_int_equal(status, -ENOMEM);
-        stored = n;
-        assert_true(refusals > 0 && pawl_u64map_size(&map) == stored);
-        for (uint64_t i = 0; i < stored; i++) { /* what needs no memory goes on */
-            assert_int_equal(value_of(random_key(i)), i);
-            assert_int_equal(pawl_u64map_put(&map, random_key(i), i + 1, NULL), 1);
-        }
-        expect_absent(random_key(stored));
-        assert_int_equal(pawl_u64map_del(&map, random_key(0), NULL), 0);
-        assert_int_equal(pawl_u64map_reserve(&map, 1000000), -ENOMEM);
-        pawl_u64map_refuse_ = NULL; /* and when there is memory again, all */
-        assert_int_equal(pawl_u64map_insert(&map, random_key(stored), stored + 1, NULL), 0);
-        for (uint64_t i = 1; i <= stored; i++)
-            assert_int_equal(value_of(random_key(i)), i + 1);
-        pawl_u64map_destroy(&map);
-    }
-}
-
-/* The first successor is given, the one that it would need is not: keys of one line that the successor has
- * no room for stay where they are, frozen. */
-static void without_memory_in_the_middle_of_a_resize_nothing_is_lost(void **state)
-{
-    enum { N = 32 };
-    uint64_t now;
-    int status = 0;
-
-    (void)state;
-    open_map(0);
-    for (uint64_t i = 0; i < N; i++)
-        assert_int_equal(pawl_u64map_insert(&map, on_one_line(i), i, NULL), 0);
-    pawl_u64map_refuse_ = refuse;
-    (void)pawl_u64map_succeed_(map.table, 8); /* refused */
-    assert_null(successor(map.table));
-    pawl_u64map_refuse_ = NULL;
-    assert_non_null(pawl_u64map_succeed_(map.table, 8)); /* one line in reach: 4 of the 32 find room */
-    pawl_u64map_refuse_ = refuse;
-    assert_int_equal(pawl_u64map_help_(&map, map.table), -ENOMEM);
-    for (uint64_t i = 0; i < N; i++)
-        assert_int_equal(value_of(on_one_line(i)), i);
-    assert_int_equal(keys_by_a_walk(), N);
-    for (uint64_t i = 0; i < N && status == 0; i++) { /* to change a frozen one needs room */
-        status = pawl_u64map_fetch_add(&map, on_one_line(i), 100, NULL);
-        assert_int_equal(value_of(on_one_line(i)), i + (status == 0 ? 100 : 0));
-    }
-    assert_int_equal(status, -ENOMEM);
-    assert_int_equal(pawl_u64map_get_or_insert(&map, on_one_line(N - 1), 0, &now),
-                     1); /* to find that it is there not */
-    assert_int_equal(now, N - 1);
-    pawl_u64map_refuse_ = NULL;
-    for (uint64_t i = 0; i < N; i++)
-        assert_int_equal(pawl_u64map_put(&map, on_one_line(i), i, NULL), 1);
-    assert_int_equal(pawl_u64map_reserve(&map, 10000), 0); /* all of it is moved */
-    for (uint64_t i = 0; i < N; i++)
-        assert_int_equal(value_of(on_one_line(i)), i);
-    assert_int_equal(pawl_u64map_size(&map), N);
-    assert_int_equal(keys_by_a_walk(), N);
-    pawl_u64map_destroy(&map);
-}
-
-/* ---- a helper that never comes back ---- */
-
-static void a_block_that_its_mover_left_is_moved_by_others(void **state)
-{
-    struct pawl_u64map_table *first;
-
-    (void)state;
-    open_map(40000);
-    for (uint64_t i = 0; i < 10000; i++)
-        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 0);
-    first = map.table;
-    assert_non_null(pawl_u64map_succeed_(first, 2 * first->lines));
-    /* blocks 0 and 1 are begun by somebody who is stopped */
-    assert_int_equal(pawl_fetch_add_relaxed(&first->cursor, 2), 0);
-    for (uint64_t i = 0; i < first->blocks + 100; i++)
-        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 1);
-    assert_ptr_not_equal(map.table, first);
-    assert_null(successor(map.table));
-    for (uint64_t i = 0; i < 10000; i++)
-        assert_int_equal(value_of(i), i);
-    assert_int_equal(keys_by_a_walk(), 10000);
-    pawl_u64map_destroy(&map);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,22 +404,18 @@ int main(void)
         cmocka_unit_test(a_hash_stands_for_its_key),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(it_grows_and_gives_its_memory_back),
+        cmocka_unit_test(a_table_that_shrinks_does_not_grow_again_at_once),
         cmocka_unit_test(keys_of_one_line_are_slow_but_right),
         cmocka_unit_test(an_entry_takes_less_than_30_bytes_on_average),
         cmocka_unit_test(keys_that_come_and_go_need_no_more_room),
         cmocka_unit_test(room_can_be_made_before),
         cmocka_unit_test(batches_are_single_operations),
-        cmocka_unit_test(a_walk_sees_each_key_once),
-        cmocka_unit_test(a_visitor_may_remove_what_it_visits),
-        cmocka_unit_test(a_walk_beside_resizes_sees_what_stays_once),
-        cmocka_unit_test(without_memory_nothing_is_lost),
-        cmocka_unit_test(without_memory_in_the_middle_of_a_resize_nothing_is_lost),
-        cmocka_unit_test(a_block_that_its_mover_left_is_moved_by_others),
     };
     int failed;
 
     expect_end_within(600);
     failed = cmocka_run_group_tests_name("u64map", tests, NULL, NULL);
+    failed += _cmocka_run_group_tests("u64map, walks", u64map_walk_tests, u64map_walk_test_count, NULL, NULL);
     pawl_rcu_barrier(); /* tables that wait there are not lost */
     return failed;
 }

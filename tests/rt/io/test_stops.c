@@ -4,6 +4,7 @@
 #include "test_io.h"
 
 #include <errno.h>
+#include <sys/un.h>
 
 static struct pawl_stream *stops;
 
@@ -114,8 +115,84 @@ static void bytes_behind_a_descriptor_are_read_of_an_adopted_socket_too(void **s
     io_close(rt);
 }
 
+static struct sockaddr_un at;
+static socklen_t at_bytes;
+
+/* At a name of the kernel's. */
+static int listen_at_any_name(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    at_bytes = sizeof at;
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at.sun_family), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &at_bytes), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static void connect_counting(void *arg)
+{
+    struct pawl_stream *stream;
+
+    (void)arg;
+    assert_int_equal(pawl_stream_connect(&stream, &counting, (const struct sockaddr *)&at, at_bytes), 0);
+}
+
+static void expect_four_bytes(struct pawl_rt *rt, int fd)
+{
+    io_write(fd, "cd", 2);
+    usleep(2000);
+    io_on(rt, 0, stops_resume, NULL);
+    io_reach(&io_counts.bytes, 4);
+    close(fd);
+    io_reach(&io_counts.closed, 1);
+}
+
+static void bytes_behind_a_descriptor_are_read_of_a_connected_socket_too(void **state)
+{
+    struct pawl_rt *rt;
+    int listener, fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    listener = listen_at_any_name();
+    io_on(rt, 0, connect_counting, NULL);
+    fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    io_reach(&io_counts.opened, 1);
+    (void)send_descriptor(fd);
+    expect_four_bytes(rt, fd);
+    close(listener);
+    io_close(rt);
+}
+
+/* It could have been given with connections inside, to which descriptors were sent: they are dropped, not refused. */
+static void bytes_behind_a_descriptor_are_read_of_a_given_listener_too(void **state)
+{
+    struct pawl_listener_config config = {.flags = PAWL_LISTENER_GIVEN, .stream = &counting};
+    struct pawl_listener *listener;
+    struct pawl_rt *rt;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    config.fd = listen_at_any_name();
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, at_bytes), 0);
+    assert_true(send_descriptor(fd));
+    assert_int_equal(pawl_listener_open(&listener, rt, &config), 0);
+    io_reach(&io_counts.opened, 1);
+    expect_four_bytes(rt, fd);
+    pawl_listener_close(listener);
+    close(config.fd);
+    io_close(rt);
+}
+
 const struct CMUnitTest stops_tests[] = {
     cmocka_unit_test(bytes_behind_what_a_read_stops_at_are_read_too),
     cmocka_unit_test(bytes_behind_a_descriptor_are_read_of_an_adopted_socket_too),
+    cmocka_unit_test(bytes_behind_a_descriptor_are_read_of_a_connected_socket_too),
+    cmocka_unit_test(bytes_behind_a_descriptor_are_read_of_a_given_listener_too),
 };
 const size_t stops_test_count = sizeof stops_tests / sizeof stops_tests[0];
