@@ -256,18 +256,6 @@ static void measure_memory(unsigned connections)
     }
 }
 
-static unsigned number(const char *text, const char *option, unsigned most)
-{
-    char *end;
-    unsigned long value = strtoul(text == NULL ? "" : text, &end, 10);
-
-    if (text == NULL || *end != 0 || value == 0 || value > most) {
-        fprintf(stderr, "bench-echo: %s takes a number from 1 to %u\n", option, most);
-        exit(2);
-    }
-    return (unsigned)value;
-}
-
 static void read_options(char **argv)
 {
     for (char **arg = argv + 1; *arg != NULL; arg++) {
@@ -280,15 +268,15 @@ static void read_options(char **argv)
         }
         arg++;
         if (strcmp(option, "--slices") == 0)
-            options.slices = number(*arg, option, MAX_ROUNDS);
+            options.slices = echo_number(*arg, option, 1, MAX_ROUNDS);
         else if (strcmp(option, "--ms") == 0)
-            options.ms = number(*arg, option, 60000);
+            options.ms = echo_number(*arg, option, 1, 60000);
         else if (strcmp(option, "--connections") == 0)
-            options.connections = number(*arg, option, 100000);
+            options.connections = echo_number(*arg, option, 1, 100000);
         else if (strcmp(option, "--depth") == 0)
-            options.depth = number(*arg, option, MAX_DEPTH);
+            options.depth = echo_number(*arg, option, 1, MAX_DEPTH);
         else if (strcmp(option, "--memory") == 0)
-            options.memory = number(*arg, option, 100000);
+            options.memory = echo_number(*arg, option, 1, 100000);
         else if (strcmp(option, "--only") == 0 && *arg != NULL)
             options.only = *arg;
         else {

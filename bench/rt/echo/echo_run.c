@@ -121,6 +121,19 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+unsigned echo_number(const char *text, const char *option, unsigned least, unsigned most)
+{
+    char *end;
+    unsigned long value = strtoul(text == NULL ? "" : text, &end, 10);
+
+    if (text == NULL || *text == 0 || *end != 0 || value < least || value > most) {
+        fprintf(stderr, "%s: %s takes a number from %u to %u\n", program_invocation_short_name, option, least,
+                most);
+        exit(2);
+    }
+    return (unsigned)value;
+}
+
 double echo_median(double *figures, unsigned n)
 {
     qsort(figures, n, sizeof *figures, compare);

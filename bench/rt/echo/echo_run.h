@@ -32,6 +32,9 @@ bool echo_start(struct echo_process *process, const char *name, echo_server *ser
 uint64_t echo_cpu(const struct echo_process *process);
 uint64_t echo_now(void);
 
+/* What stands behind an option, as a number of that range; else the program ends. text: may be NULL. */
+unsigned echo_number(const char *text, const char *option, unsigned least, unsigned most);
+
 /* Sorts them. */
 double echo_median(double *figures, unsigned n);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare epoll loop, written for nothing else: the floor. Edge-triggered, registered once, a short read means drained. */
-#include "echo_peers.h"
+#include "bare_loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,8 +30,9 @@ static void accept_all(int epoll, int listener)
     }
 }
 
-static void serve(struct connection *c, uint32_t events)
+static void serve(void *connection, uint32_t events)
 {
+    struct connection *c = connection;
     static char buffer[ECHO_BUFFER];
     ssize_t n = 1;
 
@@ -53,21 +54,5 @@ static void serve(struct connection *c, uint32_t events)
 
 int echo_bare(const struct echo_place *place)
 {
-    int listener = echo_listen(place), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[256], accepting = {.events = EPOLLIN};
-
-    if (listener < 0)
-        return listener;
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &accepting) != 0)
-        return -errno;
-    echo_ready(place);
-    for (;;) {
-        int n = epoll_wait(epoll, events, 256, -1);
-
-        for (int i = 0; i < n; i++)
-            if (events[i].data.ptr == NULL)
-                accept_all(epoll, listener);
-            else
-                serve(events[i].data.ptr, events[i].events);
-    }
+    return echo_bare_loop(place, accept_all, serve);
 }

@@ -213,25 +213,13 @@ static void compare_all(const struct subject *subject)
         end(&contenders[i]);
 }
 
-static unsigned number(const char *text, unsigned most)
-{
-    char *rest;
-    unsigned long value = strtoul(text, &rest, 10);
-
-    if (*text == 0 || *rest != 0 || value == 0 || value > most) {
-        fprintf(stderr, "bench-sources: '%s' is no number from 1 to %u\n", text, most);
-        exit(2);
-    }
-    return (unsigned)value;
-}
-
 static void read_options(char **argv)
 {
     for (; argv[0] != NULL && argv[1] != NULL; argv += 2)
         if (strcmp(argv[0], "--slices") == 0)
-            slices = number(argv[1], MAX_ROUNDS);
+            slices = echo_number(argv[1], argv[0], 1, MAX_ROUNDS);
         else if (strcmp(argv[0], "--ms") == 0)
-            slice_ms = number(argv[1], 60000);
+            slice_ms = echo_number(argv[1], argv[0], 1, 60000);
         else if (strcmp(argv[0], "--only") == 0)
             only = argv[1];
         else

@@ -71,25 +71,13 @@ static void run(const struct contender *c)
     fflush(stdout);
 }
 
-static unsigned number(const char *text, unsigned least, unsigned most)
-{
-    char *rest;
-    unsigned long value = strtoul(text, &rest, 10);
-
-    if (*text == 0 || *rest != 0 || value < least || value > most) {
-        fprintf(stderr, "bench-timer-crowd: '%s' is no number from %u to %u\n", text, least, most);
-        exit(2);
-    }
-    return (unsigned)value;
-}
-
 static void read_options(char **argv)
 {
     for (; argv[0] != NULL && argv[1] != NULL; argv += 2)
         if (strcmp(argv[0], "--timers") == 0)
-            timers = number(argv[1], 2, 100000000);
+            timers = echo_number(argv[1], argv[0], 2, 100000000);
         else if (strcmp(argv[0], "--spread") == 0)
-            spread_ms = number(argv[1], 1, 600000);
+            spread_ms = echo_number(argv[1], argv[0], 1, 600000);
         else if (strcmp(argv[0], "--only") == 0)
             only = argv[1];
         else

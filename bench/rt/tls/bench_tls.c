@@ -156,31 +156,19 @@ static void begin(struct contender *c, bool base)
         c->process.pid = 0;
 }
 
-static unsigned number(const char *text, const char *option, unsigned least, unsigned most)
-{
-    char *end;
-    unsigned long value = strtoul(text == NULL ? "" : text, &end, 10);
-
-    if (text == NULL || *end != 0 || value < least || value > most) {
-        fprintf(stderr, "bench-tls: %s takes a number from %u to %u\n", option, least, most);
-        exit(2);
-    }
-    return (unsigned)value;
-}
-
 static void read_options(char **argv)
 {
     for (char **arg = argv + 1; *arg != NULL; arg++) {
         const char *option = *arg++;
 
         if (strcmp(option, "--slices") == 0)
-            options.slices = number(*arg, option, 1, MAX_ROUNDS);
+            options.slices = echo_number(*arg, option, 1, MAX_ROUNDS);
         else if (strcmp(option, "--ms") == 0)
-            options.ms = number(*arg, option, 1, 60000);
+            options.ms = echo_number(*arg, option, 1, 60000);
         else if (strcmp(option, "--connections") == 0)
-            options.connections = number(*arg, option, 2, 1000);
+            options.connections = echo_number(*arg, option, 2, 1000);
         else if (strcmp(option, "--version") == 0)
-            options.version = number(*arg, option, 12, 13);
+            options.version = echo_number(*arg, option, 12, 13);
         else if (strcmp(option, "--only") == 0 && *arg != NULL)
             options.only = *arg;
         else if (strcmp(option, "--scene") == 0 && *arg != NULL)

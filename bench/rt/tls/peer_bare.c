@@ -2,6 +2,7 @@
 /* A bare epoll loop with OpenSSL on the descriptor, written for nothing else: the floor. Edge-triggered, registered once; one
  * SSL_write for what came with one SSL_read. It does not read while something waits to be written. And the same with
  * the records in the kernel. */
+#include "../echo/bare_loop.h"
 #include "tls_peers.h"
 
 #include <errno.h>
@@ -80,11 +81,13 @@ static void keep(struct connection *c, const char *buffer)
     c->from = c->kept;
 }
 
-static void serve(struct connection *c)
+static void serve(void *connection, uint32_t events)
 {
+    struct connection *c = connection;
     static char buffer[TLS_RECORD];
     int over = 0;
 
+    (void)events; /* OpenSSL finds out */
     while (write_on(c, &over)) {
         const int n = SSL_read(c->ssl, buffer, sizeof buffer);
 
@@ -103,27 +106,11 @@ static void serve(struct connection *c)
 
 static int run(const struct echo_place *place, uint64_t with)
 {
-    int listener = echo_listen(place), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[256], accepting = {.events = EPOLLIN};
-
     context = tls_server_context();
-    if (listener < 0)
-        return listener;
     if (context == NULL)
         return -EINVAL;
     SSL_CTX_set_options(context, with);
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &accepting) != 0)
-        return -errno;
-    echo_ready(place);
-    for (;;) {
-        int n = epoll_wait(epoll, events, 256, -1);
-
-        for (int i = 0; i < n; i++)
-            if (events[i].data.ptr == NULL)
-                accept_all(epoll, listener);
-            else
-                serve(events[i].data.ptr);
-    }
+    return echo_bare_loop(place, accept_all, serve);
 }
 
 int tls_bare(const struct echo_place *place)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare epoll loop with OpenSSL between two memory BIOs: one recv for all records that have come, one send for all that are
  * answered. A short read means drained. */
+#include "../echo/bare_loop.h"
 #include "tls_peers.h"
 
 #include <errno.h>
@@ -96,8 +97,9 @@ static void end(struct connection *c)
     ERR_clear_error();
 }
 
-static void serve(struct connection *c, uint32_t events)
+static void serve(void *connection, uint32_t events)
 {
+    struct connection *c = connection;
     static char buffer[ECHO_BUFFER];
     bool good = true;
     ssize_t n = 0;
@@ -124,24 +126,8 @@ static void serve(struct connection *c, uint32_t events)
 
 int tls_bare_memory(const struct echo_place *place)
 {
-    int listener = echo_listen(place), epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event events[256], accepting = {.events = EPOLLIN};
-
     context = tls_server_context();
-    if (listener < 0)
-        return listener;
     if (context == NULL)
         return -EINVAL;
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &accepting) != 0)
-        return -errno;
-    echo_ready(place);
-    for (;;) {
-        int n = epoll_wait(epoll, events, 256, -1);
-
-        for (int i = 0; i < n; i++)
-            if (events[i].data.ptr == NULL)
-                accept_all(epoll, listener);
-            else
-                serve(events[i].data.ptr, events[i].events);
-    }
+    return echo_bare_loop(place, accept_all, serve);
 }
