@@ -12,6 +12,7 @@
 #include <pawl/mpsc_ring.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,10 +205,30 @@ static inline size_t push_ring_n(struct pawl_mpsc_ring *queue, const void *eleme
 #else
 #define PEERS_URCU(bytes) MISSING("urcu wfcqueue", "liburcu (Debian: liburcu-dev)")
 #endif
+enum { CROWD = 9 }; /* threads, of the largest row */
+
 #if BENCH_HAVE_CK
+/* Its producers publish in the order in which they have reserved, and wait for that without yielding: where the one whose turn
+ * it is has no CPU, each element takes a time slice of the scheduler, and a row minutes. */
+static const char *too_few_cpus_for_ck(void)
+{
+    cpu_set_t allowed;
+
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < CROWD)
+        return "fewer CPUs than threads: its producers wait for each other, an element takes a time slice";
+    return NULL;
+}
+
 #define PEER_CK PEER("ck_ring", ck_mpsc_8, run, alone)
+#define PEER_CK_CROWD                                                                                      \
+    {                                                                                                      \
+        .name = "ck_ring", .setup = peer_ck_mpsc_8_open, .run = peer_ck_mpsc_8_run,                        \
+        .alone = peer_ck_mpsc_8_alone, .teardown = peer_ck_mpsc_8_free, .unavailable = too_few_cpus_for_ck \
+    }
 #else
 #define PEER_CK MISSING("ck_ring", "Concurrency Kit (Debian: libck-dev)")
+#define PEER_CK_CROWD PEER_CK
 #endif
 #if BENCH_HAVE_MOODYCAMEL
 #define PEER_MOODYCAMEL(bytes, loop, one) PEER("moodycamel", moodycamel_mpsc_##bytes, loop, one)
@@ -230,6 +251,10 @@ static const struct bench_contender words[] = {
     OURS(8, run, alone), PEERS_URCU(8), PEER_CK, PEER_MOODYCAMEL(8, run, alone),
     PEER_BOOST(8),       PEER_TBB(8),   {0},
 };
+static const struct bench_contender words_crowd[] = {
+    OURS(8, run, alone), PEERS_URCU(8), PEER_CK_CROWD, PEER_MOODYCAMEL(8, run, alone),
+    PEER_BOOST(8),       PEER_TBB(8),   {0},
+};
 static const struct bench_contender wide[] = {
     OURS(64, run, alone), PEERS_URCU(64), PEER_MOODYCAMEL(64, run, alone), PEER_BOOST(64), PEER_TBB(64), {0},
 };
@@ -250,9 +275,15 @@ int main(int argc, char **argv)
         {.name = "words",
          .about = "One thread pops what the others push, each up to 4096 ahead of it.",
          .unit = "element",
-         .threads = {2, 3, 5, 9},
+         .threads = {2, 3},
          .threads_fixed = true,
          .contenders = words},
+        {.name = "words-crowd",
+         .about = "The same with more producers.",
+         .unit = "element",
+         .threads = {5, CROWD},
+         .threads_fixed = true,
+         .contenders = words_crowd},
         {.name = "wide",
          .about = "The same with 64 bytes. The peers that link nodes have them in the nodes, as pawl_mpsc.",
          .unit = "element",
