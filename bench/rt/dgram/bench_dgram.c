@@ -40,8 +40,7 @@ static struct contender {
 };
 enum { CONTENDERS = sizeof contenders / sizeof contenders[0] };
 
-static unsigned slices = 7, slice_ms = 100;
-static const char *only;
+static struct echo_slices slices = {.number = 7, .ms = 100};
 
 static void begin(struct contender *c)
 {
@@ -108,12 +107,12 @@ static void compare_all(unsigned depth)
     for (unsigned i = 0; i < CONTENDERS; i++)
         if (contenders[i].process.pid > 0)
             (void)measure(&contenders[i], depth, 20); /* warms up */
-    for (unsigned round = 0; round < slices; round++) {
+    for (unsigned round = 0; round < slices.number; round++) {
         for (unsigned k = 0; k < CONTENDERS; k++) {
             struct contender *c = &contenders[(k + round) % CONTENDERS];
 
             if (c->process.pid > 0)
-                c->us[round] = measure(c, depth, slice_ms);
+                c->us[round] = measure(c, depth, slices.ms);
         }
         for (unsigned i = 0; i < CONTENDERS; i++)
             contenders[i].ratio[round] = contenders[i].us[round] / contenders[0].us[round];
@@ -126,27 +125,11 @@ static void compare_all(unsigned depth)
 
         if (c->process.pid <= 0)
             continue;
-        middle = echo_median(c->us, slices); /* sorted: the first is the least */
-        printf("  %-22s %11.3f %8.3f %8.3f\n", c->name, middle, c->us[0], echo_median(c->ratio, slices));
+        middle = echo_median(c->us, slices.number); /* sorted: the first is the least */
+        printf("  %-22s %11.3f %8.3f %8.3f\n", c->name, middle, c->us[0],
+               echo_median(c->ratio, slices.number));
     }
     fflush(stdout);
-}
-
-static void read_options(char **argv)
-{
-    for (; argv[0] != NULL && argv[1] != NULL; argv += 2)
-        if (strcmp(argv[0], "--slices") == 0)
-            slices = echo_number(argv[1], argv[0], 1, MAX_ROUNDS);
-        else if (strcmp(argv[0], "--ms") == 0)
-            slice_ms = echo_number(argv[1], argv[0], 1, 60000);
-        else if (strcmp(argv[0], "--only") == 0)
-            only = argv[1];
-        else
-            break;
-    if (argv[0] != NULL) {
-        fprintf(stderr, "usage: bench-dgram [--slices N] [--ms N] [--only NAME]\n");
-        exit(2);
-    }
 }
 
 int main(int argc, char **argv)
@@ -154,10 +137,10 @@ int main(int argc, char **argv)
     static const unsigned depths[] = {1, 8, 32};
 
     (void)argc;
-    read_options(argv + 1);
+    echo_read_slices(argv + 1, &slices, MAX_ROUNDS);
     echo_pin(1);
     for (unsigned i = 0; i < CONTENDERS; i++)
-        if (i == 0 || only == NULL || strstr(contenders[i].name, only) != NULL)
+        if (i == 0 || slices.only == NULL || strstr(contenders[i].name, slices.only) != NULL)
             begin(&contenders[i]);
     for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++)
         compare_all(depths[i]);

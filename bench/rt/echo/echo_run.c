@@ -134,6 +134,23 @@ unsigned echo_number(const char *text, const char *option, unsigned least, unsig
     return (unsigned)value;
 }
 
+void echo_read_slices(char **argv, struct echo_slices *slices, unsigned most)
+{
+    for (; argv[0] != NULL && argv[1] != NULL; argv += 2)
+        if (strcmp(argv[0], "--slices") == 0)
+            slices->number = echo_number(argv[1], argv[0], 1, most);
+        else if (strcmp(argv[0], "--ms") == 0)
+            slices->ms = echo_number(argv[1], argv[0], 1, 60000);
+        else if (strcmp(argv[0], "--only") == 0)
+            slices->only = argv[1];
+        else
+            break;
+    if (argv[0] != NULL) {
+        fprintf(stderr, "usage: %s [--slices N] [--ms N] [--only NAME]\n", program_invocation_short_name);
+        exit(2);
+    }
+}
+
 double echo_median(double *figures, unsigned n)
 {
     qsort(figures, n, sizeof *figures, compare);

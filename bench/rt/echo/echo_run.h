@@ -35,6 +35,13 @@ uint64_t echo_now(void);
 /* What stands behind an option, as a number of that range; else the program ends. text: may be NULL. */
 unsigned echo_number(const char *text, const char *option, unsigned least, unsigned most);
 
+/* Slices, at most `most`, and their length; what is left out keeps its value. Else the program ends. argv: its arguments. */
+struct echo_slices {
+    unsigned number, ms;
+    const char *only; /* what has this in its name; NULL: all */
+};
+void echo_read_slices(char **argv, struct echo_slices *slices, unsigned most);
+
 /* Sorts them. */
 double echo_median(double *figures, unsigned n);
 

@@ -59,8 +59,7 @@ static struct contender {
 };
 enum { CONTENDERS = sizeof contenders / sizeof contenders[0] };
 
-static unsigned slices = 7, slice_ms = 100;
-static const char *only;
+static struct echo_slices slices = {.number = 7, .ms = 100};
 
 /* ---- in the contender's process ---- */
 
@@ -183,9 +182,9 @@ static void show(const struct subject *subject)
 
         if (c->pid == 0)
             continue;
-        middle = echo_median(c->us, slices); /* sorted: the first is the least */
+        middle = echo_median(c->us, slices.number); /* sorted: the first is the least */
         printf("  %-22s %11.3f %8.3f %8.3f\n", c->peer->name, middle, c->us[0],
-               echo_median(c->ratio, slices));
+               echo_median(c->ratio, slices.number));
     }
     fflush(stdout);
 }
@@ -198,12 +197,12 @@ static void compare_all(const struct subject *subject)
     for (unsigned i = 0; i < CONTENDERS; i++)
         if (contenders[i].pid != 0)
             (void)measure(&contenders[i], 20); /* warms up */
-    for (unsigned round = 0; round < slices; round++) {
+    for (unsigned round = 0; round < slices.number; round++) {
         for (unsigned k = 0; k < CONTENDERS; k++) {
             struct contender *c = &contenders[(k + round) % CONTENDERS];
 
             if (c->pid != 0)
-                c->us[round] = measure(c, slice_ms);
+                c->us[round] = measure(c, slices.ms);
         }
         for (unsigned i = 0; i < CONTENDERS; i++)
             contenders[i].ratio[round] = contenders[i].us[round] / contenders[0].us[round];
@@ -213,30 +212,13 @@ static void compare_all(const struct subject *subject)
         end(&contenders[i]);
 }
 
-static void read_options(char **argv)
-{
-    for (; argv[0] != NULL && argv[1] != NULL; argv += 2)
-        if (strcmp(argv[0], "--slices") == 0)
-            slices = echo_number(argv[1], argv[0], 1, MAX_ROUNDS);
-        else if (strcmp(argv[0], "--ms") == 0)
-            slice_ms = echo_number(argv[1], argv[0], 1, 60000);
-        else if (strcmp(argv[0], "--only") == 0)
-            only = argv[1];
-        else
-            break;
-    if (argv[0] != NULL) {
-        fprintf(stderr, "usage: bench-sources [--slices N] [--ms N] [--only SUBJECT]\n");
-        exit(2);
-    }
-}
-
 int main(int argc, char **argv)
 {
     (void)argc;
-    read_options(argv + 1);
+    echo_read_slices(argv + 1, &slices, MAX_ROUNDS);
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)
-        if (only == NULL || strstr(subjects[i].name, only) != NULL)
+        if (slices.only == NULL || strstr(subjects[i].name, slices.only) != NULL)
             compare_all(&subjects[i]);
     return 0;
 }
