@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the threads of the lock benchmarks do inside and outside of their sections, and the loop around it.
  *
- * A chain of dependent multiplications, about 1.3 ns a link. Inside, it starts from the word that the last
- * section left and ends in the one that the next reads: sections cannot overlap, however much the
- * processor reorders. */
+ * A chain of dependent multiplications; how many of them are a nanosecond is found out at start. Inside, it starts from
+ * the word that the last section left and ends in the one that the next reads: sections cannot overlap, however much the
+ * processor reorders. Outside, it starts from what the section left, or it would be computed while that is. */
 #ifndef BENCH_SYNC_LOCK_WORK_H
 #define BENCH_SYNC_LOCK_WORK_H
 
@@ -11,12 +11,14 @@
 
 #include <stdint.h>
 
-enum {
-    LINKS_0_NS = 0,
-    LINKS_50_NS = 38,
-    LINKS_200_NS = 150,
-    LINKS_OUTSIDE = 75, /* 100 ns between two sections of one thread */
-};
+enum { LOCK_WORK_OUTSIDE_NS = 100 }; /* between two sections of one thread */
+
+#ifdef __cplusplus
+extern "C"
+#else
+extern
+#endif
+    double lock_work_links_a_ns;
 
 /* What the sections protect, away from the lock. */
 struct lock_work {
@@ -33,22 +35,30 @@ static inline uint64_t lock_work_chain(uint64_t x, unsigned links)
     return x;
 }
 
+static inline unsigned lock_work_links(unsigned ns)
+{
+    return (unsigned)(ns * lock_work_links_a_ns + 0.5);
+}
+
 /* A run() for each length of section, NAME_0, NAME_50, NAME_200, and NAME_bare with nothing inside or outside. `acquire`
  * may declare what `release` needs. */
 #define LOCK_LOOP(linkage, name, ns, acquire, release)                         \
     linkage void name##_##ns(struct bench_thread *thread, uint64_t iterations) \
     {                                                                          \
         static struct lock_work work;                                          \
-        uint64_t outside = thread->random;                                     \
+        const unsigned links = lock_work_links(ns);                            \
+        const unsigned links_outside = lock_work_links(LOCK_WORK_OUTSIDE_NS);  \
+        uint64_t x = thread->random;                                           \
                                                                                \
         for (uint64_t i = 0; i < iterations; i++) {                            \
             acquire;                                                           \
-            work.word = lock_work_chain(work.word, (unsigned)LINKS_##ns##_NS); \
+            x = lock_work_chain(work.word ^ x, links);                         \
+            work.word = x;                                                     \
             work.sections++;                                                   \
             release;                                                           \
-            outside = lock_work_chain(outside, (unsigned)LINKS_OUTSIDE);       \
+            x = lock_work_chain(x, links_outside);                             \
         }                                                                      \
-        bench_keep(outside);                                                   \
+        bench_keep(x);                                                         \
     }
 #define LOCK_LOOPS(linkage, name, acquire, release)                            \
     linkage void name##_bare(struct bench_thread *thread, uint64_t iterations) \

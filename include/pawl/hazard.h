@@ -21,8 +21,11 @@
  *            page (511). The slot's word says whether it is taken, so that to take and to give are one store each.
  * Progress   protect: lock-free (it repeats when the pointer has changed); take, give, clear, set:
  *            wait-free. retire, collect: wait for nobody; bounded by what is retired and by slots in use.
- * Bounds     A batch B is of 120 objects, and grows to 480 where a membarrier interrupts other CPUs for long.
- *            With H slots in use in the domain, a thread keeps at most max(B, 2 H) objects more
+ * Scans      Every 60 objects a thread marks what it has retired, and scans what it marked before. That needs
+ *            all other threads to have come by since: a thread does when it retires its own 60th, in whatever
+ *            domain, and when it begins or ends. So threads that all retire interrupt nobody. If one does not (it
+ *            only reads, or is idle) for 240 objects, a membarrier takes the place of that, for the marks of all.
+ * Bounds     With H slots in use in the domain, a thread keeps at most max(240, 2 H) objects more
  *            than were protected at its last scan, beside what ended threads left: O(threads x H), however
  *            long readers sleep. A scan costs O(list + H), so a retire O(1) amortised. What a scan finds free is
  *            reclaimed by the retires that follow it, one object each, up to 4 to catch up.
@@ -40,13 +43,14 @@
  * fork       The child goes on: other threads' slots are empty there, their garbage is the domain's, but for
  *            what one was just scanning: that leaks in the child.
  * dlclose    As <pawl/epoch.h>: close the domain first.
- * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
+ * Memory     256 bytes a thread and domain, reserved as 16 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
  * Cost       take: 4 loads, 1 store; give: 1 load, 1 store. protect: 2 loads, 1 store, no fence (a full one
  *            without membarrier, see <pawl/fence.h>).
- *            retire: 6 stores, and 4 for the object that it reclaims; once a batch, a scan with a membarrier.
+ *            retire: 5 stores, and 4 for the object that it reclaims. Once in 60: an RMW, a fence and a store in two
+ *            lines that all who retire read, and a look at a line or two of each thread; or a membarrier in 240.
  * Source     M. Michael, "Hazard pointers", 2004; folly's hazptr for the asymmetric fence. Ours: the tables
- *            of <pawl/reader.h>, and scans that allocate nothing.
+ *            of <pawl/reader.h>, threads that pass marks in place of most fences, and scans that allocate nothing.
  */
 #ifndef PAWL_HAZARD_H
 #define PAWL_HAZARD_H
@@ -70,17 +74,9 @@ struct pawl_hazard_slot {
 
 #define PAWL_HAZARD_EMPTY_ ((uintptr_t)1)
 
-/* What a thread has in a domain: a line for all to read, a line of its own. */
+/* What scans read of a thread. What it has retired stands elsewhere: src/core/reclaim/hazard.h. */
 struct pawl_hazard_place {
     struct pawl_hazard_slot slot[PAWL_HAZARD_SLOTS];
-    uint8_t reclaiming; /* inside reclaim functions: retire only */
-    uint8_t portion;    /* how many of `ready` a retire reclaims */
-    uint16_t batch;     /* how many more than before a list must hold to be scanned; 0: no scan yet */
-    struct pawl_retired *first, *last; /* retired here */
-    struct pawl_retired *ready;        /* held by no slot when last looked: only popped, and prepended to */
-    uint64_t ready_count;
-    uint64_t count;   /* of the list that begins with `first` */
-    uint64_t scan_at; /* count at which to scan */
     PAWL_ATOMIC(struct pawl_hazard_page *) more;
 } PAWL_LINE_PAIR_ALIGNED;
 

@@ -5,7 +5,7 @@
  *            read. A spin lock where a section is a few instructions, never sleeps, and the word must be small or
  *            must be spun on: `pawl_spin` is the one to take. Ticket and MCS serve in the order of
  *            arrival, and MCS spins on the waiter's own line; both fall when threads outnumber CPUs,
- *            because the lock is then handed to a thread that is not running: by a factor of 5 to 7 with 4 threads
+ *            because the lock is then handed to a thread that is not running: by a factor of 5 to 18 with 4 threads
  *            on 2 CPUs as they yield here, by hundreds where they only spin (docs/lock.md). Take them only
  *            with one pinned thread a CPU. A coarse lock around sections that seldom collide: <pawl/elide.h>.
  * Model      Locked or not. Not recursive.

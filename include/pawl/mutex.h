@@ -17,7 +17,8 @@
  * Progress   lock, timedlock: blocking. trylock, unlock: wait-free without contention; unlock retries when
  *            another thread came to wait meanwhile. A holder that is stopped stops all who want the lock; they
  *            sleep. A stopped waiter stops nobody, unless it was just woken: then the others that sleep
- *            stay asleep until it runs (new arrivals do not).
+ *            stay asleep until it runs (new arrivals do not). A process killed while it waits for a shared mutex counts as
+ *            one that was: its waiters look every 100 ms, and go on.
  * Fairness   None is promised. A waiter can lose against newcomers again and again; it is then woken again
  *            by one of the next unlocks.
  * Ordering   M: unlock releases, the lock that follows acquires. S: the going to sleep, see mutex.c.

@@ -38,7 +38,8 @@
  *            tokens stay where they were. Waiters that the parent's other threads had announced cost one system
  *            call, by the notification that wants to wake them. Shared ones in shared memory serve parent and child alike.
  * Memory     8 and 16 bytes, no pointers. PAWL_SHARED: several processes may use it, mapped anywhere. A process killed
- *            inside prepare .. wait is a waiter until somebody notifies it; that wakes another as well.
+ *            inside prepare .. wait is a waiter until somebody notifies it; that wakes another as well. A parker on which a
+ *            process was killed, or another thread slept at a fork, must be initialised or unparked before it is parked on again.
  *            A parker may be freed when park has returned with the token of the last unpark, even from the
  *            parking thread's stack: unpark may afterwards still name its address to the kernel, which reads
  *            nothing there (at worst somebody's later futex there wakes spuriously). An eventcount not

@@ -65,7 +65,7 @@ extern PAWL_API struct pawl_rcu pawl_rcu_default;
 /* Returns NULL with errno ENOMEM. */
 PAWL_API struct pawl_rcu *pawl_rcu_open(void) PAWL_MUST_USE;
 
-/* Runs what was queued, then frees the domain. Nobody is inside, and nobody uses it any more. Not from
+/* Runs what was queued, and what that queues, then frees the domain. Nobody is inside, and nobody uses it any more. Not from
  * callbacks. NULL is allowed. */
 PAWL_API void pawl_rcu_close(struct pawl_rcu *rcu);
 

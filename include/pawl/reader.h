@@ -60,6 +60,9 @@ struct pawl_reader {
     uint32_t online;          /* between pawl_rcu_online() and pawl_rcu_offline() */
     PAWL_ATOMIC(int32_t) tid; /* 0: nobody's */
     uint32_t rounds;          /* of destructors that it has been through */
+    /* The latest mark that it has passed: see src/core/reclaim/pass.h. In the other line of the pair: written once a batch,
+     * read by all that retire. */
+    PAWL_ATOMIC(uint64_t) passed __attribute__((aligned(PAWL_CACHELINE)));
 } PAWL_LINE_PAIR_ALIGNED;
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_reader) == PAWL_CACHELINE_PAIR, "words are one stride apart");

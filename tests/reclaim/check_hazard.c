@@ -3,7 +3,9 @@
  * reclaimed once, and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other
  * one ends, and what it leaves is seen to. -DTWICE=1: the slot moves from one object to the next. -DPAGE=1: the slot
  * is in a page; with -DPAWL_HAZARD_SLOTS=1u. -DAGAIN=1: the slot is taken again, for nothing. -DUNJOINED=1: the
- * domain is closed while that one ends. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone scans. */
+ * domain is closed while that one ends. -DCOLLECT=0 with -DMARK_EVERY=1u: retire alone marks and scans. -DPASS=1: the
+ * reader retires an object of its own while it holds the other, and so passes the mark; -DPASS=2: before. -DFENCER=1: it
+ * does not, but a third thread fences. */
 #include <pawl/hazard.h>
 
 #include <assert.h>
@@ -22,7 +24,14 @@
 #define COLLECT 1
 #endif
 
-enum { FIRST = RETIRERS * RETIRES, LIVE = 1, RETIRED = 2, POISON = 99 };
+#ifndef PASS
+#define PASS 0
+#endif
+#ifndef FENCER
+#define FENCER 0
+#endif
+
+enum { FIRST = RETIRERS * RETIRES, OWN, LIVE = 1, RETIRED = 2, POISON = 99 };
 
 struct object {
     struct pawl_retired retired;
@@ -31,7 +40,7 @@ struct object {
     int state;
 };
 
-static struct object objects[FIRST + 1];
+static struct object objects[OWN + 1];
 static PAWL_ATOMIC(struct object *) current = &objects[FIRST];
 static struct pawl_hazard *hazard;
 
@@ -44,15 +53,39 @@ static void poison(struct pawl_retired *retired)
     object->value = POISON;
 }
 
+#if PASS
+static void retire_own(void)
+{
+    objects[OWN].state = RETIRED;
+    pawl_hazard_retire(hazard, &objects[OWN].retired, poison);
+}
+#endif
+
+#if FENCER
+static void *fence(void *unused)
+{
+    (void)pawl_hazard_collect(hazard);
+    return unused;
+}
+#endif
+
 static void *reader(void *unused)
 {
     struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
+    struct object *object;
 
+#if PASS == 2
+    retire_own();
+#endif
 #if PAGE
     for (unsigned int i = 0; i < PAWL_HAZARD_SLOTS; i++)
         slot = pawl_hazard_take(hazard);
 #endif
-    assert(pawl_hazard_protect(slot, &current)->value == LIVE);
+    object = pawl_hazard_protect(slot, &current);
+#if PASS == 1
+    retire_own();
+#endif
+    assert(object->value == LIVE);
 #if TWICE
     assert(pawl_hazard_protect(slot, &current)->value == LIVE);
 #endif
@@ -97,11 +130,17 @@ static void *retirer(void *fresh)
 int main(void)
 {
     pthread_t threads[READERS + 1];
+#if FENCER
+    pthread_t fencer;
+#endif
 
     objects[FIRST].value = LIVE;
     hazard = pawl_hazard_open(offsetof(struct object, retired));
     for (int i = 0; i < READERS; i++)
         pthread_create(&threads[i], NULL, reader, NULL);
+#if FENCER
+    pthread_create(&fencer, NULL, fence, NULL);
+#endif
 #if RETIRERS == 2
     pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
 #endif
@@ -112,10 +151,13 @@ int main(void)
 #endif
     for (int i = 0; i < READERS + RETIRERS - 1; i++)
         pthread_join(threads[i], NULL);
+#if FENCER
+    pthread_join(fencer, NULL);
+#endif
 #if !UNJOINED
     pawl_hazard_close(hazard);
 #endif
-    for (int i = 0; i <= FIRST; i++)
+    for (int i = 0; i < (PASS != 0 ? OWN + 1 : OWN); i++)
         assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;
 }

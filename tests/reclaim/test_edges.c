@@ -14,7 +14,6 @@
 #include <pawl/reclaim.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -227,31 +226,40 @@ static void a_flush_reclaims_all_that_no_reader_has(void **state)
     pawl_epoch_close(epoch);
 }
 
-static struct pawl_epoch *chain_epoch;
+static struct pawl_reclaim chain;
 static int links;
 
 static void retire_next(struct pawl_retired *retired)
 {
     free(pawl_retired_of(retired, struct object, retired));
     if (++links < 1000)
-        pawl_epoch_retire(chain_epoch, &make()->retired, retire_next);
+        pawl_reclaim_retire(&chain, &make()->retired, retire_next);
+}
+
+static void *retire_one(void *unused)
+{
+    links = 0;
+    pawl_reclaim_retire(&chain, &make()->retired, retire_next);
+    return unused;
 }
 
 static void reclaim_functions_may_retire_and_close_ends_the_chain(void **state)
 {
     (void)state;
-    chain_epoch = pawl_epoch_open();
-    pawl_epoch_retire(chain_epoch, &make()->retired, retire_next);
+    chain = pawl_reclaim_by_epoch(pawl_epoch_open());
+    retire_one(NULL);
     for (int i = 0; i < 10; i++)
-        pawl_epoch_collect(chain_epoch);
-    pawl_epoch_close(chain_epoch);
+        pawl_epoch_collect(chain.domain.epoch);
+    pawl_epoch_close(chain.domain.epoch);
     assert_int_equal(links, 1000);
-}
-
-static void *retire_one(void *epoch)
-{
-    pawl_epoch_retire(epoch, &make()->retired, retire_next);
-    return NULL;
+    chain = pawl_reclaim_by_hazard(pawl_hazard_open(offsetof(struct object, retired)));
+    retire_one(NULL);
+    pawl_hazard_close(chain.domain.hazard);
+    assert_int_equal(links, 1000);
+    chain = pawl_reclaim_by_rcu(pawl_rcu_open());
+    retire_one(NULL);
+    pawl_rcu_close(chain.domain.rcu);
+    assert_int_equal(links, 1000);
 }
 
 /* It waits in the bag of orphans then; the retire in a reclaim function looks for work there. */
@@ -260,15 +268,14 @@ static void what_an_ended_thread_left_and_nobody_collected_is_closed_once(void *
     pthread_t thread;
 
     (void)state;
-    chain_epoch = pawl_epoch_open();
-    links = 0;
-    assert_int_equal(__real_pthread_create(&thread, NULL, retire_one, chain_epoch), 0);
+    chain = pawl_reclaim_by_epoch(pawl_epoch_open());
+    assert_int_equal(__real_pthread_create(&thread, NULL, retire_one, NULL), 0);
     pthread_join(thread, NULL);
-    pawl_epoch_pin(chain_epoch);
-    pawl_epoch_collect(chain_epoch);
-    pawl_epoch_unpin(chain_epoch);
+    pawl_epoch_pin(chain.domain.epoch);
+    pawl_epoch_collect(chain.domain.epoch);
+    pawl_epoch_unpin(chain.domain.epoch);
     assert_int_equal(links, 0);
-    pawl_epoch_close(chain_epoch);
+    pawl_epoch_close(chain.domain.epoch);
     assert_int_equal(links, 1000);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Asymmetric fences: store buffering, whose outcome 0/0 they forbid. */
+/* Asymmetric fences: store buffering, whose outcome 0/0 they forbid; and the marks that save them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/core/reclaim/pass.h"
 #include "reclaim_test.h"
 
 #include <pawl/cpu.h>
@@ -125,11 +126,63 @@ static void fences_keep_errno_and_work_in_a_child(void **state)
     assert_int_equal(WEXITSTATUS(status), pawl_fence_asymmetric() ? 1 : 2);
 }
 
+/* ---- marks ---- */
+
+static PAWL_ATOMIC(int) step;
+
+/* Comes by at step 1, and ends at step 3. */
+static void *come_by(void *unused)
+{
+    struct pawl_reader *self = pawl_reader_own();
+
+    meet(2);
+    await_flag(&step, 1);
+    pawl_pass(self);
+    pawl_store_release(&step, 2);
+    await_flag(&step, 3);
+    return unused;
+}
+
+static bool is_passed(uint64_t mark)
+{
+    uint32_t cursor = 0;
+
+    return pawl_pass_done(mark, &cursor);
+}
+
+static void a_mark_is_passed_when_all_threads_came_by_or_ended_or_one_fenced(void **state)
+{
+    struct pawl_reader *self = pawl_reader_own();
+    pthread_t thread;
+    uint64_t mark;
+
+    (void)state;
+    assert_true(is_passed(pawl_pass_mark(self))); /* alone */
+    pawl_store_relaxed(&arrived.value, 0);
+    assert_int_equal(pthread_create(&thread, NULL, come_by, NULL), 0);
+    meet(2);
+    mark = pawl_pass_mark(self);
+    assert_false(is_passed(mark));
+    pawl_store_release(&step, 1);
+    await_flag(&step, 2);
+    assert_true(is_passed(mark));
+    mark = pawl_pass_mark(self);
+    assert_false(is_passed(mark));
+    pawl_pass_fence(self);
+    assert_true(is_passed(mark));
+    mark = pawl_pass_mark(self);
+    assert_false(is_passed(mark));
+    pawl_store_release(&step, 3);
+    pthread_join(thread, NULL);
+    assert_true(is_passed(mark));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_light_and_a_heavy_fence_forbid_that_both_sides_miss_the_other),
         cmocka_unit_test(fences_keep_errno_and_work_in_a_child),
+        cmocka_unit_test(a_mark_is_passed_when_all_threads_came_by_or_ended_or_one_fenced),
     };
 
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

@@ -88,7 +88,7 @@ static void *visit_rooms(void *argument)
     pawl_epoch_unpin(rooms->epoch);
     slot = pawl_hazard_take(rooms->hazard);
     pawl_hazard_retire(rooms->hazard, new_retired(), count_reclaim);
-    if (((uintptr_t)slot & 64) != 0) /* some forget to give it back */
+    if (((uintptr_t)slot & PAWL_READER_STRIDE) != 0) /* some forget to give it back */
         pawl_hazard_give(rooms->hazard, slot);
     return NULL;
 }

@@ -280,6 +280,49 @@ static void processes_exclude_one_another(void **state)
     munmap(shared, sizeof *shared);
 }
 
+/* Without a deadline: who gives up takes a lock that is free. */
+static void *lock_it(void *mutex)
+{
+    pawl_mutex_lock(mutex);
+    return mutex;
+}
+
+static void await_waiters(struct pawl_mutex *mutex, uint32_t count)
+{
+    while (pawl_load_relaxed(&mutex->state) / PAWL_MUTEX_WAITER < count)
+        sched_yield();
+}
+
+/* Without naps it sleeps on: the wake-up went to the one that was killed, and is thought to be on its way. */
+static void a_waiter_gets_the_lock_after_another_one_was_killed(void **state)
+{
+    struct pawl_mutex *mutex = map_shared(sizeof *mutex);
+    pthread_t thread;
+    void *locked;
+    pid_t child;
+
+    (void)state;
+    pawl_mutex_init(mutex, PAWL_SHARED);
+    pawl_mutex_lock(mutex);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        lock_it(mutex);
+        _exit(0);
+    }
+    await_waiters(mutex, 1);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    pawl_mutex_unlock(mutex);
+    pawl_mutex_lock(mutex);
+    assert_int_equal(pthread_create(&thread, NULL, lock_it, mutex), 0);
+    await_waiters(mutex, 2);
+    pawl_mutex_unlock(mutex);
+    pthread_join(thread, &locked);
+    assert_ptr_equal(locked, mutex);
+    munmap(mutex, sizeof *mutex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +334,7 @@ int main(void)
         cmocka_unit_test(the_count_of_wake_ups_wraps),
         cmocka_unit_test(the_last_holder_may_free_the_mutex),
         cmocka_unit_test(processes_exclude_one_another),
+        cmocka_unit_test(a_waiter_gets_the_lock_after_another_one_was_killed),
     };
 
     expect_end_within(150);

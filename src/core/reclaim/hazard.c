@@ -3,17 +3,14 @@
  *
  * Why a scan is right: let S be a reader's store into its slot, L its second load of the pointer, U the
  * unlinking, H the scan's heavy fence. As H orders them, either S comes before the scan's look at the slot,
- * and the object is kept;
- * or U comes before
- * L, and the reader finds the pointer changed. */
-#include "batch.h"
-#include "reader.h"
-#include "retired.h"
+ * and the object is kept; or U comes before L, and the reader finds the pointer changed. The same holds when all threads
+ * have passed a mark that was set after U: pass.h. */
+#include "hazard.h"
+
+#include "pass.h"
 
 #include "../sync/fail.h"
 #include "../sync/lsan.h"
-
-#include <pawl/hazard.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -26,8 +23,12 @@ extern inline void pawl_hazard_clear(struct pawl_hazard_slot *slot);
 extern inline void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot);
 extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object);
 
-#define RESERVED ((PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
+#define RESERVED (HAZARD_PLACES + (PAWL_READER_MAX + 1) * PAWL_READER_STRIDE)
 #define LARGEST_PORTION UINT64_C(4) /* reclaimed by one retire */
+#ifndef MARK_EVERY                  /* closures for the model checker make do with 1 */
+#define MARK_EVERY UINT64_C(60)     /* objects retired */
+#endif
+#define FENCE_AT (4 * MARK_EVERY) /* objects retired since, when a mark is not passed */
 #define PAGE_BYTES 4096u
 #define SLOTS_OF_PAGE 511u /* what fits beside the link */
 #define SET_LOG 9          /* log2 of the places of a set; half of them are filled */
@@ -206,16 +207,7 @@ static void sift(const struct domain *domain, const struct set *set, struct reti
     *list = rest;
 }
 
-/* H: heavy, see the top of this file. Returns the ns it took. */
-static uint64_t fence_timed(void)
-{
-    uint64_t start = batch_clock();
-
-    pawl_fence_heavy();
-    return batch_clock() - start;
-}
-
-/* After the fence. Splits `list`: what slots hold goes to `kept`. Returns how many addresses slots held. */
+/* After the fence, or when all have passed. Splits `list`: what slots hold goes to `kept`. Returns how many addresses slots held. */
 static uint64_t scan(struct pawl_hazard *hazard, struct retired_list *list, struct retired_list *kept)
 {
     struct walk walk = {.hazard = hazard};
@@ -233,105 +225,140 @@ static uint64_t scan(struct pawl_hazard *hazard, struct retired_list *list, stru
     return held;
 }
 
-static struct retired_list take_list(struct pawl_hazard_place *place)
-{
-    struct retired_list list = {place->first, place->last, place->count};
-
-    place->first = NULL;
-    place->count = 0;
-    pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
-    return list;
-}
-
-static void put_list(struct pawl_hazard_place *place, struct retired_list list)
-{
-    place->last = list.last;
-    place->first = list.first;
-    place->count = list.count;
-}
-
 /* Prepends a list to `ready`. */
-static void make_ready(struct pawl_hazard_place *place, struct retired_list *list)
+static void make_ready(struct keep *keep, struct retired_list *list)
 {
     struct retired_list taken = retired_take(list);
 
     if (taken.first == NULL)
         return;
-    retired_link(taken.last, place->ready);
+    retired_link(taken.last, keep->ready);
     pawl_fence_compiler(); /* linked before it is put there, see retired.h */
-    place->ready = taken.first;
-    place->ready_count += taken.count;
+    keep->ready = taken.first;
+    keep->ready_count += taken.count;
 }
 
-static void reclaim_ready(struct pawl_hazard_place *place, uint64_t limit)
+static void reclaim_ready(struct keep *keep, uint64_t limit)
 {
-    place->reclaiming = 1;
-    for (; place->ready != NULL && limit > 0; limit--) {
-        struct pawl_retired *retired = place->ready;
+    keep->reclaiming = 1;
+    for (; keep->ready != NULL && limit > 0; limit--) {
+        struct pawl_retired *retired = keep->ready;
 
-        place->ready = retired_next(retired);
-        place->ready_count--;
+        keep->ready = retired_next(retired);
+        keep->ready_count--;
         retired->reclaim(retired);
     }
-    place->reclaiming = 0;
+    keep->reclaiming = 0;
 }
 
-/* What no slot holds becomes ready. */
-static void sort_list(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+/* What no slot holds becomes ready, the rest stays in the open list. */
+static void sort(struct pawl_hazard *hazard, struct keep *keep, struct retired_list *list)
 {
-    struct retired_list list = take_list(place), kept = {NULL, NULL, 0};
-    uint64_t held;
+    struct retired_list kept = {NULL, NULL, 0};
 
+    keep->held = scan(hazard, list, &kept);
+    make_ready(keep, list);
+    retired_move(&keep->open, &kept);
+}
+
+/* All that is here, after a fence of this thread's. */
+static void fence_and_sort(struct pawl_hazard *hazard, struct keep *keep, struct pawl_reader *self)
+{
+    struct retired_list list = retired_take(&keep->open);
+
+    retired_move(&list, &keep->marked);
     retired_adopt(&domain_of(hazard)->orphans, &list);
-    pawl_reader_sweep(); /* slots of threads that are gone hold what nobody will let go */
-    place->batch = (uint16_t)batch_after(place->batch, fence_timed());
-    held = scan(hazard, &list, &kept);
-    make_ready(place, &list);
-    put_list(place, kept);
-    place->scan_at = kept.count + (2 * held > place->batch ? 2 * held : place->batch);
+    pawl_reader_sweep();   /* slots of threads that are gone hold what nobody will let go */
+    pawl_pass_fence(self); /* H: heavy, see the top of this file */
+    sort(hazard, keep, &list);
 }
 
-/* The list is full. What becomes ready is reclaimed by the retires until the next scan, one object each: see epoch.c. */
-static PAWL_COLD void sort_full_list(struct pawl_hazard *hazard, struct pawl_hazard_place *place)
+/* What is marked waits until all threads have passed, and is scanned without a fence. They pass when they retire: if they
+ * do that as often as this one, while its next list fills. If they do not, there is a fence, for the marks of all. */
+static void mark_and_sort(struct pawl_hazard *hazard, struct keep *keep, struct pawl_reader *self)
 {
-    uint64_t until_next, portion;
+    if (keep->marked.first != NULL && pawl_pass_done(keep->mark, &keep->cursor)) {
+        struct retired_list list = retired_take(&keep->marked);
 
-    sort_list(hazard, place);
-    until_next = place->scan_at - place->count;
-    portion = (place->ready_count + until_next - 1) / until_next;
-    place->portion = (uint8_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
+        sort(hazard, keep, &list);
+    }
+    if (keep->marked.first == NULL) {
+        retired_move(&keep->marked, &keep->open);
+        keep->mark = pawl_pass_mark(self);
+        keep->cursor = 0;
+    } else if (keep->marked.count + keep->open.count >=
+               FENCE_AT + keep->held) { /* some of them are held still */
+        fence_and_sort(hazard, keep, self);
+    } else {
+        pawl_pass(self);
+    }
+}
+
+/* With many slots in use a list must be as long as its scan: then a fence a scan is little. */
+static bool is_worth_a_fence(const struct keep *keep)
+{
+    return 2 * keep->held > MARK_EVERY;
+}
+
+/* When to look again. What is ready is reclaimed by the retires until then, one object each (see epoch.c), or more of them
+ * if too much is here. */
+static void plan(struct keep *keep)
+{
+    uint64_t until = is_worth_a_fence(keep) ? 2 * keep->held : MARK_EVERY;
+    uint64_t portion = (keep->ready_count + until - 1) / until;
+
+    /* One is left when what became ready is reclaimed one by one until the next fence. */
+    if (keep->open.count + keep->marked.count + keep->ready_count <= FENCE_AT + 1 + keep->held)
+        portion = 1;
+    keep->portion = (uint8_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
+    keep->look_at = keep->open.count + until;
+}
+
+/* The open list is full, or this is the thread's first object. */
+static PAWL_COLD void look(struct pawl_hazard *hazard, struct keep *keep, struct pawl_reader *self)
+{
+    if (keep->look_at == 0)
+        keep->look_at = MARK_EVERY;
+    if (keep->open.count < keep->look_at)
+        return;
+    /* the latter: what ended threads left; each would mark it, and end in its turn */
+    if (is_worth_a_fence(keep) || keep->open.count >= FENCE_AT)
+        fence_and_sort(hazard, keep, self);
+    else
+        mark_and_sort(hazard, keep, self);
+    plan(keep);
 }
 
 void pawl_hazard_retire(struct pawl_hazard *hazard, struct pawl_retired *retired,
                         void (*reclaim)(struct pawl_retired *))
 {
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
-    struct retired_list list = {place->first, place->last, place->count};
+    struct pawl_reader *self = pawl_reader_own();
+    struct keep *keep = keep_of(hazard, self->number);
 
     retired->reclaim = reclaim;
-    if (list.first ==
+    if (keep->open.first ==
         NULL) /* threads that end with few objects each leave no more than a list between them */
-        retired_adopt(&domain_of(hazard)->orphans, &list);
-    retired_push(&list, retired);
-    pawl_fence_compiler(); /* linked before it is put there, as in retired_push() */
-    put_list(place, list);
-    if (place->reclaiming != 0)
+        retired_adopt(&domain_of(hazard)->orphans, &keep->open);
+    retired_push(&keep->open, retired);
+    if (keep->reclaiming != 0)
         return;
-    if (PAWL_UNLIKELY(list.count >= BATCH_LEAST && list.count >= place->scan_at))
-        sort_full_list(hazard, place);
-    if (place->ready != NULL)
-        reclaim_ready(place, place->portion);
+    if (PAWL_UNLIKELY(keep->open.count >= keep->look_at))
+        look(hazard, keep, self);
+    if (keep->ready != NULL)
+        reclaim_ready(keep, keep->portion);
 }
 
 uint64_t pawl_hazard_collect(struct pawl_hazard *hazard)
 {
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_own()->number];
+    struct pawl_reader *self = pawl_reader_own();
+    struct keep *keep = keep_of(hazard, self->number);
 
-    if (place->reclaiming == 0) {
-        sort_list(hazard, place);
-        reclaim_ready(place, UINT64_MAX);
+    if (keep->reclaiming == 0) {
+        fence_and_sort(hazard, keep, self);
+        plan(keep);
+        reclaim_ready(keep, UINT64_MAX);
     }
-    return place->count + place->ready_count;
+    return keep->open.count + keep->marked.count + keep->ready_count;
 }
 
 /* ---- life ---- */
@@ -374,17 +401,17 @@ static void give_all(struct pawl_hazard_slot *slots, size_t number)
             pawl_store_release(&slots[i].word, (uintptr_t)0);
 }
 
-static void abandon_lists(struct domain *domain, struct pawl_hazard_place *place)
+static void abandon_lists(struct domain *domain, struct keep *keep)
 {
-    struct retired_list list, ready = {place->ready, place->ready, 0};
+    struct retired_list ready = {keep->ready, NULL, 0};
 
-    if (place->first == NULL && place->ready == NULL)
+    if (keep->open.first == NULL && keep->marked.first == NULL && keep->ready == NULL)
         return;
-    list = take_list(place);
-    place->ready = NULL;
-    place->ready_count = 0;
+    keep->ready = NULL;
+    keep->ready_count = 0;
     pawl_fence_compiler(); /* out of one list before it gets into another, see retired.h */
-    retired_abandon(&domain->orphans, &list);
+    retired_abandon(&domain->orphans, &keep->open);
+    retired_abandon(&domain->orphans, &keep->marked);
     retired_abandon(&domain->orphans, &ready);
 }
 
@@ -392,21 +419,23 @@ static void leave(struct reader_room *room, uint32_t number)
 {
     struct domain *domain = domain_of_room(room);
     struct pawl_hazard_place *place = &domain->face.places[number];
+    struct keep *keep = keep_of(&domain->face, number);
 
-    abandon_lists(domain, place);
+    abandon_lists(domain, keep);
     /* In a child, of lists that the parent's thread had just emptied: a count that is never 0 again would be told by
      * every collect. */
-    place->count = 0;
-    place->ready_count = 0;
+    keep->open.count = 0;
+    keep->marked.count = 0;
+    keep->ready_count = 0;
     give_all(place->slot, PAWL_HAZARD_SLOTS);
     /* relaxed: as there */
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
          page = pawl_load_relaxed(&page->next))
         give_all(page->slot, SLOTS_OF_PAGE);
-    place->reclaiming = 0;
-    place->portion = 0;
-    place->batch = 0;
-    place->scan_at = 0;
+    keep->reclaiming = 0;
+    keep->portion = 0;
+    keep->held = 0;
+    keep->look_at = 0;
 }
 
 struct pawl_hazard *pawl_hazard_open(size_t retired_at)
@@ -461,7 +490,7 @@ void pawl_hazard_close(struct pawl_hazard *hazard)
     /* Also of numbers that nobody has now: a thread that ended since then has left its lists here. */
     do {
         for (uint32_t n = 0; n < pawl_reader_high(); n++)
-            abandon_lists(domain, &hazard->places[n]);
+            abandon_lists(domain, keep_of(hazard, n));
     } while (retired_reclaim(&domain->orphans));
     for (uint32_t n = 0; n < pawl_reader_high(); n++)
         free_pages(&hazard->places[n]);

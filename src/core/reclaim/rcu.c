@@ -104,11 +104,15 @@ struct pawl_rcu *pawl_rcu_open(void)
 
 void pawl_rcu_close(struct pawl_rcu *rcu)
 {
+    bool online;
+
     if (rcu == NULL)
         return;
     if (rcu == &pawl_rcu_default)
         pawl_sync_fail("pawl_rcu_close", "the default domain stays open");
-    pawl_rcu_barrier_in(rcu);
+    online = pawl_rcu_start_waiting(rcu, "pawl_rcu_close");
+    pawl_rcu_calls_finish(rcu);
+    pawl_rcu_stop_waiting(online);
     pawl_grace_detach(&rcu->grace);
     pawl_rcu_calls_destroy(rcu_calls_of(rcu));
     pawl_grace_destroy(&rcu->grace);

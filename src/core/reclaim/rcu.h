@@ -52,7 +52,9 @@ static inline struct rcu_calls *rcu_calls_of(const struct pawl_rcu *rcu)
 }
 
 void pawl_rcu_calls_init(struct rcu_calls *calls);
-/* Stops the worker; the queue is empty and stays so. */
+/* Stops the worker and calls what is queued, until callbacks call no more. */
+void pawl_rcu_calls_finish(struct pawl_rcu *rcu);
+/* Afterwards. */
 void pawl_rcu_calls_destroy(struct rcu_calls *calls);
 void pawl_rcu_calls_forked(struct rcu_calls *calls, const struct pawl_grace *grace);
 /* Thread `number` is gone: its rest of calls counts. */

@@ -298,7 +298,7 @@ static void *work(void *argument)
     struct rcu_calls *calls = rcu_calls_of(rcu);
 
     pthread_setname_np(pthread_self(), "pawl-rcu");
-    /* relaxed: `stop` is set when the queue is empty, and the join orders */
+    /* relaxed: the join orders; what is queued when `stop` is set is for pawl_rcu_calls_finish() */
     while (!pawl_load_relaxed(&calls->stop)) {
         if (run_round_locked(rcu))
             sleep_unless(calls, in_a_hurry, pawl_deadline(NAP_NS));
@@ -339,13 +339,25 @@ static PAWL_COLD bool wake_worker(struct pawl_rcu *rcu)
     return true;
 }
 
+void pawl_rcu_calls_finish(struct pawl_rcu *rcu)
+{
+    struct rcu_calls *calls = rcu_calls_of(rcu);
+
+    if (invoking)
+        pawl_sync_fail("pawl_rcu_close", "called in a callback, for whose end it would wait");
+    pawl_store_relaxed(&calls->stop, true); /* relaxed: the notification orders */
+    do
+        /* Once more after each round: a callback that calls may have started a worker, which ends at once. */
+        if (calls->have_worker) {
+            pawl_eventcount_notify_all(&calls->wake);
+            pthread_join(calls->worker, NULL);
+            calls->have_worker = false;
+        }
+    while (run_round_locked(rcu));
+}
+
 void pawl_rcu_calls_destroy(struct rcu_calls *calls)
 {
-    if (calls->have_worker) {
-        pawl_store_relaxed(&calls->stop, true); /* relaxed: the notification orders */
-        pawl_eventcount_notify_all(&calls->wake);
-        pthread_join(calls->worker, NULL);
-    }
     pawl_percpu_close(pawl_load_relaxed(&calls->lists)); /* relaxed: nobody else has it */
     pthread_mutex_destroy(&calls->runner);
     pthread_mutex_destroy(&calls->start);

@@ -4,6 +4,7 @@
  * Which numbers are taken is a bit map. The record of a thread is static memory, so a scan may read it at any
  * time: at worst it reads the word of a later owner, who entered after the scan began. */
 #include "reader.h"
+#include "pass.h"
 
 #include "../sync/fail.h"
 
@@ -171,14 +172,14 @@ static bool inside_any(uint32_t number)
 
 /* All signals wait: a handler must not find the thread between two numbers. By system call, which also works
  * where libc keeps signals of its own back. */
-static void block_signals(uint64_t *before)
+void pawl_reader_block_signals(uint64_t *before)
 {
     const uint64_t all = ~UINT64_C(0);
 
     syscall(__NR_rt_sigprocmask, SIG_BLOCK, &all, before, sizeof *before);
 }
 
-static void restore_signals(const uint64_t *before)
+void pawl_reader_restore_signals(const uint64_t *before)
 {
     syscall(__NR_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof *before);
 }
@@ -195,13 +196,13 @@ static void thread_exits(void *record)
         pthread_setspecific(exit_key, reader);
         return;
     }
-    block_signals(&before);
+    pawl_reader_block_signals(&before);
     pthread_mutex_lock(&rooms_lock);
     pawl_reader_self_ = &nobody;
     own = NULL;
     leave_all_rooms(reader->number);
     pthread_mutex_unlock(&rooms_lock);
-    restore_signals(&before);
+    pawl_reader_restore_signals(&before);
 }
 
 static bool is_gone(const struct pawl_reader *reader)
@@ -293,7 +294,7 @@ static PAWL_COLD struct pawl_reader *first_use(void)
     uint64_t before;
 
     pawl_fence_look();
-    block_signals(&before);
+    pawl_reader_block_signals(&before);
     if (own == NULL) { /* else a handler came before signals were blocked */
         struct pawl_reader *reader = take_number();
 
@@ -301,13 +302,14 @@ static PAWL_COLD struct pawl_reader *first_use(void)
             reader = take_after_burials();
         if (reader == NULL)
             pawl_sync_fail("pawl_reader", "65536 threads are readers already: let some of them end first");
+        pawl_pass_begin(reader);
         if (can_watch_exit())
             pthread_setspecific(exit_key, reader);
         own = reader;
         if (pawl_fence_symmetric_ == 0)
             pawl_reader_self_ = reader;
     }
-    restore_signals(&before);
+    pawl_reader_restore_signals(&before);
     errno = saved;
     return own;
 }

@@ -31,6 +31,10 @@ bool pawl_reader_bury(uint32_t number);
  * handlers. */
 void pawl_reader_sweep(void);
 
+/* Of the calling thread: it waits for handlers in no state that they must not find it in. */
+void pawl_reader_block_signals(uint64_t *before);
+void pawl_reader_restore_signals(const uint64_t *before);
+
 /* A room that keeps something for each thread. */
 struct reader_room {
     struct reader_room *next;

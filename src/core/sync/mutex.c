@@ -21,6 +21,9 @@
  * is held, and its holder's unlock will see the bit cleared. So whenever the lock is free and there are
  * waiters, one thread is awake, or on its way to be, and will look at the lock.
  *
+ * A process that is killed while it sleeps stays counted, and the next unlock makes it answerable. So the waiters of a
+ * mutex that processes share do not sleep for long at a time: who comes back is answerable in its place.
+ *
  * Nothing of the mutex is touched after U3: the next holder may free it. */
 #include <pawl/mutex.h>
 
@@ -40,6 +43,7 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_mutex) == 8, "the size that the header pro
 #define LEAVING PAWL_MUTEX_LEAVING
 #define WAITER PAWL_MUTEX_WAITER /* one of them */
 #define ONE_WAKE_UP 2u           /* in `wake`, whose lowest bit is PAWL_SHARED */
+#define SHARED_NAP_NS UINT64_C(100000000)
 
 /* What a thread in its slow path has in `state`. */
 struct attempt {
@@ -77,6 +81,18 @@ static void announce_spinning(struct attempt *attempt, uint32_t state)
     attempt->answerable = pawl_cas_relaxed(&attempt->mutex->state, &state, state | AWAKE);
 }
 
+/* S3. Returns 0 or -ETIMEDOUT. */
+static int nap(struct pawl_mutex *mutex, uint32_t wake, uint64_t deadline)
+{
+    int flags = (int)(wake & PAWL_SHARED);
+    uint64_t until = flags != 0 ? pawl_deadline(SHARED_NAP_NS) : PAWL_FOREVER;
+
+    if (deadline <= until)
+        return pawl_futex_wait(&mutex->wake, wake, deadline, flags);
+    (void)pawl_futex_wait(&mutex->wake, wake, until, flags);
+    return 0;
+}
+
 /* S1 to S3. Returns 0: look at the lock again; -ETIMEDOUT. */
 static int sleep_while_locked(struct attempt *attempt, uint64_t deadline)
 {
@@ -91,7 +107,7 @@ static int sleep_while_locked(struct attempt *attempt, uint64_t deadline)
         return 0;
     attempt->counted = true;
     attempt->answerable = false;
-    status = pawl_futex_wait(&mutex->wake, wake, deadline, (int)(wake & PAWL_SHARED));
+    status = nap(mutex, wake, deadline);
     /* Woken, or perhaps not; only a thread that thinks so in vain clears "awake" too early, which costs a
      * wake-up, whereas nobody clearing it would lose one. */
     attempt->answerable = true;

@@ -5,7 +5,7 @@
 
 deque() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/deque/check_deque.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/queue/deque.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/fence.c' "$3"
+        'src/core/queue/deque.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
 }
 
 deque 'the last pointer goes to one of the two' '-DOWNER="+-+-"' ''

@@ -5,11 +5,11 @@
 
 stack() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/stack/check_stack.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/queue/stack.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/fence.c' "$3"
+        'src/core/queue/stack.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
 }
 parts() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/stack/check_percpu.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/queue/stack.c src/core/queue/stack_percpu.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/fence.c' "$3"
+        'src/core/queue/stack.c src/core/queue/stack_percpu.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
 }
 
 stack 'pushed and popped once each' '' ''

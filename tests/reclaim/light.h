@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* For the model checker: light and heavy fences as membarrier makes them, in place of full ones on both sides. Put in
+ * front of a source that uses them. */
+#include <pawl/check.h>
+#include <pawl/fence.h>
+
+#define pawl_fence_light() pawl_check_fence_light()
+#define pawl_fence_heavy() pawl_check_fence_heavy()
