@@ -177,6 +177,17 @@ static bool pop_locked(struct locked *locked, unsigned consumer, uint64_t *eleme
     return there;
 }
 
+static void run_locked_pairs(struct bench_thread *thread, uint64_t n)
+{
+    uint64_t element = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        bench_keep((uint64_t)push_locked(thread->shared, 1, i));
+        bench_keep((uint64_t)pop_locked(thread->shared, 0, &element));
+        bench_keep(element);
+    }
+}
+
 static void run_locked(struct bench_thread *thread, uint64_t n)
 {
     uint64_t element = 0;
@@ -198,7 +209,7 @@ static void run_locked(struct bench_thread *thread, uint64_t n)
 #define BOOST(loop)                                                                                  \
     {                                                                                                \
         .name = "boost spsc each", .setup = peer_boost_queues_open, .run = peer_boost_queues_##loop, \
-        .teardown = peer_boost_queues_free                                                           \
+        .alone = peer_boost_queues_pairs, .teardown = peer_boost_queues_free                         \
     }
 #else
 #define BOOST(loop)                                                                \
@@ -207,9 +218,10 @@ static void run_locked(struct bench_thread *thread, uint64_t n)
     }
 #endif
 #if BENCH_HAVE_CK
-#define CK(loop)                                                                           \
-    {                                                                                      \
-        .name = "ck_ring each", .setup = peer_ck_queues_open, .run = peer_ck_queues_##loop \
+#define CK(loop)                                                                            \
+    {                                                                                       \
+        .name = "ck_ring each", .setup = peer_ck_queues_open, .run = peer_ck_queues_##loop, \
+        .alone = peer_ck_queues_pairs                                                       \
     }
 #else
 #define CK(loop)                                                                       \
@@ -218,17 +230,35 @@ static void run_locked(struct bench_thread *thread, uint64_t n)
     }
 #endif
 
+/* What one thread does when its costs are counted is to push and to pop as one consumer. */
 static const struct bench_contender all[] = {
-    {.name = "pawl_broadcast", .setup = open_one, .run = run_single, .teardown = free_broadcast},
-    {.name = "... many producers", .setup = open_many, .run = run_single, .teardown = free_broadcast},
-    {.name = "... batches of 32", .setup = open_one, .run = run_batches, .teardown = free_broadcast},
+    {.name = "pawl_broadcast",
+     .setup = open_one,
+     .run = run_single,
+     .alone = run_pairs,
+     .teardown = free_broadcast},
+    {.name = "... many producers",
+     .setup = open_many,
+     .run = run_single,
+     .alone = run_pairs,
+     .teardown = free_broadcast},
+    {.name = "... batches of 32",
+     .setup = open_one,
+     .run = run_batches,
+     .alone = run_pairs_of_batches,
+     .teardown = free_broadcast},
     {.name = "... overwriting",
      .setup = open_overwriting,
      .run = run_overwriting,
+     .alone = run_pairs,
      .teardown = free_broadcast},
     BOOST(run),
     CK(run),
-    {.name = "ring and mutex", .setup = open_locked, .run = run_locked, .teardown = free},
+    {.name = "ring and mutex",
+     .setup = open_locked,
+     .run = run_locked,
+     .alone = run_locked_pairs,
+     .teardown = free},
     {0},
 };
 
@@ -246,12 +276,14 @@ int main(int argc, char **argv)
 {
     static const struct bench_group groups[] = {
         {.name = "pairs",
-         .about = "Push one, pop one. 0 RMW (many producers: 1), 0 fences; 3 lines written.",
+         .about = "Push one, pop one. 0 RMW (many producers: 1), 0 fences.",
          .unit = "push+pop",
+         .batch = BATCH,
          .contenders = pairs},
         {.name = "stream",
          .about = "One producer; all other threads see every element.",
          .unit = "element a thread",
+         .batch = BATCH,
          .threads = {2, 3, 5},
          .contenders = all},
         {0},

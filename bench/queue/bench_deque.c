@@ -169,12 +169,13 @@ static void free_crossbeam(void *shared)
     free(shared);
 }
 
-#define CROSSBEAM(loop)                                                                              \
-    {                                                                                                \
-        .name = "crossbeam (Rust)", .setup = open_crossbeam, .run = loop, .teardown = free_crossbeam \
+#define CROSSBEAM(loop, one)                                                            \
+    {                                                                                   \
+        .name = "crossbeam (Rust)", .setup = open_crossbeam, .run = loop, .alone = one, \
+        .teardown = free_crossbeam                                                      \
     }
 #else
-#define CROSSBEAM(loop)                                                                               \
+#define CROSSBEAM(loop, one)                                                                          \
     {                                                                                                 \
         .name = "crossbeam (Rust)", .missing = "built without the Rust peers (bench/peers/README.md)" \
     }
@@ -182,47 +183,49 @@ static void free_crossbeam(void *shared)
 
 /* ---- who takes part ---- */
 
-#define OURS(title, open, loop)                                          \
-    {                                                                    \
-        .name = title, .setup = open, .run = loop, .teardown = free_pawl \
+/* `one` is what one thread does when its costs are counted. */
+#define OURS(title, open, loop, one)                                                   \
+    {                                                                                  \
+        .name = title, .setup = open, .run = loop, .alone = one, .teardown = free_pawl \
     }
-#define TEXTBOOK(loop)                                                                                \
-    {                                                                                                 \
-        .name = "Chase-Lev, textbook", .setup = open_textbook, .run = loop, .teardown = free_textbook \
+#define TEXTBOOK(loop, one)                                                               \
+    {                                                                                     \
+        .name = "Chase-Lev, textbook", .setup = open_textbook, .run = loop, .alone = one, \
+        .teardown = free_textbook                                                         \
     }
 
 static const struct bench_contender pairs[] = {
-    OURS("pawl_deque", open_pawl, pawl_pairs),
-    OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_pairs),
-    TEXTBOOK(textbook_pairs),
-    CROSSBEAM(bench_crossbeam_pairs),
+    OURS("pawl_deque", open_pawl, pawl_pairs, NULL),
+    OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_pairs, NULL),
+    TEXTBOOK(textbook_pairs, NULL),
+    CROSSBEAM(bench_crossbeam_pairs, NULL),
     {0},
 };
 
 static const struct bench_contender sixteen[] = {
-    OURS("pawl_deque", open_pawl, pawl_sixteen),
-    OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_sixteen),
-    TEXTBOOK(textbook_sixteen),
-    CROSSBEAM(bench_crossbeam_sixteen),
+    OURS("pawl_deque", open_pawl, pawl_sixteen, NULL),
+    OURS("pawl_deque, rarely stolen", open_rarely_stolen, pawl_half_sixteen, NULL),
+    TEXTBOOK(textbook_sixteen, NULL),
+    CROSSBEAM(bench_crossbeam_sixteen, NULL),
     {0},
 };
 
 static const struct bench_contender emptied[] = {
-    OURS("pawl_deque, one", open_pawl, pawl_emptied),
-    OURS("pawl_deque, half", open_pawl, pawl_half_emptied),
-    OURS("rarely stolen, one", open_rarely_stolen, pawl_emptied),
-    OURS("rarely stolen, half", open_rarely_stolen, pawl_half_emptied),
-    TEXTBOOK(textbook_emptied),
-    CROSSBEAM(bench_crossbeam_emptied),
+    OURS("pawl_deque, one", open_pawl, pawl_emptied, NULL),
+    OURS("pawl_deque, half", open_pawl, pawl_half_emptied, NULL),
+    OURS("rarely stolen, one", open_rarely_stolen, pawl_emptied, NULL),
+    OURS("rarely stolen, half", open_rarely_stolen, pawl_half_emptied, NULL),
+    TEXTBOOK(textbook_emptied, NULL),
+    CROSSBEAM(bench_crossbeam_emptied, NULL),
     {0},
 };
 
 static const struct bench_contender stolen[] = {
-    OURS("pawl_deque, one", open_pawl, pawl_stolen),
-    OURS("pawl_deque, half", open_pawl, pawl_half_stolen),
-    OURS("rarely stolen, half", open_rarely_stolen, pawl_half_stolen),
-    TEXTBOOK(textbook_stolen),
-    CROSSBEAM(bench_crossbeam_stolen),
+    OURS("pawl_deque, one", open_pawl, pawl_stolen, pawl_stolen_alone),
+    OURS("pawl_deque, half", open_pawl, pawl_half_stolen, pawl_half_stolen_alone),
+    OURS("rarely stolen, half", open_rarely_stolen, pawl_half_stolen, pawl_half_stolen_alone),
+    TEXTBOOK(textbook_stolen, textbook_stolen_alone),
+    CROSSBEAM(bench_crossbeam_stolen, bench_crossbeam_stolen_alone),
     {0},
 };
 
@@ -247,8 +250,10 @@ int main(int argc, char **argv)
          .ops = 16,
          .contenders = emptied},
         {.name = "stolen",
-         .about = "The owner pushes two for each one that it pops, the others steal.",
+         .about =
+             "The owner pushes two for each one that it pops, the others steal. Counted over 16 of one thread.",
          .unit = "pointer taken",
+         .batch = 16,
          .threads = {2, 4},
          .contenders = stolen},
         {0},

@@ -20,15 +20,19 @@ struct bench_mpsc_flow bench_mpsc_flow;
 
 /* ---- nodes ---- */
 
+/* As large as its element asks for: of words, four in a line. */
 struct letter {
     struct pawl_mpsc_node node;
-    struct bench_mpsc_wide element;
+    uint64_t element[];
 };
+
+PAWL_STATIC_ASSERT(sizeof(struct letter) + sizeof(struct bench_mpsc_wide) <= BENCH_MPSC_LETTER,
+                   "it has room");
 
 static struct {
     struct pawl_mpsc q;
     unsigned next[BENCH_MPSC_THREADS][BENCH_LINE_PAIR / sizeof(unsigned)]; /* the producer's next letter */
-    struct letter letters[BENCH_MPSC_THREADS][BENCH_MPSC_CAPACITY];
+    unsigned char letters[BENCH_MPSC_THREADS][BENCH_MPSC_CAPACITY * BENCH_MPSC_LETTER] PAWL_LINE_PAIR_ALIGNED;
 } nodes;
 
 static int nodes_open(unsigned threads, void **shared)
@@ -41,9 +45,10 @@ static int nodes_open(unsigned threads, void **shared)
 
 static inline struct pawl_mpsc_node *write_letter(unsigned producer, const void *element, size_t bytes)
 {
-    struct letter *letter = &nodes.letters[producer][nodes.next[producer][0]++ % BENCH_MPSC_CAPACITY];
+    size_t at = nodes.next[producer][0]++ % BENCH_MPSC_CAPACITY * (sizeof(struct letter) + bytes);
+    struct letter *letter = (struct letter *)(void *)&nodes.letters[producer][at];
 
-    memcpy(&letter->element, element, bytes);
+    memcpy(letter->element, element, bytes);
     return &letter->node;
 }
 
@@ -67,7 +72,7 @@ static inline bool pop_node(void *element, size_t bytes)
 
     if (pawl_mpsc_pop(&nodes.q, &node) != 0)
         return false;
-    memcpy(element, &pawl_mpsc_of(node, struct letter, node)->element, bytes);
+    memcpy(element, pawl_mpsc_of(node, struct letter, node)->element, bytes);
     return true;
 }
 

@@ -255,6 +255,18 @@ static void *take(unsigned ring, uint64_t at)
             } else {                                                                    \
                 put_##name(thread->shared, take(thread->index / 2 % (THREADS / 2), i)); \
             }                                                                           \
+    }                                                                                   \
+    /* Both halves by one thread: to count what they cost. */                           \
+    static void handed_alone_##name(struct bench_thread *thread, uint64_t n)            \
+    {                                                                                   \
+        for (uint64_t i = 0; i < n / 2; i++) {                                          \
+            void *object = get_##name(thread->shared);                                  \
+                                                                                        \
+            *(uint64_t *)object = i;                                                    \
+            hand(0, i, object);                                                         \
+        }                                                                               \
+        for (uint64_t i = 0; i < n / 2; i++)                                            \
+            put_##name(thread->shared, take(0, i));                                     \
     }
 LOOPS(pool)
 LOOPS(listed)
@@ -263,14 +275,23 @@ PAIRS(large_source)
 
 /* ---- who takes part ---- */
 
-#define SOURCE(title, of, loop)                                                         \
-    {                                                                                   \
-        .name = title, .unavailable = no_##of, .setup = open_##of, .run = loop##_source \
+/* What stands for a loop when one thread's costs are counted. */
+#define ALONE_pairs pairs
+#define ALONE_pairs_large pairs_large
+#define ALONE_bursts bursts
+#define ALONE_handed handed_alone
+#define JOIN_(loop, name) loop##_##name
+#define JOIN(loop, name) JOIN_(loop, name)
+#define SOURCE(title, of, loop)                                                          \
+    {                                                                                    \
+        .name = title, .unavailable = no_##of, .setup = open_##of, .run = loop##_source, \
+        .alone = JOIN(ALONE_##loop, source)                                              \
     }
 #if BENCH_HAVE_JEMALLOC
-#define JEMALLOC(loop)                                                   \
-    {                                                                    \
-        .name = "jemalloc", .setup = open_jemalloc, .run = loop##_source \
+#define JEMALLOC(loop)                                                    \
+    {                                                                     \
+        .name = "jemalloc", .setup = open_jemalloc, .run = loop##_source, \
+        .alone = JOIN(ALONE_##loop, source)                               \
     }
 #else
 #define JEMALLOC(loop)                                                            \
@@ -278,12 +299,21 @@ PAIRS(large_source)
         .name = "jemalloc", .missing = "built without jemalloc (libjemalloc-dev)" \
     }
 #endif
-#define ALL(loop)                                                                                          \
-    {                                                                                                      \
-        {.name = "pawl_pool", .setup = open_pool, .run = loop##_pool, .teardown = close_pool},             \
-            SOURCE("tcmalloc", tcmalloc, loop), JEMALLOC(loop), SOURCE("tbbmalloc", tbbmalloc, loop),      \
-            SOURCE("glibc malloc", glibc, loop),                                                           \
-            {.name = "list and mutex", .setup = open_listed, .run = loop##_listed, .teardown = free}, {0}, \
+#define ALL(loop)                                                                                     \
+    {                                                                                                 \
+        {.name = "pawl_pool",                                                                         \
+         .setup = open_pool,                                                                          \
+         .run = loop##_pool,                                                                          \
+         .alone = JOIN(ALONE_##loop, pool),                                                           \
+         .teardown = close_pool},                                                                     \
+            SOURCE("tcmalloc", tcmalloc, loop), JEMALLOC(loop), SOURCE("tbbmalloc", tbbmalloc, loop), \
+            SOURCE("glibc malloc", glibc, loop),                                                      \
+            {.name = "list and mutex",                                                                \
+             .setup = open_listed,                                                                    \
+             .run = loop##_listed,                                                                    \
+             .alone = JOIN(ALONE_##loop, listed),                                                     \
+             .teardown = free},                                                                       \
+            {0},                                                                                      \
     }
 
 static const struct bench_contender pairs[] = ALL(pairs);
@@ -322,6 +352,7 @@ int main(int argc, char **argv)
          .unit = "half",
          .threads = {2, 8},
          .threads_fixed = true,
+         .batch = 64,
          .contenders = handed},
         {0},
     };

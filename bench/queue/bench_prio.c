@@ -14,6 +14,7 @@
 
 #define STATICS(name)                                                  \
     static void name##_pairs(struct bench_thread *thread, uint64_t n); \
+    static void name##_alone(struct bench_thread *thread, uint64_t n); \
     static void name##_flow(struct bench_thread *thread, uint64_t n)
 
 /* ---- ours ---- */
@@ -108,7 +109,7 @@ STATICS(locked);
 #define ROW_TBB(loop)                                                                             \
     {                                                                                             \
         .name = "tbb::concurrent_priority_queue", .setup = tbb_prio_open, .run = tbb_prio_##loop, \
-        .teardown = tbb_prio_close                                                                \
+        .alone = tbb_prio_alone, .teardown = tbb_prio_close                                       \
     }
 #else
 #define ROW_TBB(loop)                                                                                    \
@@ -117,15 +118,24 @@ STATICS(locked);
     }
 #endif
 
-#define ROWS(loop)                                                                                          \
-    {                                                                                                       \
-        {.name = "pawl_prio", .setup = open_strict, .run = prio_##loop, .teardown = close_prio},            \
-            {.name = "pawl_prio, relief 8",                                                                 \
-             .setup = open_relief,                                                                          \
-             .run = prio_##loop,                                                                            \
-             .teardown = close_prio},                                                                       \
-            {.name = "rings and pawl_mutex", .setup = open_locked, .run = locked_##loop, .teardown = free}, \
-            ROW_TBB(loop), {0},                                                                             \
+#define ROWS(loop)                           \
+    {                                        \
+        {.name = "pawl_prio",                \
+         .setup = open_strict,               \
+         .run = prio_##loop,                 \
+         .alone = prio_alone,                \
+         .teardown = close_prio},            \
+            {.name = "pawl_prio, relief 8",  \
+             .setup = open_relief,           \
+             .run = prio_##loop,             \
+             .alone = prio_alone,            \
+             .teardown = close_prio},        \
+            {.name = "rings and pawl_mutex", \
+             .setup = open_locked,           \
+             .run = locked_##loop,           \
+             .alone = locked_alone,          \
+             .teardown = free},              \
+            ROW_TBB(loop), {0},              \
     }
 
 static const struct bench_contender pairs[] = ROWS(pairs);
@@ -137,10 +147,12 @@ int main(int argc, char **argv)
         {.name = "uncontended",
          .about = "In and out at random levels, 16 elements inside, one thread.",
          .unit = "pair",
+         .batch = BENCH_INSIDE,
          .contenders = pairs},
         {.name = "flow",
          .about = "Half of the threads push at random levels, half pop.",
          .unit = "element",
+         .batch = BENCH_INSIDE,
          .threads = {2, 4, 8, 16},
          .contenders = flow},
         {0},

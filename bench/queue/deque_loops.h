@@ -87,6 +87,24 @@ LINKAGE void LOOP(stolen)(struct bench_thread *thread, uint64_t n)
     pawl_fetch_add_release(&shared->runs_done, UINT64_C(1));
 }
 
+/* The same by one thread, which is the thief too: every other pointer is popped, the rest stolen. To count what that
+ * costs. */
+LINKAGE void LOOP(stolen_alone)(struct bench_thread *thread, uint64_t n)
+{
+    DEQUE *deque = (DEQUE *)bench_deque_of(thread->shared);
+    void *pointers[BENCH_STEAL_MAX];
+    long left = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        PUSH(deque, thread);
+        left += i % 2 == 0 && POP(deque, pointers) ? 0 : 1;
+    }
+    while (left > 0) {
+        left -= STEAL(deque, pointers);
+        bench_keep_pointer(pointers);
+    }
+}
+
 #undef LINKAGE
 #undef LOOP
 #undef DEQUE

@@ -31,5 +31,6 @@ void bench_crossbeam_pairs(struct bench_thread *thread, uint64_t n);
 void bench_crossbeam_sixteen(struct bench_thread *thread, uint64_t n);
 void bench_crossbeam_emptied(struct bench_thread *thread, uint64_t n);
 void bench_crossbeam_stolen(struct bench_thread *thread, uint64_t n);
+void bench_crossbeam_stolen_alone(struct bench_thread *thread, uint64_t n);
 
 #endif

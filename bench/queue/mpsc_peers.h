@@ -16,6 +16,9 @@ extern "C" {
 
 enum { BENCH_MPSC_CAPACITY = 4096, BENCH_MPSC_THREADS = 65, BENCH_MPSC_STEP = 256, BENCH_MPSC_BATCH = 32 };
 
+/* Bytes for a node of at most two pointers and the larger element. */
+enum { BENCH_MPSC_LETTER = 80 };
+
 /* An element of 64 bytes. */
 struct bench_mpsc_wide {
     uint64_t word[8];

@@ -11,8 +11,11 @@
 /* The nodes are the caller's: an element is written into one, and read from it. */
 struct urcu_letter {
     struct cds_wfcq_node node;
-    struct bench_mpsc_wide element;
+    uint64_t element[];
 };
+
+PAWL_STATIC_ASSERT(sizeof(struct urcu_letter) + sizeof(struct bench_mpsc_wide) <= BENCH_MPSC_LETTER,
+                   "it has room");
 
 struct urcu_queue {
     struct cds_wfcq_tail tail __attribute__((aligned(BENCH_LINE_PAIR)));
@@ -20,7 +23,7 @@ struct urcu_queue {
     struct cds_wfcq_tail own_tail __attribute__((aligned(BENCH_LINE_PAIR)));
     struct cds_wfcq_head own_head;
     unsigned next[BENCH_MPSC_THREADS][BENCH_LINE_PAIR / sizeof(unsigned)]; /* the producer's next letter */
-    struct urcu_letter letters[BENCH_MPSC_THREADS][BENCH_MPSC_CAPACITY];
+    unsigned char letters[BENCH_MPSC_THREADS][BENCH_MPSC_CAPACITY * BENCH_MPSC_LETTER] PAWL_LINE_PAIR_ALIGNED;
 };
 
 static int open_urcu(void **shared)
@@ -53,9 +56,10 @@ LIFE(peer_urcu_splice_mpsc_64)
 
 static inline bool push_urcu(struct urcu_queue *queue, unsigned producer, const void *element, size_t bytes)
 {
-    struct urcu_letter *letter = &queue->letters[producer][queue->next[producer][0]++ % BENCH_MPSC_CAPACITY];
+    size_t at = queue->next[producer][0]++ % BENCH_MPSC_CAPACITY * (sizeof(struct urcu_letter) + bytes);
+    struct urcu_letter *letter = (struct urcu_letter *)(void *)&queue->letters[producer][at];
 
-    memcpy(&letter->element, element, bytes);
+    memcpy(letter->element, element, bytes);
     cds_wfcq_node_init(&letter->node);
     cds_wfcq_enqueue(&queue->head, &queue->tail, &letter->node);
     return true;
@@ -65,7 +69,7 @@ static inline bool take(struct cds_wfcq_node *node, void *element, size_t bytes)
 {
     if (node == NULL)
         return false;
-    memcpy(element, &((struct urcu_letter *)(void *)node)->element, bytes); /* the node is its first member */
+    memcpy(element, ((struct urcu_letter *)(void *)node)->element, bytes); /* the node is its first member */
     return true;
 }
 

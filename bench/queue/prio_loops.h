@@ -43,6 +43,28 @@ void LOOP(pairs)(struct bench_thread *thread, uint64_t n)
     bench_keep(element);
 }
 
+/* The same to count what it costs: the few elements are put in by the first call, and stay. */
+void LOOP(alone)(struct bench_thread *thread, uint64_t n)
+{
+    QUEUE *queue = (QUEUE *)thread->shared;
+    uint64_t element = 0;
+
+    if (thread->own == NULL) {
+        for (uint64_t i = 0; i < BENCH_INSIDE; i++) {
+            while (!PUSH(queue, bench_random(&thread->random) % BENCH_LEVELS, i)) {
+            }
+        }
+        thread->own = queue;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        while (!PUSH(queue, bench_random(&thread->random) % BENCH_LEVELS, i)) {
+        }
+        while (!POP(queue, element)) {
+        }
+    }
+    bench_keep(element);
+}
+
 /* Every other thread pushes, the others pop. Operations: elements. */
 void LOOP(flow)(struct bench_thread *thread, uint64_t n)
 {

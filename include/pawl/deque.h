@@ -181,7 +181,8 @@ PAWL_API PAWL_INLINE int pawl_deque_pop(struct pawl_deque *deque, void **pointer
 /* ---- anybody ---- */
 
 /* *pointer = the oldest. Returns 0; -EAGAIN: empty; -EBUSY: lost to another; -ENOMEM: no hazard slot for this
- * thread. Any thread, the owner too. Waits up to 5 us for another thief. */
+ * thread. Any thread, the owner too. Waits up to 5 us for another thief, and 320 ns before it returns -EBUSY: the owner is at
+ * work there. */
 PAWL_API int pawl_deque_steal(struct pawl_deque *deque, void **pointer) PAWL_MUST_USE PAWL_NONNULL;
 
 /* pointers[0..n) = the n oldest, oldest first, where n is half of what is there, rounded up, but at most

@@ -40,6 +40,7 @@
  * Cost       push: time stamp, copy, no atomic read-modify-write, no fence on x86-64, no line that another CPU writes.
  * Limits     Everybody who may write the file may spoil it: readers check what they read against the file's own
  *            limits, and cannot be led outside it, but may be shown nonsense (pawl_logring_get_counts tells how often).
+ *            Who may truncate it can end readers and writers by SIGBUS; a file of pawl_logring_create cannot be.
  *            Containers with the same memory and different CPU numbering do not exist on Linux; virtual machines
  *            that share memory do, and must not share this.
  * Source     The intent word: Aeron's broadcast buffer. Rings a CPU written in place by restartable sequences: own.

@@ -21,6 +21,7 @@
  *            the cell: a pusher there keeps all from popping what comes after it, until it goes on; a popper
  *            there keeps all from pushing when they come around to its cell. Killed there, it stops the
  *            queue.
+ *            Who has lost a CAS waits for 320 to 640 ns before it tries again.
  * Ordering   P: a push releases the stamp, the pop acquires it: what the pusher did before is visible. R: a
  *            pop releases the stamp, the push that fills the cell again acquires it. Operations on different
  *            cells order nothing.
@@ -98,6 +99,9 @@ PAWL_API void pawl_mpmc_ring_free(struct pawl_mpmc_ring *q);
  * its element will be there for a pop. Wakes all who wait. Returns 0, or -EALREADY. Any thread. */
 PAWL_API int pawl_mpmc_ring_close(struct pawl_mpmc_ring *q) PAWL_NONNULL;
 
+/* A CAS was lost, for the times-th time in this operation: stays away for a while. */
+PAWL_API PAWL_COLD void pawl_mpmc_ring_lost_(unsigned times);
+
 /* Of a pop that found nothing at ticket head / 2: -EAGAIN, or -EPIPE. */
 PAWL_API int pawl_mpmc_ring_nothing_(struct pawl_mpmc_ring *q, uint64_t head);
 
@@ -113,6 +117,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_put_(struct pawl_mpmc_ring *q, const voi
 {
     uint64_t tail = pawl_load_relaxed(&q->tail); /* relaxed: a stale one fails in the CAS */
     struct pawl_mpmc_ring_cell_ *cell;
+    unsigned lost = 0;
 
     /* Another turn: another push has claimed the cell, or the ring was closed. */
     for (;;) {
@@ -124,9 +129,10 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_put_(struct pawl_mpmc_ring *q, const voi
         /* acquire R: pairs with the release in pop; what was in the cell has been copied */
         behind = (int64_t)(pawl_load_acquire(&cell->stamp) - tail);
         if (PAWL_LIKELY(behind == 0)) {
-            if (PAWL_LIKELY(
-                    pawl_cas_weak_relaxed(&q->tail, &tail, tail + 2))) /* relaxed: the stamp publishes */
+            if (PAWL_LIKELY(pawl_cas_relaxed(&q->tail, &tail, tail + 2))) /* relaxed: the stamp publishes */
                 break;
+            pawl_mpmc_ring_lost_(++lost);
+            tail = pawl_load_relaxed(&q->tail); /* relaxed: as above */
         } else if (behind < 0) {
             /* relaxed: it is closed for those who know so by close(), whose store they then see */
             return (pawl_load_relaxed(&q->tail) & 1) == 0 ? -EAGAIN : -EPIPE;
@@ -145,6 +151,7 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_take_(struct pawl_mpmc_ring *q, void *el
 {
     uint64_t head = pawl_load_relaxed(&q->head); /* relaxed: a stale one fails in the CAS */
     struct pawl_mpmc_ring_cell_ *cell;
+    unsigned lost = 0;
 
     /* Another turn: another pop has claimed the cell. */
     for (;;) {
@@ -154,9 +161,10 @@ PAWL_API PAWL_INLINE int pawl_mpmc_ring_take_(struct pawl_mpmc_ring *q, void *el
         /* acquire P: pairs with the release in push; the element is there */
         behind = (int64_t)(pawl_load_acquire(&cell->stamp) - head - 1);
         if (PAWL_LIKELY(behind == 0)) {
-            if (PAWL_LIKELY(
-                    pawl_cas_weak_relaxed(&q->head, &head, head + 2))) /* relaxed: the stamp publishes */
+            if (PAWL_LIKELY(pawl_cas_relaxed(&q->head, &head, head + 2))) /* relaxed: the stamp publishes */
                 break;
+            pawl_mpmc_ring_lost_(++lost);
+            head = pawl_load_relaxed(&q->head); /* relaxed: as above */
         } else if (behind < 0) {
             return pawl_mpmc_ring_nothing_(q, head);
         } else {

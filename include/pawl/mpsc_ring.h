@@ -55,7 +55,6 @@ PAWL_BEGIN_DECLS
 /* A ticket is a position times two; the lowest bit says: closed (of the tail), filled (of a place). */
 #define PAWL_MPSC_RING_STEP_ UINT64_C(2)
 #define PAWL_MPSC_RING_BIT_ UINT64_C(1)
-#define PAWL_MPSC_RING_AHEAD_ 4 /* so many places before it is filled, its line is fetched */
 
 struct pawl_mpsc_ring {
     /* pair 0: written at init, and at the end */
@@ -66,8 +65,8 @@ struct pawl_mpsc_ring {
     uint64_t final;         /* where it ended; valid once it is closed */
     uint32_t place_bytes;   /* from one place to the next */
     uint32_t element_bytes; /* size of an element */
-    uint32_t spread;        /* neighbours in order stand on different lines */
-    uint32_t reserved;
+    uint32_t apart;         /* lines between a line and the next in order; 0: none */
+    uint32_t ahead;         /* how long before its place is filled a line is fetched, as a distance */
     struct pawl_handover handover;
     /* pair 1: written by the consumer once in many elements */
     PAWL_ATOMIC(uint64_t) room PAWL_LINE_PAIR_ALIGNED; /* R: places before this one are free again */
@@ -76,6 +75,7 @@ struct pawl_mpsc_ring {
     /* pair 3: the consumer's */
     PAWL_ATOMIC(uint64_t) head PAWL_LINE_PAIR_ALIGNED; /* what it pops next */
     uint64_t room_given;                               /* what it stored to room */
+    uint64_t nothing_at;                               /* where it found nothing last */
 } PAWL_LINE_PAIR_ALIGNED;
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_mpsc_ring) == (size_t)4 * PAWL_CACHELINE_PAIR, "four pairs of lines");
@@ -119,15 +119,14 @@ PAWL_API PAWL_COLD void pawl_mpsc_ring_wait_for_place_(struct pawl_mpsc_ring *q,
 PAWL_API void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head);
 PAWL_API int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head);
 
-/* Where a ticket's place stands. Places of words, four in a line, are dealt out over eight lines in turn: else the consumer
- * that waits for the next element would take the line from the producer that is filling the one after it. */
+/* Where a ticket's place stands. Of words, four follow each other in a line, and the next line is 36 further on: else the
+ * processor of the consumer would take the lines for a stream, and fetch those ahead of it out of the producers' hands. */
 PAWL_API PAWL_INLINE struct pawl_mpsc_ring_place_ *pawl_mpsc_ring_place_of_(const struct pawl_mpsc_ring *q,
                                                                             uint64_t ticket)
 {
     uint64_t index = (ticket / PAWL_MPSC_RING_STEP_) & q->mask;
 
-    if (PAWL_LIKELY(q->spread != 0))
-        index = index / 32 * 32 + index % 8 * 4 + index / 8 % 4;
+    index = (index + (index & ~(uint64_t)3) * q->apart) & q->mask;
     return (struct pawl_mpsc_ring_place_ *)((uintptr_t)(q + 1) + index * q->place_bytes);
 }
 
@@ -135,7 +134,7 @@ PAWL_API PAWL_INLINE struct pawl_mpsc_ring_place_ *pawl_mpsc_ring_place_of_(cons
  * have got their lines, and fetches nothing meanwhile. */
 PAWL_API PAWL_INLINE void pawl_mpsc_ring_fetch_(const struct pawl_mpsc_ring *q, uint64_t ticket)
 {
-    pawl_prefetch_write(pawl_mpsc_ring_place_of_(q, ticket + PAWL_MPSC_RING_AHEAD_ * PAWL_MPSC_RING_STEP_));
+    pawl_prefetch_write(pawl_mpsc_ring_place_of_(q, ticket + q->ahead));
 }
 
 PAWL_API PAWL_INLINE void pawl_mpsc_ring_copy_(const struct pawl_mpsc_ring *q, void *to, const void *from)

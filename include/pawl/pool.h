@@ -21,7 +21,7 @@
  *            passes.
  * Ordering   P: put releases, the get that returns the object acquires.
  *            V: an object on its way between a cache and the depot is counted as moving.
- * Memory     count x stride bytes, mapped and touched when the pool is opened; 16 bytes an object beside them
+ * Memory     count x stride bytes, mapped and touched when the pool is opened; 32 bytes an object beside them
  *            for the depot, so that objects are not touched while they are free; a page a CPU, two if its cache
  *            has more than 128.
  * Cost       get and put on the CPU: 0 RMW, 0 fences, no shared line written. For each half cache that moves:
@@ -65,15 +65,15 @@ struct pawl_pool_options {
 };
 
 /* Of the depot: what stands beside an object. */
-struct pawl_pool_link;
+struct pawl_pool_record;
 
 struct pawl_pool {
     /* read-only */
     struct pawl_percpu *region PAWL_LINE_PAIR_ALIGNED; /* a struct pawl_percpu_stack a CPU */
     char *objects;
-    struct pawl_pool_link *links; /* one an object */
-    size_t stride;                /* from object to object */
-    uint64_t reciprocal;          /* 2^64 / stride, rounded up */
+    struct pawl_pool_record *records; /* one an object */
+    size_t stride;                    /* from object to object */
+    uint64_t reciprocal;              /* 2^64 / stride, rounded up */
     size_t count;
     size_t cache;
     size_t mapped;

@@ -16,12 +16,12 @@
  *                                 (or killed) between its two steps blocks who comes round to its cell.
  *            PAWL_RING_LOCK_FREE  a stopped thread's cell is skipped, never waited for: it costs the ring that
  *                                 cell until its thread goes on. Push 2, pop 1 read-modify-writes, and one more
- *                                 every 8 tickets.
+ *                                 every 64 tickets. Who meets another leaves it alone for up to 1 us, once.
  * Progress               stamped                                      lock-free
  *            push        blocking: waits for a peer that was stopped  lock-free
  *                        while it worked on the oldest cell
  *            pop         the same                                     lock-free; gives a writer inside the
- *                                                                     oldest cell 1 us, if an entry is behind
+ *                                                                     oldest cell about 1 us
  *            close       the same                                     wait-free
  *            pop_wait    blocking                                     blocking, until there is an entry
  *            view, lost, stuck, size, capacity: wait-free. With the lock-free policy the first four read every cell.
@@ -42,7 +42,7 @@
  *            Two rings are not ordered with one another.
  * Closing    After pawl_ring_close returns, no push that begins later succeeds. Pops go on until the ring is empty,
  *            then -EPIPE: nothing will ever come again. A push that was inside either is delivered or fails.
- * Memory     Three pairs of cache lines, and a cell an entry: 8 bytes more than the element rounded up to words (16
+ * Memory     Four pairs of cache lines, and a cell an entry: 8 bytes more than the element rounded up to words (16
  *            more with the lock-free policy). The capacity is rounded up to a power of two. No pointers: with
  *            PAWL_SHARED, processes may map it anywhere. Tickets have 62 bits: 7000 years at 20 million a second.
  * Signals    With the lock-free policy push, pop and view may be called from signal handlers, also of a thread
@@ -93,13 +93,17 @@ struct pawl_ring {
     PAWL_ATOMIC(uint64_t) lost; /* stamped: entries displaced; written by who displaces, one at a time */
     char pad1[PAWL_CACHELINE_PAIR - 16];
     /* written by consumers */
-    PAWL_ATOMIC(uint64_t) head; /* the oldest entry, or before it; stamped: bit 0: closing */
-    char pad2[PAWL_CACHELINE_PAIR - 8];
+    PAWL_ATOMIC(uint64_t) head;      /* the oldest entry, or before it; stamped: bit 0: closing */
+    PAWL_ATOMIC(uint64_t) head_hint; /* lock-free: usually the oldest entry */
+    char pad2[PAWL_CACHELINE_PAIR - 16];
+    /* written by producers, lock-free policy: with every push, while the tail moves seldom */
+    PAWL_ATOMIC(uint64_t) tail_hint; /* T: usually where the next push goes */
+    char pad3[PAWL_CACHELINE_PAIR - 8];
     /* the cells follow */
 } PAWL_LINE_PAIR_ALIGNED;
 
-PAWL_STATIC_ASSERT(sizeof(struct pawl_ring) == 3 * (size_t)PAWL_CACHELINE_PAIR,
-                   "three pairs of lines, then the cells");
+PAWL_STATIC_ASSERT(sizeof(struct pawl_ring) == 4 * (size_t)PAWL_CACHELINE_PAIR,
+                   "four pairs of lines, then the cells");
 
 /* ---- making one ---- */
 

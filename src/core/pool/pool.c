@@ -32,7 +32,7 @@ extern inline void pawl_pool_put(struct pawl_pool *pool, void *object);
 #define MOVERS (MOVED - 1)        /* in `moves`: the movers */
 #define BATCH_MAX (CACHE_MAX + 1) /* a whole cache, and the object that did not fit */
 
-PAWL_STATIC_ASSERT(sizeof(struct pawl_pool_link) == 16, "the size that the header promises");
+PAWL_STATIC_ASSERT(sizeof(struct pawl_pool_record) == 32, "the size that the header promises");
 PAWL_STATIC_ASSERT(PAWL_POOL_STACK_ + sizeof(struct pawl_percpu_stack) + CACHE_DEFAULT_MAX * sizeof(void *) ==
                        4096,
                    "a page a CPU");
@@ -62,32 +62,49 @@ static uint32_t number_of(const struct pawl_pool *pool, const void *object)
 /* Puts a batch into the depot: objects[0..n), n >= 1. */
 static void give_batch(struct pawl_pool *pool, void *const *objects, size_t n)
 {
-    struct pawl_pool_link *first = &pool->links[number_of(pool, objects[0])], *link = first;
+    struct pawl_pool_record *first = &pool->records[number_of(pool, objects[0])];
 
-    for (size_t i = 1; i < n; i++) {
-        link->next = number_of(pool, objects[i]);
-        link = &pool->links[link->next];
-    }
     first->count = (uint32_t)n;
-    pawl_stack_push(&pool->depot, &first->batch); /* release P inside, pairs with the pop in take_batch() */
+    for (size_t i = 1, k = 0; i < n; k++) {
+        struct pawl_pool_record *record = &pool->records[number_of(pool, objects[k])];
+
+        for (size_t m = 0; m < PAWL_POOL_NUMBERS && i < n; m++)
+            record->number[m] = number_of(pool, objects[i++]);
+    }
+    pawl_stack_push(&pool->depot, &first->below); /* release P inside, pairs with the pop in take_batch() */
+}
+
+/* numbers[0..n) = those of a batch, which nobody else has. Returns n. */
+static size_t read_batch(const struct pawl_pool *pool, struct pawl_stack_node *node,
+                         uint32_t numbers[BATCH_MAX])
+{
+    const struct pawl_pool_record *record = pawl_stack_entry(node, struct pawl_pool_record, below);
+    size_t n = record->count;
+
+    if (PAWL_UNLIKELY(n > BATCH_MAX))
+        pawl_sync_fail("pawl_pool_close", "an object was put twice"); /* marked already, see below */
+
+    numbers[0] = (uint32_t)(record - pool->records);
+    for (size_t i = 1, k = 0; i < n; k++) {
+        record = &pool->records[numbers[k]];
+        for (size_t m = 0; m < PAWL_POOL_NUMBERS && i < n; m++)
+            numbers[i++] = record->number[m];
+    }
+    return n;
 }
 
 /* objects[0..n) = a batch of the depot. Returns n, at most BATCH_MAX; 0: there is none. */
 static size_t take_batch(struct pawl_pool *pool, void **objects)
 {
     struct pawl_stack_node *node = pawl_stack_pop(&pool->depot); /* acquire P inside */
-    struct pawl_pool_link *link;
+    uint32_t numbers[BATCH_MAX];
     size_t n;
 
     if (node == NULL)
         return 0;
-    link = pawl_stack_entry(node, struct pawl_pool_link, batch);
-    n = link->count;
-    objects[0] = object_of(pool, (uint32_t)(link - pool->links));
-    for (size_t i = 1; i < n; i++) {
-        objects[i] = object_of(pool, link->next);
-        link = &pool->links[link->next];
-    }
+    n = read_batch(pool, node, numbers);
+    for (size_t i = 0; i < n; i++)
+        objects[i] = object_of(pool, numbers[i]);
     return n;
 }
 
@@ -95,6 +112,8 @@ static size_t take_batch(struct pawl_pool *pool, void **objects)
 
 static void begin_move(struct pawl_pool *pool)
 {
+    /* Its line comes while this CPU waits for that of `moves`. */
+    pawl_prefetch_write(&pool->depot.top);
     pawl_fetch_add_relaxed(&pool->moves, MOVING); /* relaxed: the fence releases it */
     pawl_fence_release();                         /* V1: pairs with the acquire fence in look_everywhere() */
 }
@@ -332,16 +351,17 @@ static int make(struct pawl_pool *pool, const struct pawl_pool_options *o)
     pool->cache = o->cache != 0 ? o->cache : default_cache(pool);
     pawl_handover_init(&pool->waiting, PAWL_PRIVATE);
     pawl_stack_init(&pool->depot);
-    pool->links = calloc(pool->count, sizeof *pool->links);
-    if (pool->links == NULL)
+    pool->records = aligned_alloc(sizeof *pool->records, pool->count * sizeof *pool->records);
+    if (pool->records == NULL)
         return -ENOMEM;
+    memset((void *)pool->records, 0, pool->count * sizeof *pool->records); /* touches them */
     pool->region = pawl_percpu_open(PAWL_POOL_STACK_ + sizeof(struct pawl_percpu_stack) +
                                         pool->cache * sizeof(void *),
                                     PAWL_PERCPU_BY_ANY);
     status = pool->region != NULL ? pawl_pool_map(pool, o) : -ENOMEM;
     if (status != 0) {
         pawl_percpu_close(pool->region);
-        free(pool->links);
+        free(pool->records);
         return status;
     }
     fill_depot(pool);
@@ -383,14 +403,11 @@ static void each_free(struct pawl_pool *pool,
         for (size_t i = 0, n = pawl_load_relaxed((count_t *)&stack_of(slice)->count); i < n; i++)
             found(pool, number_of(pool, stack_of(slice)->item[i]), argument);
     for (; node != NULL; node = pawl_stack_next(node)) {
-        struct pawl_pool_link *link = pawl_stack_entry(node, struct pawl_pool_link, batch);
+        uint32_t numbers[BATCH_MAX];
+        size_t n = read_batch(pool, node, numbers);
 
-        for (uint32_t left = link->count; left > 0; left--) {
-            uint32_t next = link->next;
-
-            found(pool, (uint32_t)(link - pool->links), argument);
-            link = left > 1 ? &pool->links[next] : link;
-        }
+        for (size_t i = 0; i < n; i++)
+            found(pool, numbers[i], argument);
     }
 }
 
@@ -409,15 +426,15 @@ size_t pawl_pool_free_count(struct pawl_pool *pool)
     return n;
 }
 
-/* In `count` of an object's link, when the pool is closed: it was found to be free. No batch is as large. */
+/* In `count` of an object's record, when the pool is closed: it was found to be free. No batch is as large. */
 #define FREE_MARK UINT32_MAX
 
 static void mark_one(struct pawl_pool *pool, uint32_t number, void *argument)
 {
     (void)argument;
-    if (pool->links[number].count == FREE_MARK)
+    if (pool->records[number].count == FREE_MARK)
         pawl_sync_fail("pawl_pool_close", "an object was put twice");
-    pool->links[number].count = FREE_MARK;
+    pool->records[number].count = FREE_MARK;
 }
 
 size_t pawl_pool_close(struct pawl_pool *pool, void (*leaked)(void *object, void *argument), void *argument)
@@ -428,14 +445,14 @@ size_t pawl_pool_close(struct pawl_pool *pool, void (*leaked)(void *object, void
         return 0;
     each_free(pool, mark_one, NULL);
     for (uint32_t i = 0; i < pool->count; i++)
-        if (pool->links[i].count != FREE_MARK) {
+        if (pool->records[i].count != FREE_MARK) {
             missing++;
             if (leaked != NULL)
                 leaked(object_of(pool, i), argument);
         }
     pawl_pool_unmap(pool);
     pawl_percpu_close(pool->region);
-    free(pool->links);
+    free(pool->records);
     free(pool);
     return missing;
 }

@@ -16,6 +16,8 @@
 #include <pawl/deque.h>
 #include <pawl/hazard.h>
 
+#include "loss.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -258,6 +260,13 @@ static bool confirm(struct pawl_deque *deque, struct pawl_pair claim, int64_t n)
     return pawl_cas_pair_release(&deque->top, &claim, done);
 }
 
+/* Another was faster: the owner, or a thief. */
+static int lost(void)
+{
+    stay_away(1);
+    return -EBUSY;
+}
+
 static ptrdiff_t steal(struct pawl_deque *deque, void **pointers, size_t max)
 {
     struct pawl_pair top = look_for_thieves(deque), claim;
@@ -271,7 +280,7 @@ static ptrdiff_t steal(struct pawl_deque *deque, void **pointers, size_t max)
     /* acquire: whoever ended the claim before, `bottom` as it was known there is seen; pairs with the
      * releases of pawl_deque_pop_contended_() and confirm(). release: to be read so by the next. */
     if (!pawl_cas_pair_acq_rel(&deque->top, &top, claim))
-        return -EBUSY;
+        return lost();
     fence_of_thief(deque);
     /* acquire E: pairs with the releases in push and pop */
     n = share(claim.lo, pawl_load_acquire(&deque->bottom), (uint64_t)n);
@@ -279,7 +288,7 @@ static ptrdiff_t steal(struct pawl_deque *deque, void **pointers, size_t max)
         (void)confirm(deque, claim, 0); /* false: then there is no claim to withdraw any more */
         return n <= 0 ? -EAGAIN : -ENOMEM;
     }
-    return confirm(deque, claim, n) ? n : -EBUSY;
+    return confirm(deque, claim, n) ? n : lost();
 }
 
 int pawl_deque_steal(struct pawl_deque *deque, void **pointer)

@@ -17,10 +17,14 @@
  *            that cell before, if the queue was full, leaves the bit. Poppers get to T when all is popped. */
 #include "mpmc.h"
 
+#include "loss.h"
+
 #include <stdlib.h>
 
 #define LARGEST_CAPACITY (UINT64_C(1) << 31)
+#define RUN 8 /* pops in a row, at least, that stay away when they end */
 
+extern inline uint64_t pawl_mpmc_place_(const struct pawl_mpmc *q, uint64_t ticket, uint64_t in_line);
 extern inline struct pawl_pair *pawl_mpmc_cell_(struct pawl_mpmc *q, uint64_t ticket);
 extern inline bool pawl_mpmc_restamp_(struct pawl_pair *cell, const struct pawl_pair *seen, uint64_t stamp);
 extern inline int pawl_mpmc_fill_(struct pawl_mpmc *q, uint64_t *ticket, uint64_t value);
@@ -95,6 +99,7 @@ void pawl_mpmc_start_at_(struct pawl_mpmc *q, uint64_t ticket)
 {
     /* relaxed, all: nobody has it yet */
     pawl_store_relaxed(&q->head, ticket);
+    pawl_store_relaxed(&q->empty_at, ticket);
     pawl_store_relaxed(&q->tail, ticket);
     for (uint64_t i = 0; i <= q->mask; i++) {
         uint64_t free_stamp = mpmc_stamp(q, ticket + i);
@@ -214,6 +219,33 @@ int pawl_mpmc_close(struct pawl_mpmc *q)
     return pawl_handover_close(&q->handover);
 }
 
+void pawl_mpmc_lost_(unsigned times)
+{
+    stay_away(times);
+}
+
+/* Who has taken a run of elements and then finds nothing is just behind those who push: it would take the line that they
+ * write to out of their hands, element by element. It stays away once, and finds another run. A single element, or a few,
+ * are no run: they are not late for that. */
+bool pawl_mpmc_again_(struct pawl_mpmc *q, uint64_t ticket)
+{
+#if !PAWL_INSTRUMENTED                               /* accesses that change nothing but the time */
+    uint64_t last = pawl_load_relaxed(&q->empty_at); /* relaxed, both: a hint */
+
+    if (last == ticket)
+        return false;
+    pawl_store_relaxed(&q->empty_at, ticket);
+    if (ticket - last >= RUN) {
+        stay_away(1);
+        return true;
+    }
+#else
+    (void)q;
+    (void)ticket;
+#endif
+    return false;
+}
+
 /* ---- other sizes ---- */
 
 int pawl_mpmc_push_any_(struct pawl_mpmc *q, const void *element)
@@ -272,6 +304,8 @@ static ptrdiff_t pop_words(struct pawl_mpmc *q, char *elements, size_t n)
         uint64_t value;
 
         status = pawl_mpmc_drain_(q, &head, &value);
+        if (status == -EAGAIN && done == 0 && pawl_mpmc_again_(q, head))
+            continue;
         if (status != 0)
             break;
         memcpy(elements + done * q->element_bytes, &value, q->element_bytes);

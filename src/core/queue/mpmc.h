@@ -20,7 +20,7 @@ static inline bool mpmc_in_slots(const struct pawl_mpmc *q)
 
 static inline mpmc_word *mpmc_word_cell(struct pawl_mpmc *q, uint64_t ticket)
 {
-    return (mpmc_word *)(void *)(q + 1) + (ticket & q->mask);
+    return (mpmc_word *)(void *)(q + 1) + pawl_mpmc_place_(q, ticket, PAWL_MPMC_LINE_WORDS_);
 }
 
 /* Of the cell that is free for the ticket. */

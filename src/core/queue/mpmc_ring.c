@@ -7,6 +7,7 @@
  * if that is ready too. The same for cells that become free out of order. */
 #include <pawl/mpmc_ring.h>
 
+#include "loss.h"
 #include "mpmc_ring.h"
 
 #include <stdlib.h>
@@ -104,7 +105,23 @@ int pawl_mpmc_ring_nothing_(struct pawl_mpmc_ring *q, uint64_t head)
     return -EAGAIN;
 }
 
+void pawl_mpmc_ring_lost_(unsigned times)
+{
+    stay_away(times);
+}
+
 /* ---- batches ---- */
+
+/* count cells from *twice / 2 on; false: others were faster, and *twice is as they left it. */
+static inline bool claim(PAWL_ATOMIC(uint64_t) * end, uint64_t *twice, size_t count, unsigned *lost)
+{
+    /* relaxed, both: the stamps publish; a stale one fails again */
+    if (PAWL_LIKELY(pawl_cas_relaxed(end, twice, *twice + 2 * count)))
+        return true;
+    stay_away(++*lost);
+    *twice = pawl_load_relaxed(end);
+    return false;
+}
 
 /* How many of n cells from ticket twice / 2 on have that stamp, `filled` more than twice their tickets. */
 static size_t ready(struct pawl_mpmc_ring *q, uint64_t twice, size_t n, uint64_t filled)
@@ -122,6 +139,7 @@ ptrdiff_t pawl_mpmc_ring_push_n(struct pawl_mpmc_ring *q, const void *elements, 
 {
     uint64_t tail = pawl_load_relaxed(&q->tail); /* relaxed: a stale one fails in the CAS */
     const char *element = elements;
+    unsigned lost = 0;
     size_t count;
 
     do {
@@ -136,8 +154,7 @@ ptrdiff_t pawl_mpmc_ring_push_n(struct pawl_mpmc_ring *q, const void *elements, 
         if (again == tail)
             return 0;
         tail = again; /* another push has claimed the cell */
-    } while (count == 0 ||
-             !pawl_cas_relaxed(&q->tail, &tail, tail + 2 * count)); /* relaxed: the stamps publish */
+    } while (count == 0 || !claim(&q->tail, &tail, count, &lost));
     for (size_t i = 0; i < count; i++, element += q->element_bytes) {
         struct pawl_mpmc_ring_cell_ *cell = pawl_mpmc_ring_cell_at_(q, tail + 2 * i, q->stride);
 
@@ -152,6 +169,7 @@ ptrdiff_t pawl_mpmc_ring_pop_n(struct pawl_mpmc_ring *q, void *elements, size_t 
 {
     uint64_t head = pawl_load_relaxed(&q->head); /* relaxed: a stale one fails in the CAS */
     char *element = elements;
+    unsigned lost = 0;
     size_t count;
 
     do {
@@ -164,8 +182,7 @@ ptrdiff_t pawl_mpmc_ring_pop_n(struct pawl_mpmc_ring *q, void *elements, size_t 
         if (again == head)
             return n > 0 && pawl_mpmc_ring_nothing_(q, head) == -EPIPE ? -EPIPE : 0;
         head = again; /* another pop has claimed the cell */
-    } while (count == 0 ||
-             !pawl_cas_relaxed(&q->head, &head, head + 2 * count)); /* relaxed: the stamps publish */
+    } while (count == 0 || !claim(&q->head, &head, count, &lost));
     for (size_t i = 0; i < count; i++, element += q->element_bytes) {
         struct pawl_mpmc_ring_cell_ *cell = pawl_mpmc_ring_cell_at_(q, head + 2 * i, q->stride);
 

@@ -16,9 +16,13 @@
  * overwritten, and are then thrown away. That is why both sides copy by relaxed atomic words. */
 #include "mpmc.h"
 
+#include "loss.h"
+
 #include <pawl/cpu.h>
 
 #define TAKEN UINT64_MAX /* a lane whose slot somebody has */
+
+enum { SLOTS_AHEAD = 2 };
 
 static mpmc_word *slot_of(struct pawl_mpmc *q, uint64_t number)
 {
@@ -106,22 +110,44 @@ static inline int find_free(struct pawl_mpmc *q, uint64_t *ticket, uint64_t *wor
     }
 }
 
+/* Fetches what pushes will write to: a line of cells, and the slot of the cell of a later ticket, which the push of that
+ * ticket takes away and the one after it fills. Not one that a pop has still to read. */
+static inline void fetch_ahead(struct pawl_mpmc *q, uint64_t ticket)
+{
+    pawl_prefetch_write(mpmc_word_cell(q, ticket + PAWL_MPMC_LINES_AHEAD_ * PAWL_MPMC_LINE_WORDS_));
+#if !PAWL_INSTRUMENTED /* an access that changes nothing but the time */
+    ticket += SLOTS_AHEAD;
+    {
+        uint64_t word = pawl_load_relaxed(
+            mpmc_word_cell(q, ticket)); /* relaxed: a wrong one fetches in vain */
+
+        if (mpmc_stamp_of(q, word) == mpmc_stamp(q, ticket))
+            pawl_prefetch_write(slot_of(q, word & mpmc_slot_mask(q)));
+    }
+#endif
+}
+
 /* Puts the element into the queue: at *ticket, whose cell had `word` when it was found free, or later. Counts
  * *ticket up. *slot is the caller's, and is another one afterwards. */
 static inline int put(struct pawl_mpmc *q, uint64_t *ticket, uint64_t word, uint64_t *slot,
                       const char *element)
 {
+    unsigned lost = 0;
+
     copy_in(slot_of(q, *slot), element, q->element_bytes);
     /* release P: publishes the slot, and that all tickets before are filled, to who loads the cell. seq_cst
      * Z. */
     while (PAWL_UNLIKELY(!pawl_cas_seq_cst(mpmc_word_cell(q, *ticket), &word,
                                            mpmc_stamp(q, *ticket) | mpmc_filled_bit(q) | *slot))) {
-        int status = find_free(q, ticket, &word);
+        int status;
 
+        stay_away(++lost);
+        status = find_free(q, ticket, &word);
         if (status != 0)
             return status;
     }
     *slot = word & mpmc_slot_mask(q);
+    fetch_ahead(q, *ticket);
     (*ticket)++;
     return 0;
 }
@@ -179,6 +205,8 @@ int pawl_mpmc_push_slot_(struct pawl_mpmc *q, const void *element)
 /* Takes the first element from *ticket on, and counts *ticket up: 0, -EAGAIN, -EPIPE. */
 static inline int take(struct pawl_mpmc *q, uint64_t *ticket, char *element)
 {
+    unsigned lost = 0;
+
     /* Another turn: another pop has taken the element. */
     for (;;) {
         uint64_t word = pawl_load_seq_cst(mpmc_word_cell(q, *ticket)); /* P, Z: as in pawl_mpmc_drain_() */
@@ -190,6 +218,7 @@ static inline int take(struct pawl_mpmc *q, uint64_t *ticket, char *element)
             if (PAWL_LIKELY(
                     pawl_cas_seq_cst(mpmc_word_cell(q, *ticket), &word, word + q->step - mpmc_filled_bit(q))))
                 break;
+            stay_away(++lost);
         } else if (ahead <= 0) {
             return (word & mpmc_closed_bit(q)) == 0 ? -EAGAIN : -EPIPE;
         } else {
@@ -208,6 +237,8 @@ ptrdiff_t pawl_mpmc_pop_slots_(struct pawl_mpmc *q, char *elements, size_t n)
 
     while (done < n) {
         status = take(q, &head, elements + done * q->element_bytes);
+        if (status == -EAGAIN && done == 0 && pawl_mpmc_again_(q, head))
+            continue;
         if (status != 0)
             break;
         done++;
@@ -221,10 +252,11 @@ ptrdiff_t pawl_mpmc_pop_slots_(struct pawl_mpmc *q, char *elements, size_t n)
 int pawl_mpmc_pop_slot_(struct pawl_mpmc *q, void *element)
 {
     uint64_t head = pawl_load_acquire(&q->head); /* T: with the store below */
-    int status = take(q, &head, element);
+    int status;
 
-    if (status != 0)
-        return status;
+    while ((status = take(q, &head, element)) != 0)
+        if (status != -EAGAIN || !pawl_mpmc_again_(q, head))
+            return status;
     pawl_store_release(&q->head, head); /* T: as in pawl_mpmc_pop_word_() */
     pawl_handover_popped(&q->handover, 1);
     return 0;

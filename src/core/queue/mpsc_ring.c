@@ -19,7 +19,9 @@ extern inline int pawl_mpsc_ring_pop(struct pawl_mpsc_ring *q, void *element);
 enum {
     LAG_SHARE = 8,   /* of the capacity, that the consumer may keep */
     LAG_MOST = 1024, /* places, that it may keep */
-    LEAST_TO_SPREAD = 32,
+    LINES_APART = 36,
+    WORDS_AHEAD = 16, /* places, whose lines are fetched: four lines */
+    WIDE_AHEAD = 4,
 };
 
 static uint64_t lag_of(size_t capacity)
@@ -74,12 +76,14 @@ void pawl_mpsc_ring_start_at_(struct pawl_mpsc_ring *q, uint64_t position)
     pawl_store_relaxed(&q->tail, ticket);
     pawl_store_relaxed(&q->head, ticket);
     q->room_given = ticket;
+    q->nothing_at = ticket;
     q->final = 0;
 }
 
 int pawl_mpsc_ring_init(struct pawl_mpsc_ring *q, size_t capacity, size_t element_bytes, int flags)
 {
     uint64_t places;
+    bool words;
 
     if ((flags != PAWL_PRIVATE && flags != PAWL_SHARED) || (uintptr_t)q % PAWL_CACHELINE_PAIR != 0)
         return -EINVAL;
@@ -93,8 +97,9 @@ int pawl_mpsc_ring_init(struct pawl_mpsc_ring *q, size_t capacity, size_t elemen
     q->limit = capacity * PAWL_MPSC_RING_STEP_ + q->lag - PAWL_MPSC_RING_STEP_;
     q->place_bytes = (uint32_t)place_bytes_of(element_bytes);
     q->element_bytes = (uint32_t)element_bytes;
-    q->spread = q->place_bytes == 2 * sizeof(uint64_t) && places >= LEAST_TO_SPREAD;
-    q->reserved = 0;
+    words = q->place_bytes == 2 * sizeof(uint64_t);
+    q->apart = words ? LINES_APART : 0;
+    q->ahead = (words ? WORDS_AHEAD : WIDE_AHEAD) * PAWL_MPSC_RING_STEP_;
     pawl_handover_init(&q->handover, flags);
     pawl_mpsc_ring_start_at_(q, 0);
     return 0;
@@ -155,10 +160,14 @@ void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head)
     pawl_handover_popped(&q->handover, n);
 }
 
-/* The place at `head` is not filled. */
+/* The place at `head` is not filled. Room that the consumer has kept, less than `lag`, is given back when it finds nothing
+ * twice: a consumer that is just behind the producers finds nothing all the time, and each of them reads the room. Nobody
+ * has to wait for it (docs/mpsc.md), but who sleeps should find the queue as empty as it is. */
 int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
 {
-    if (head != q->room_given)
+    if (head != q->nothing_at)
+        q->nothing_at = head;
+    else if (head != q->room_given)
         pawl_mpsc_ring_give_room_(q, head);
     /* acquire C (<pawl/handover.h>): sees `final` */
     return pawl_handover_closed(&q->handover) && head == q->final ? -EPIPE : -EAGAIN;

@@ -70,6 +70,8 @@ void pawl_ring_start_at_(struct pawl_ring *ring, uint64_t ticket)
     }
     pawl_store_relaxed(&ring->tail, position);
     pawl_store_relaxed(&ring->head, position);
+    pawl_store_relaxed(&ring->tail_hint, position);
+    pawl_store_relaxed(&ring->head_hint, position);
     pawl_store_relaxed(&ring->lost, UINT64_C(0));
 }
 
@@ -194,12 +196,13 @@ static bool copy_entry(const struct pawl_ring *ring, uint64_t position, void *to
     return still_holds(ring, position);
 }
 
-/* Behind the last ticket that was given out. The tail of a lock-free ring is some tickets behind: from there on the cells
- * tell, and one that has come to a later ticket tells of all before. Looks at no more cells than there are: pushes that
+/* Behind the last ticket that was given out. The tail of a lock-free ring is some tickets behind, its hint usually right:
+ * from there on the cells tell, and one that has come to a later ticket tells of all before. Looks at no more cells than there are: pushes that
  * begin meanwhile do not matter. */
 static uint64_t end_of(const struct pawl_ring *ring)
 {
-    uint64_t end = pawl_ring_position_(pawl_load_acquire(&ring->tail)); /* acquire T: pairs with the pushes */
+    uint64_t tail = pawl_load_acquire(&ring->tail); /* acquire T: pairs with the pushes */
+    uint64_t end = is_lock_free(ring) ? pawl_ring_later_(&ring->tail_hint, tail) : pawl_ring_position_(tail);
 
     for (uint64_t looks = 0; is_lock_free(ring) && looks <= ring->mask; looks++) {
         /* acquire, as T: the cells before have come to their tickets */

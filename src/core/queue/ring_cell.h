@@ -52,6 +52,15 @@ static inline uint64_t pawl_ring_position_(uint64_t word)
     return word & ~(uint64_t)PAWL_RING_STATE_;
 }
 
+/* Lock-free policy: where to begin, by the later of a mark and the hint beside it. The hint falls back when a thread was
+ * stopped in front of its store; the mark never does. */
+static inline uint64_t pawl_ring_later_(const PAWL_ATOMIC(uint64_t) * hint, uint64_t mark)
+{
+    uint64_t position = pawl_load_acquire(hint); /* acquire T: pairs with the releases in push and pop */
+
+    return (int64_t)(pawl_ring_position_(mark) - position) > 0 ? pawl_ring_position_(mark) : position;
+}
+
 /* The element of a cell, from and to memory of the caller. `bytes` is a constant where it is inlined for one. */
 static inline void pawl_ring_load_(void *to, const struct pawl_ring_cell_ *cell, size_t bytes)
 {

@@ -5,15 +5,12 @@
  * pusher finds out when it wants it back. Both are one CAS of the slot, so a node goes to one of them. That a
  * node was taken, and offered again in the same slot, between a popper's look and its CAS does no harm: it
  * takes what is offered now. */
-#include <pawl/backoff.h>
 #include <pawl/stack.h>
+
+#include "loss.h"
 
 #include <errno.h>
 #include <pthread.h>
-
-/* The round of backoff that a lost CAS begins with: 320 ns. Meanwhile the winner, whose line it is now, does some twenty operations;
- * who asks for the line again at once takes it away from somebody who is about to use it. */
-enum { AFTER_A_LOSS = 3 };
 
 extern inline bool pawl_stack_try_push_(struct pawl_stack *stack, struct pawl_stack_node *first,
                                         struct pawl_stack_node *last);

@@ -154,6 +154,35 @@ static void a_push_does_not_call_the_kernel(void **state)
     close(fd);
 }
 
+/* A large record among the others: its parts have names, which can be spoilt too. */
+static void push_large(struct pawl_logring *log, unsigned importance)
+{
+    void *large = pawl_logring_reserve(log, importance, 6000);
+
+    assert_non_null(large);
+    memset(large, 'l', 6000);
+    (void)pawl_logring_commit(log, large);
+}
+
+/* A word near `used` becomes another: somehow, slightly, or what stands elsewhere. */
+static void spoil(uint64_t *words, uint64_t used, uint64_t end, unsigned *seed)
+{
+    uint64_t at = used + (uint64_t)rand_r(seed) % 512, from = used + (uint64_t)rand_r(seed) % 512;
+
+    if (at >= end || from >= end)
+        return;
+    switch (rand_r(seed) % 3) {
+    case 0:
+        words[at] ^= (uint64_t)rand_r(seed) << (rand_r(seed) % 40);
+        break;
+    case 1:
+        words[at] += (uint64_t)(rand_r(seed) % 65) - 32;
+        break;
+    default:
+        words[at] = words[from];
+    }
+}
+
 /* Bytes from outside anywhere in the file, while it is read: nonsense may be shown, nothing else may happen. */
 static void a_spoilt_file_leads_nobody_astray(void **state)
 {
@@ -167,6 +196,7 @@ static void a_spoilt_file_leads_nobody_astray(void **state)
         struct pawl_logring *log = open_log(fd);
         struct pawl_logring_reader *reader = open_reader(fd, PAWL_LOGRING_OLDEST);
         struct pawl_logring_record record;
+        struct pawl_logring_counts counts;
         struct stat status;
         unsigned char bytes[300];
         uint64_t sum = 0;
@@ -178,24 +208,26 @@ static void a_spoilt_file_leads_nobody_astray(void **state)
         for (unsigned i = 0; i < 200; i++) {
             fill(bytes, i, i);
             (void)pawl_logring_push(log, i % 4, bytes, i);
+            if (i % 64 == 63)
+                push_large(log, i % 4);
         }
         while (used == 0 || words[used] == 0) /* somewhere in the ring that is in use */
             used = 512 + (uint64_t)rand_r(&seed) % ((uint64_t)status.st_size / 8 - 512);
-        for (int k = 0; k < 20; k++) {
-            uint64_t at = used + (uint64_t)rand_r(&seed) % 512;
-
-            if (at < (uint64_t)status.st_size / 8)
-                words[at] ^= (uint64_t)rand_r(&seed) << (rand_r(&seed) % 40);
-        }
+        for (int k = 0; k < 20; k++)
+            spoil(words, used, (uint64_t)status.st_size / 8, &seed);
         if (round % 2 == 0) { /* the head of a ring */
             uint64_t ring = (uint64_t)sched_getcpu();
             uint64_t *head = words + (4096 + ring * (4096 + SMALL_RING)) / 8;
 
             head[rand_r(&seed) % 2] += (uint64_t)rand_r(&seed) << (rand_r(&seed) % 33);
         }
-        for (int k = 0; k < 100000 && pawl_logring_read(reader, &record) == 0; k++)
+        for (int k = 0; k < 100000 && pawl_logring_read(reader, &record) == 0; k++) {
             for (uint32_t i = 0; i < record.bytes; i++)
                 sum += ((const unsigned char *)record.data)[i]; /* all of it can be read */
+            if (k % 16 == 0)
+                spoil(words, used, (uint64_t)status.st_size / 8, &seed);
+        }
+        pawl_logring_get_counts(reader, &counts);
         assert_true(sum != UINT64_MAX);
         munmap(words, (size_t)status.st_size);
         pawl_logring_reader_close(reader);

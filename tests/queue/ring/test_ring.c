@@ -169,6 +169,52 @@ static void counters_may_wrap(void **state)
     }
 }
 
+/* As a thread leaves them that slept in front of its store. */
+static void let_hints_fall_back(struct pawl_ring *ring, unsigned *seed)
+{
+    uint64_t tail = pawl_load_relaxed(&ring->tail_hint); /* relaxed, all: one thread */
+    uint64_t head = pawl_load_relaxed(&ring->head_hint);
+
+    pawl_store_relaxed(&ring->tail_hint, tail - (uint64_t)rand_r(seed) % 600 * PAWL_RING_STEP_);
+    pawl_store_relaxed(&ring->head_hint, head - (uint64_t)rand_r(seed) % 600 * PAWL_RING_STEP_);
+}
+
+static void hints_that_fall_back_cost_a_walk_not_an_entry(void **state)
+{
+    unsigned seed = 5;
+
+    (void)state;
+    for (size_t capacity = 1; capacity <= 256; capacity *= 4) {
+        struct pawl_ring *ring = ring_of(capacity, 8, PAWL_RING_LOCK_FREE);
+        uint64_t oldest = 1000, next = 1000, elements[256], tickets[256];
+
+        pawl_ring_start_at_(ring, 1000);
+        for (int i = 0; i < 20000; i++) {
+            bool pushing = rand_r(&seed) % 5 < 3; /* it gets full, and is full most of the time */
+            uint64_t value = next, got = 0, ticket = 0;
+            bool full = next - oldest == capacity, empty = next == oldest;
+
+            let_hints_fall_back(ring, &seed);
+            if (pushing) {
+                assert_int_equal(pawl_ring_push(ring, &value, &got), full ? PAWL_RING_EVICTED : 0);
+                next++;
+            } else {
+                assert_int_equal(pawl_ring_pop(ring, &got, &ticket), empty ? -EAGAIN : 0);
+                assert_true(empty || ticket == oldest);
+            }
+            if (pushing ? full : !empty) {
+                assert_int_equal(got, oldest);
+                oldest++;
+            }
+        }
+        let_hints_fall_back(ring, &seed);
+        assert_int_equal(pawl_ring_size(ring), next - oldest);
+        assert_int_equal(pawl_ring_view(ring, elements, tickets), next - oldest);
+        assert_true(next == oldest || (elements[0] == oldest && tickets[next - oldest - 1] == next - 1));
+        pawl_ring_free(ring);
+    }
+}
+
 static void a_closed_ring_is_drained_and_takes_nothing(void **state)
 {
     (void)state;
@@ -383,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_gives_its_oldest_to_who_pushes),
         cmocka_unit_test(every_capacity_and_every_size_of_element_will_do),
         cmocka_unit_test(counters_may_wrap),
+        cmocka_unit_test(hints_that_fall_back_cost_a_walk_not_an_entry),
         cmocka_unit_test(a_closed_ring_is_drained_and_takes_nothing),
         cmocka_unit_test(many_at_once_are_in_order),
         cmocka_unit_test(a_view_shows_what_is_inside_and_takes_nothing),
