@@ -99,6 +99,11 @@ struct pawl_map_memory {
     void *context;
 };
 
+/* The default, but tables of 4 MiB and more (from 164,000 objects on) ask the kernel for huge pages: gets miss the
+ * address translation less often, but a writer that touches a fresh one waits until the kernel has found and cleared
+ * 2 MiB. docs/map.md has figures. */
+extern PAWL_API const struct pawl_map_memory pawl_map_huge_pages;
+
 struct pawl_map {
     PAWL_ATOMIC(char *) table; /* T: address of bucket 0, plus 64 - log2(buckets) */
     bool (*equal)(const void *object, const void *key);

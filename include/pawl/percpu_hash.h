@@ -54,7 +54,7 @@ PAWL_API int pawl_percpu_hash_add(struct pawl_percpu_hash *hash, uint64_t key, l
 PAWL_API long pawl_percpu_hash_get(const struct pawl_percpu_hash *hash, uint64_t key) PAWL_NONNULL;
 
 /* Calls visit(key, sum, argument) once for each key that was added to before, in ascending order, until it returns
- * false. Keys that come meanwhile are visited or not. Returns 0, or -ENOMEM (16 bytes for each cell in use). Any
+ * false. Keys that come meanwhile are visited or not. Returns 0, or -ENOMEM (18 bytes for each cell in use). Any
  * thread; not from signal handlers. */
 PAWL_API int pawl_percpu_hash_each(const struct pawl_percpu_hash *hash,
                                    bool (*visit)(uint64_t key, long sum, void *argument), void *argument)

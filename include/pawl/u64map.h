@@ -27,6 +27,9 @@
  *            if it is not claimed there. Any number of threads may do so with the same cell, at any time
  *            later: a key once claimed is never claimed again. When all is frozen and moved, the successor
  *            takes the table's place, and RCU frees the table.
+ *            Who knows of the successor changes nothing in the table but to freeze. After a grace period all
+ *            who write know: the table is still, and a plain store freezes a cell. If that takes too long,
+ *            as somebody is stopped inside a section, a locked instruction does.
  *            a key is where its cell is not frozen. Where its cell, or the empty cell that it would take, is
  *            frozen, the successor decides; if that has never heard of it, the frozen cell says its value.
  *
@@ -47,8 +50,9 @@
  * Cost       get: two multiplications for the hash, one for the line; one line in 9 of 10 hits, no atomic
  *            read-modify-write, no fence, no store to shared memory. A change: one CAS of a pair, and one
  *            restartable add where the number of entries changes. During a resize each change moves one
- *            block first: some ten microseconds, and where the block's is a fresh huge page, what the kernel
- *            needs to find and clear one. docs/u64map.md has the figures.
+ *            block first: some five to ten microseconds, and where the block's is a fresh huge page, what the
+ *            kernel needs to find and clear one; the one that begins it pays a membarrier, and for a table of
+ *            up to 2 MiB its pages. docs/u64map.md has the figures.
  * Hash       x = (key ^ seed) * odd; x ^= x >> 32; x *= odd: a random seed and random odd numbers for each
  *            map. Who does not know them cannot aim at a line. It is no cipher: who can time single reads
  *            may learn something. Keys that fall on one line are slow, and make the table grow until they
@@ -108,9 +112,12 @@ struct pawl_u64map_table {
     /* line pair 1: written by those who claim and delete */
     PAWL_ATOMIC(uint64_t) claimed PAWL_LINE_PAIR_ALIGNED; /* counted ones */
     PAWL_ATOMIC(uint64_t) dead;                           /* of them, those that are not live */
-    /* line pair 2: written by those who move */
+    /* line pair 2: written by those who move, or wait to */
     PAWL_ATOMIC(uint64_t) cursor PAWL_LINE_PAIR_ALIGNED; /* blocks that somebody began */
     PAWL_ATOMIC(uint64_t) frontier;                      /* M: all blocks before it are moved */
+    PAWL_ATOMIC(uint64_t) notice; /* of the grace period after which all who write know `next`; 0: none yet */
+    PAWL_ATOMIC(uint64_t) waited; /* changes that came while it was not over */
+    PAWL_ATOMIC(bool) still;      /* Q: it is over */
 } PAWL_LINE_PAIR_ALIGNED;
 
 PAWL_STATIC_ASSERT(offsetof(struct pawl_u64map_table, claimed) == PAWL_CACHELINE_PAIR,

@@ -2,10 +2,11 @@
 /* Maps: opened and closed, their memory, their figures. */
 #include "map.h"
 
+#include "pages.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 extern inline const struct pawl_map_bucket_ *pawl_map_bucket_of_(const char *table, uint64_t hash);
 extern inline struct pawl_map_table_ *pawl_map_table_of_(char *table);
@@ -21,21 +22,18 @@ extern inline void pawl_map_prefetch_object(const struct pawl_map *map, uint64_t
 
 /* ---- memory ---- */
 
-/* Bytes from which on a table is a mapping: zero already, in no hand until it is touched, and given back. Without huge pages:
- * the page fault for one is the longest that an operation could take, and memory that is asked for can have them. */
-#define FROM_KERNEL ((size_t)64 << 10)
+#define FROM_KERNEL ((size_t)64 << 10) /* bytes from which on a table has pages of its own */
+
+static char huge; /* the context of who asks for huge pages */
 
 static void *allocate(size_t bytes, void *context)
 {
     void *memory;
 
-    (void)context;
-    if (bytes < FROM_KERNEL) {
-        memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
-        return memory == NULL ? NULL : memset(memory, 0, bytes);
-    }
-    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory != MAP_FAILED ? memory : NULL;
+    if (bytes >= FROM_KERNEL)
+        return pawl_map_pages_open_(bytes, context == &huge);
+    memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
+    return memory == NULL ? NULL : memset(memory, 0, bytes);
 }
 
 static void release(void *memory, size_t bytes, void *context)
@@ -44,8 +42,10 @@ static void release(void *memory, size_t bytes, void *context)
     if (bytes < FROM_KERNEL)
         free(memory);
     else
-        (void)munmap(memory, bytes); /* whole mappings of ours */
+        pawl_map_pages_close_(memory, bytes);
 }
+
+const struct pawl_map_memory pawl_map_huge_pages = {allocate, release, &huge};
 
 struct map_link *pawl_map_link_open(struct pawl_map *map)
 {

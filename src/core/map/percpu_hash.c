@@ -133,7 +133,7 @@ struct sample {
     uint64_t number;
 };
 
-/* Appends what the tables hold to `samples`, `room` at the most; NULL: only counts. Returns how many. */
+/* What the tables hold goes to `samples`, the first `room` of it. Returns how many there are. */
 static size_t collect(const struct pawl_percpu_hash *hash, struct sample *samples, size_t room)
 {
     struct cell *cells;
@@ -146,11 +146,8 @@ static size_t collect(const struct pawl_percpu_hash *hash, struct sample *sample
 
             if (key == 0)
                 continue;
-            if (samples != NULL && n == room)
-                return n; /* the rest came after the count: it was not added to before */
-            if (samples != NULL)
-                samples[n] = (struct sample){key,
-                                             pawl_load_relaxed(&cells[i].number)}; /* relaxed: as above */
+            if (n < room) /* relaxed: as above */
+                samples[n] = (struct sample){key, pawl_load_relaxed(&cells[i].number)};
             n++;
         }
     }
@@ -168,13 +165,20 @@ static int by_key(const void *a, const void *b)
 int pawl_percpu_hash_each(const struct pawl_percpu_hash *hash,
                           bool (*visit)(uint64_t key, long sum, void *argument), void *argument)
 {
-    size_t room = collect(hash, NULL, 0);
-    struct sample *samples = calloc(room != 0 ? room : 1, sizeof *samples);
-    size_t n;
+    struct sample *samples = NULL;
+    size_t room = 0, n;
 
-    if (samples == NULL)
-        return -ENOMEM;
-    n = collect(hash, samples, room);
+    /* Another turn: keys came between those that had been counted, of which the last found no room. The cells are an end
+     * to that. */
+    while ((n = collect(hash, samples, room)) > room) {
+        free(samples);
+        room = n + n / 8;
+        samples = malloc(room * sizeof *samples);
+        if (samples == NULL)
+            return -ENOMEM;
+    }
+    if (n == 0)
+        return 0;
     qsort(samples, n, sizeof *samples, by_key);
     for (size_t i = 0, next; i < n; i = next) {
         uint64_t sum = 0;

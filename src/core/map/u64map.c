@@ -313,9 +313,10 @@ static inline __attribute__((always_inline)) int change(struct pawl_u64map *map,
                 return -ENOMEM;
             continue;
         }
-        if (place == END && PAWL_UNLIKELY(successor(table) != NULL)) {
-            (void)freeze(
-                cell); /* what is new goes to the successor; if another key took the cell, it moves too */
+        if (PAWL_UNLIKELY(successor(table) != NULL)) {
+            /* A change goes to the successor: the table shall become still. If another key took the cell, it moves
+             * too. */
+            (void)freeze(is_still(table), cell);
             continue;
         }
         desired.lo = hash << SHIFT | CLAIMED | LIVE;

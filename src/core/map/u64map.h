@@ -18,6 +18,15 @@
 #ifndef PAWL_U64MAP_BLOCK_LINES
 #define PAWL_U64MAP_BLOCK_LINES UINT64_C(128) /* moved in one go */
 #endif
+#ifndef PAWL_U64MAP_STILL_LINES
+#define PAWL_U64MAP_STILL_LINES UINT64_C(256) /* from which on a grace period costs less than it saves */
+#endif
+#ifndef PAWL_U64MAP_WAIT
+#define PAWL_U64MAP_WAIT UINT64_C(8) /* changes a block that wait for it */
+#endif
+#ifndef PAWL_U64MAP_LOOKS
+#define PAWL_U64MAP_LOOKS UINT64_C(8) /* of so many of them one looks whether it is over */
+#endif
 #ifndef PAWL_U64MAP_PATIENCE
 #define PAWL_U64MAP_PATIENCE UINT64_C(64) /* changes that let a late block alone */
 #endif
@@ -36,8 +45,8 @@ extern bool (*pawl_u64map_refuse_)(size_t bytes);
  * memory. */
 struct pawl_u64map_table *pawl_u64map_succeed_(struct pawl_u64map_table *table, uint64_t lines);
 
-/* Moves a block of the first table, if one is left; puts the successor in its place if none is. Returns 0,
- * or -ENOMEM: the block waits. */
+/* Moves a block of the first table, if one is left and the time has come; puts the successor in its place if none is
+ * left. Returns 0, or -ENOMEM: the block waits. */
 int pawl_u64map_help_(struct pawl_u64map *map, struct pawl_u64map_table *table);
 
 /* A key was claimed in the table: counted, and a successor is begun when enough are. */
@@ -112,8 +121,37 @@ static inline int get_from(const struct pawl_u64map_table *table, uint64_t hash,
     return pawl_u64map_hit_(table, hash, value) ? 0 : pawl_u64map_find_(table, hash, value);
 }
 
-/* From now on nothing in the cell changes. Returns its word. The caller has seen the successor. */
-static inline uint64_t freeze(struct pawl_pair *cell)
+/* Q: all who write know the successor, and what those did who did not is seen. Nothing in the table changes any more,
+ * but cells are frozen. */
+static inline bool is_still(const struct pawl_u64map_table *table)
+{
+    return pawl_load_acquire(&table->still); /* Q: with the store in is_time_to_move() */
+}
+
+/* Of a cell in a table that is still: whoever stores to it stores the same. Returns its word. */
+static inline uint64_t freeze_still(struct pawl_pair *cell)
+{
+    /* relaxed: Q shows the last change */
+    uint64_t frozen = pawl_pair_lo(cell, __ATOMIC_RELAXED) | FROZEN;
+
+#if PAWL_PAIR_LOCKED
+    struct pawl_pair seen = {.lo = frozen & ~FROZEN, .hi = pawl_pair_hi(cell, __ATOMIC_RELAXED)};
+
+    /* release N, as below. If it fails another thread has frozen it. */
+    (void)pawl_cas_pair_release(cell, &seen, (struct pawl_pair){.lo = frozen, .hi = seen.hi});
+#elif PAWL_INSTRUMENTED
+    /* as below: here, each access has the full 16 bytes */
+    __tsan_atomic128_store(cell, (pawl_uint128)pawl_pair_hi(cell, __ATOMIC_RELAXED) << 64 | frozen,
+                           __ATOMIC_RELEASE);
+#else
+    /* release N: who sees the bit sees the successor. */
+    pawl_store_release((PAWL_ATOMIC(uint64_t) *)(void *)&cell->lo, frozen);
+#endif
+    return frozen;
+}
+
+/* The same where others may still change the cell. */
+static inline uint64_t freeze_locked(struct pawl_pair *cell)
 {
 #if PAWL_INSTRUMENTED || PAWL_PAIR_LOCKED
     struct pawl_pair seen, frozen;
@@ -138,6 +176,13 @@ static inline uint64_t freeze(struct pawl_pair *cell)
     /* acquire W: with the CAS that stored what is to be moved. It is constant now. */
     return pawl_pair_lo(cell, __ATOMIC_ACQUIRE);
 #endif
+}
+
+/* From now on nothing in the cell changes. Returns its word. The caller has seen the successor; `still` is what
+ * is_still() said. */
+static inline __attribute__((always_inline)) uint64_t freeze(bool still, struct pawl_pair *cell)
+{
+    return still ? freeze_still(cell) : freeze_locked(cell);
 }
 
 #endif

@@ -3,10 +3,10 @@
 #include "u64map.h"
 
 #include "../sync/lsan.h"
+#include "pages.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Load factors in thirty-seconds; docs/u64map.md has the measurement. Small tables are in a near cache, where a
  * key that is not in its home line costs more than the whole lookup: they are kept emptier. */
@@ -26,41 +26,12 @@ static const struct load large_load = {28, 13, 14, 8, 20, 20};
 
 #define SMALL_LINES UINT64_C(4096) /* 256 KiB */
 #define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
-#define HUGE ((size_t)2 << 20)     /* a huge page; tables of two and more ask for them */
 #define AHEAD 8                    /* lines, of prefetches where cells are moved */
 #define SAMPLES 8192 /* cells of which all are counted: of larger tables, every second, fourth, ... */
 
 bool (*pawl_u64map_refuse_)(size_t bytes);
 
 /* ---- memory ---- */
-
-static void *map_pages(size_t bytes)
-{
-    size_t spare = bytes >= 2 * HUGE ? HUGE : 0;
-    char *pages = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    size_t before;
-
-    if (pages == MAP_FAILED)
-        return NULL;
-    if (spare == 0)
-        return pages;
-    before = -(uintptr_t)pages & (HUGE - 1);
-    if (before > 0)
-        (void)munmap(pages, before);
-    if (before < spare)
-        (void)munmap(pages + before + bytes, spare - before);
-    (void)madvise(pages + before, bytes, MADV_HUGEPAGE); /* without them it is slower */
-    return pages + before;
-}
-
-static void unmap_pages(char *pages, size_t bytes)
-{
-    pawl_lsan_look_away_(pages, bytes);
-    /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. */
-    for (size_t at = 0; at < bytes; at += HUGE)
-        (void)madvise(pages + at, bytes - at < HUGE ? bytes - at : HUGE, MADV_DONTNEED);
-    (void)munmap(pages, bytes);
-}
 
 static void *allocate(size_t *bytes)
 {
@@ -71,7 +42,7 @@ static void *allocate(size_t *bytes)
     *bytes = (*bytes + PAWL_CACHELINE_PAIR - 1) & ~(size_t)(PAWL_CACHELINE_PAIR - 1);
     if (*bytes >= MAPPED) { /* what pawl_u64map_table_free_() asks, too */
         *bytes = (*bytes + 4095) & ~(size_t)4095;
-        memory = map_pages(*bytes);
+        memory = pawl_map_pages_open_(*bytes, true);
         if (memory != NULL)
             pawl_lsan_look_into_(memory, *bytes); /* values may be pointers */
         return memory;
@@ -110,10 +81,12 @@ struct pawl_u64map_table *pawl_u64map_table_open_(uint64_t lines)
 
 void pawl_u64map_table_free_(struct pawl_u64map_table *table)
 {
-    if (table->bytes >= MAPPED)
-        unmap_pages((char *)table, table->bytes);
-    else
+    if (table->bytes < MAPPED) {
         free(table);
+        return;
+    }
+    pawl_lsan_look_away_(table, table->bytes);
+    pawl_map_pages_close_(table, table->bytes);
 }
 
 static void reclaim(struct pawl_retired *retired)
@@ -162,8 +135,12 @@ struct pawl_u64map_table *pawl_u64map_succeed_(struct pawl_u64map_table *table, 
     if (fresh == NULL)
         return successor(table); /* another thread may have had more luck */
     /* release N: publishes it, initialised, to successor(). acquire: if another thread was faster, its. */
-    if (pawl_cas_acq_rel(&table->next, &next, fresh))
+    if (pawl_cas_acq_rel(&table->next, &next, fresh)) {
+        /* relaxed: a number. RCU orders the CAS before it, and what is done when it is over. */
+        if (table->lines >= PAWL_U64MAP_STILL_LINES)
+            pawl_store_relaxed(&table->notice, pawl_rcu_start_poll());
         return fresh;
+    }
     pawl_u64map_table_free_(fresh);
     return next;
 }
@@ -256,13 +233,14 @@ static int move_block(struct pawl_u64map_table *table, uint64_t block)
     struct pawl_u64map_table *next = successor(table);
     uint64_t begin = block * PAWL_U64MAP_BLOCK_LINES;
     uint64_t end = begin + PAWL_U64MAP_BLOCK_LINES;
+    bool still = is_still(table);
 
     for (uint64_t at = begin; at < end && at < table->lines; at++) {
         struct pawl_u64map_line *line = pawl_u64map_line_(table, at);
 
         prefetch_move(table, next, at + AHEAD);
         for (unsigned i = 0; i < CELLS; i++) {
-            uint64_t word = freeze(&line->cell[i]);
+            uint64_t word = freeze(still, &line->cell[i]);
 
             /* relaxed: the word was acquired after the last change */
             if ((word & LIVE) != 0 &&
@@ -302,12 +280,35 @@ static void promote(struct pawl_u64map *map, struct pawl_u64map_table *table)
         pawl_rcu_call(&table->retired, reclaim);
 }
 
+/* Whether cells are frozen and moved: when the table is still, for that is cheap then, or when the changes have waited
+ * long enough for that. A small table is moved at once. */
+static bool is_time_to_move(struct pawl_u64map_table *table)
+{
+    uint64_t waited, notice;
+
+    if (table->lines < PAWL_U64MAP_STILL_LINES || is_still(table))
+        return true;
+    waited = pawl_load_relaxed(&table->waited); /* relaxed, as below: a few more or less do not matter */
+    if (waited >= PAWL_U64MAP_WAIT * table->blocks)
+        return true;
+    notice = pawl_load_relaxed(&table->notice); /* relaxed: a number, as where it is stored */
+    if (waited % PAWL_U64MAP_LOOKS == 0 && notice != 0 && pawl_rcu_poll(notice)) {
+        /* release Q: what those did who did not know the successor; their sections are over. */
+        pawl_store_release(&table->still, true);
+        return true;
+    }
+    pawl_fetch_add_relaxed(&table->waited, 1);
+    return false;
+}
+
 int pawl_u64map_help_(struct pawl_u64map *map, struct pawl_u64map_table *table)
 {
-    uint64_t block = pawl_fetch_add_relaxed(&table->cursor,
-                                            1); /* relaxed: whoever gets which, all do the same */
+    uint64_t block;
     int status = 0;
 
+    if (!is_time_to_move(table))
+        return 0;
+    block = pawl_fetch_add_relaxed(&table->cursor, 1); /* relaxed: whoever gets which, all do the same */
     /* All are begun, but one is late: who began it may be stopped. It is done again, by whoever comes.
      * relaxed: it says which one, and an old answer only does one again that is done. */
     if (block >= table->blocks)

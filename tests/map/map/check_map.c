@@ -46,6 +46,7 @@ static void keep_retired(struct pawl_retired *retired, void (*reclaim)(struct pa
 #include "../../../src/core/map/map_resize.c"
 #include "../../../src/core/map/map_walk.c"
 #include "../../../src/core/map/map_write.c"
+#include "../../../src/core/map/pages.c"
 
 #include <pawl/lin.h>
 

@@ -62,6 +62,53 @@ static void room_that_was_asked_for_is_kept(void **state)
     close_map(&map);
 }
 
+/* Whether the mapping that a table is in asks for huge pages; -1: the kernel does not say. */
+static int asks_for_huge_pages(const struct pawl_map *map)
+{
+    uintptr_t table = (uintptr_t)pawl_load_relaxed(&map->table); /* relaxed: one thread */
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    bool inside = false;
+    char line[512];
+    int asks = -1;
+
+    while (maps != NULL && asks < 0 && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long begin, end;
+
+        if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+            inside = begin <= table && table < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            asks = strstr(line, " hg") != NULL;
+    }
+    if (maps != NULL)
+        (void)fclose(maps);
+    return asks;
+}
+
+static void huge_pages_are_for_who_asks(void **state)
+{
+    struct pawl_map_options options = {.equal = item_equal, .hash_of = item_hash, .entries = 200000};
+    struct pawl_map map;
+
+    (void)state;
+    assert_int_equal(pawl_map_init(&map, &options), 0);
+    assert_int_not_equal(asks_for_huge_pages(&map), 1);
+    close_map(&map);
+    options.memory = &pawl_map_huge_pages;
+    assert_int_equal(pawl_map_init(&map, &options), 0);
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0)
+        assert_int_not_equal(asks_for_huge_pages(&map), 0);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(insert(&map, i), 0);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_true(del(&map, i));
+    close_map(&map);
+    options.entries = 0; /* the smallest tables have none */
+    assert_int_equal(pawl_map_init(&map, &options), 0);
+    assert_int_equal(insert(&map, 1), 0);
+    assert_true(del(&map, 1));
+    close_map(&map);
+}
+
 static void bad_options_are_refused(void **state)
 {
     struct pawl_map_options options = {.equal = item_equal, .hash_of = item_hash};
@@ -384,6 +431,7 @@ int run_map_limits(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_grows_and_shrinks_and_gives_the_memory_back),
         cmocka_unit_test(room_that_was_asked_for_is_kept),
+        cmocka_unit_test(huge_pages_are_for_who_asks),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(an_odd_object_aborts),
         cmocka_unit_test(without_memory_nothing_is_lost),

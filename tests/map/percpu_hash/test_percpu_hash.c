@@ -155,6 +155,62 @@ static void nothing_is_lost_among_threads_and_handlers(void **state)
     pawl_percpu_hash_destroy(&shared);
 }
 
+/* ---- a visit beside keys that come ---- */
+
+enum { OLD = 200, COMING = 8000 }; /* numbers of keys, from 1 on */
+
+static PAWL_ATOMIC(int) started, visiting;
+
+/* Puts its half of the old keys into the table of whichever CPU it has, then as many fresh ones as there may be. */
+static void *add_more(void *number)
+{
+    uint64_t me = (uint64_t)(uintptr_t)number;
+
+    for (uint64_t key = 1 + me; key <= OLD; key += 2)
+        assert_int_equal(pawl_percpu_hash_add(&shared, key, 1), 0);
+    pawl_fetch_add_release(&started, 1); /* with the load below */
+    for (uint64_t key = OLD + 1 + me; key < COMING && pawl_load_relaxed(&visiting) != 0; key += 2) {
+        if (pawl_percpu_hash_add(&shared, key, 1) != 0)
+            return (void *)1;
+        if (key % 64 == 0)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static bool count_old(uint64_t key, long sum, void *argument)
+{
+    (void)sum;
+    *(int *)argument += key <= OLD;
+    return true;
+}
+
+static void what_was_there_is_visited_while_other_keys_come(void **state)
+{
+    (void)state;
+    for (int round = 0; round < rounds(20); round++) {
+        pthread_t thread[2];
+
+        assert_int_equal(pawl_percpu_hash_init(&shared, COMING), 0);
+        pawl_store_relaxed(&started, 0); /* relaxed, both: the threads come after */
+        pawl_store_relaxed(&visiting, 1);
+        for (int i = 0; i < 2; i++)
+            thread[i] = start(add_more, (void *)(intptr_t)i);
+        while (pawl_load_acquire(&started) != 2)
+            sched_yield();
+        for (int i = 0; i < 20; i++) {
+            int old = 0;
+
+            assert_int_equal(pawl_percpu_hash_each(&shared, count_old, &old), 0);
+            assert_int_equal(old, OLD);
+        }
+        pawl_store_relaxed(&visiting, 0); /* relaxed: they may add a few more */
+        for (int i = 0; i < 2; i++)
+            assert_null(join(thread[i]));
+        pawl_percpu_hash_destroy(&shared);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_full_table_refuses_new_keys_and_serves_the_others),
         cmocka_unit_test(each_visits_every_key_once_and_stops_when_told),
         cmocka_unit_test(nothing_is_lost_among_threads_and_handlers),
+        cmocka_unit_test(what_was_there_is_visited_while_other_keys_come),
     };
 
     expect_end_within(100);

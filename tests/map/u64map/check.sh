@@ -26,6 +26,7 @@ map 'compare-exchange and deletion' 'i c dp g'
 map 'the line is full, and two begin a successor' 'f i I'
 map 'the line is full: read beside it' 'f i gg'
 moving=rhhhhhhh # all but the line is moved
+others=kkkkkkk  # all but the line is for others to move
 map 'moved beside a reader' "i$moving h gg"
 map 'moved by two beside a reader' "i$moving h h g"
 map 'moved while replaced' "i$moving h pg"
@@ -40,6 +41,13 @@ map 'its mover is gone: deleted where it never came' "i${moving}k d u g"
 map 'its mover is gone: replaced, then moved, then read' "i${moving}k p m g"
 map 'its mover is gone: inserted, then moved, then read' "${moving}k i m g"
 map 'its mover is gone, and is replaced' "i${moving}k p g" 0
+map 'a still table moved beside a reader' "iq$moving h gg"
+map 'a still table moved by two beside a reader' "iq$moving h h g"
+map 'a still table moved while its key is replaced' "iq$moving h pg"
+map 'a still table moved while its key is deleted and inserted' "iq$moving h di"
+map 'inserted in a still table' "q$moving h i g"
+map 'a table becomes still beside one who does not know its successor' "iq$others po rh nh"
+map '... deleted and inserted' "iq$others dio rh nh"
 map 'a walk beside a change' 'iI w pd'
 map 'a walk beside a change of a key on another way' 'tI w i'
 map 'a walk beside a move' "iI$moving w h"
@@ -47,6 +55,8 @@ map 'a walk beside a move and a change' "I${moving} w i"
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     map 'a successor from its begin to its end beside a writer' 'i rhhhhhhhh p' 99 --max-time=120
     map '... and read' "$moving h i g"
+    map 'a table becomes still beside one who does not know its successor, and one who does' "iq$others po rh np"
+    map '... and read' "iq$others po rh npg"
     map 'moved by two, the same block' "i$moving h h" 0 --max-time=120
     map 'moved twice' "i${moving} hshhhhhhhhhhhhhhhh g"
 fi

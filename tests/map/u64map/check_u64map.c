@@ -11,6 +11,8 @@
  *     r  the table gets a successor of twice its lines, s  of as many
  *     h  helps: moves the next block, a line        k  takes a block, and is never seen again
  *     m  moves the last block, whoever has it, and is never seen again
+ *     q  first of all: moving waits until the table is still, which it is when all have left that do `o`
+ *     o  leaves the section in which it may not have seen the successor    n  waits until there is one
  *
  * Tables have 8 lines, so that a key has one line in reach, and a block is a line: seven `h` move the empty
  * ones. What others prove is left out, for its fences would hide what the map itself lacks: sections of RCU,
@@ -28,9 +30,15 @@ static inline void retire(struct pawl_retired *retired)
     gone[tables_gone++] = retired;
 }
 
+static bool waits;                     /* q */
+static int sections;                   /* o, in all programs */
+static PAWL_ATOMIC(int) sections_left; /* release, acquire: what RCU promises of a grace period */
+
 #define pawl_rcu_read_lock() ((void)0)
 #define pawl_rcu_read_try_lock_() true
 #define pawl_rcu_read_unlock() ((void)0)
+#define pawl_rcu_start_poll() UINT64_C(1)
+#define pawl_rcu_poll(ticket) ((void)(ticket), pawl_load_acquire(&sections_left) == sections)
 #define pawl_rcu_call(retired, reclaim) ((void)(reclaim), retire(retired))
 #define pawl_counter_add(counter, n) ((void)(counter), (void)(n))
 #define pawl_counter_read(counter) ((void)(counter), 0L)
@@ -39,6 +47,10 @@ static inline void retire(struct pawl_retired *retired)
 
 #define PAWL_U64MAP_LEAST_LINES UINT64_C(8)
 #define PAWL_U64MAP_BLOCK_LINES UINT64_C(1)
+#define PAWL_U64MAP_STILL_LINES UINT64_C(8)
+#define PAWL_U64MAP_WAIT (waits ? UINT64_C(99) : 0)
+#define PAWL_U64MAP_LOOKS UINT64_C(1)
+#include "../../../src/core/map/pages.c"
 #include "../../../src/core/map/u64map.c"
 #include "../../../src/core/map/u64map_many.c"
 #include "../../../src/core/map/u64map_table.c"
@@ -161,6 +173,9 @@ static void resize(char step)
         pawl_fetch_add_relaxed(&first->cursor, 1);
     else if (step == 'm')
         assert(move_block(first, first->blocks - 1) == 0);
+    else if (step == 'n')
+        while (successor(first) == NULL) {
+        }
     else if (successor(first) != NULL)
         assert(pawl_u64map_help_(&map, first) == 0);
 }
@@ -177,8 +192,10 @@ static void *run(void *argument)
     intptr_t number = me->first;
 
     for (const char *step = me->program; *step != '\0'; step++) {
-        if (strchr("rshkm", *step) != NULL)
+        if (strchr("rshkmn", *step) != NULL)
             resize(*step);
+        else if (*step == 'o')
+            pawl_fetch_add_release(&sections_left, 1);
         else if (*step == 'w')
             walk_it();
         else if (*step == 'f')
@@ -186,7 +203,7 @@ static void *run(void *argument)
                 assert(pawl_u64map_put(&map, key_number(i), MOST + i, NULL) == 0);
         else if (*step == 't')
             assert(pawl_u64map_put(&map, key_number(6), MOST + 6, NULL) == 0);
-        else if (*step != '-')
+        else if (*step != '-' && *step != 'q')
             record(*step, number++);
     }
     return NULL;
@@ -212,6 +229,9 @@ int main(int count, char **programs)
     assert(pawl_u64map_init_seeded(&map, 0, 1) == 0);
     assert(pawl_load_relaxed(&map.table)->lines == 8);
     turned = strchr(programs[1], 't') != NULL;
+    waits = strchr(programs[1], 'q') != NULL;
+    for (int i = 2; i < count; i++)
+        sections += strchr(programs[i], 'o') != NULL;
     pawl_lin_init(&history, operations, MOST);
     for (int i = 1; i < count; i++)
         thread[i] = (struct thread){.program = programs[i], .first = 1 + 4 * (i - 1)};

@@ -192,14 +192,74 @@ static void a_block_that_its_mover_left_is_moved_by_others(void **state)
     assert_non_null(pawl_u64map_succeed_(first, 2 * first->lines));
     /* blocks 0 and 1 are begun by somebody who is stopped */
     assert_int_equal(pawl_fetch_add_relaxed(&first->cursor, 2), 0);
-    for (uint64_t i = 0; i < first->blocks + 100; i++)
-        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 1);
+    pawl_rcu_read_lock(); /* the table stays, also when it is replaced */
+    for (uint64_t i = 0; i < (PAWL_U64MAP_WAIT + 1) * first->blocks + 100; i++)
+        assert_int_equal(pawl_u64map_put(&map, i % 10000, i % 10000, NULL), 1);
     assert_ptr_not_equal(map.table, first);
+    pawl_rcu_read_unlock();
     assert_null(successor(map.table));
     for (uint64_t i = 0; i < 10000; i++)
         assert_int_equal(value_of(i), i);
     assert_int_equal(keys_by_a_walk(), 10000);
     pawl_u64map_destroy(&map);
+}
+
+/* ---- moving waits, but not for ever ---- */
+
+/* A map whose table has a successor. Returns the table. */
+static struct pawl_u64map_table *open_resizing(void)
+{
+    struct pawl_u64map_table *first;
+
+    open_map(40000);
+    for (uint64_t i = 0; i < 10000; i++)
+        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 0);
+    pawl_rcu_barrier(); /* its worker is at rest: else it may be the one that everybody's grace periods wait for */
+    first = map.table;
+    assert_true(first->lines >= PAWL_U64MAP_STILL_LINES);
+    assert_non_null(pawl_u64map_succeed_(first, 2 * first->lines));
+    return first;
+}
+
+static void close_resizing(void)
+{
+    for (uint64_t i = 0; i < 10000; i++)
+        assert_int_equal(value_of(i), i);
+    assert_int_equal(keys_by_a_walk(), 10000);
+    pawl_u64map_destroy(&map);
+}
+
+static void a_table_is_moved_when_it_is_still(void **state)
+{
+    struct pawl_u64map_table *first = open_resizing();
+
+    (void)state;
+    for (uint64_t i = 0; pawl_load_relaxed(&first->cursor) == 0; i++) {
+        assert_true(i < PAWL_U64MAP_WAIT * first->blocks);
+        assert_int_equal(pawl_u64map_put(&map, i, i, NULL), 1);
+    }
+    assert_true(is_still(first));
+    assert_ptr_equal(map.table, first); /* one block of many */
+    assert_int_equal(pawl_u64map_reserve(&map, 0), 0);
+    close_resizing();
+}
+
+static void a_section_that_stays_delays_a_move_and_does_not_stop_it(void **state)
+{
+    struct pawl_u64map_table *first = open_resizing();
+    uint64_t waits = PAWL_U64MAP_WAIT * first->blocks, i = 0;
+
+    (void)state;
+    pawl_rcu_read_lock(); /* which keeps the table, too */
+    for (; i < waits; i++)
+        assert_int_equal(pawl_u64map_put(&map, i % 10000, i % 10000, NULL), 1);
+    assert_int_equal(pawl_load_relaxed(&first->cursor), 0);
+    for (; i < waits + first->blocks + 100; i++)
+        assert_int_equal(pawl_u64map_put(&map, i % 10000, i % 10000, NULL), 1);
+    assert_ptr_not_equal(map.table, first);
+    assert_false(is_still(first));
+    pawl_rcu_read_unlock();
+    close_resizing();
 }
 
 const struct CMUnitTest u64map_walk_tests[] = {
@@ -209,5 +269,7 @@ const struct CMUnitTest u64map_walk_tests[] = {
     cmocka_unit_test(without_memory_nothing_is_lost),
     cmocka_unit_test(without_memory_in_the_middle_of_a_resize_nothing_is_lost),
     cmocka_unit_test(a_block_that_its_mover_left_is_moved_by_others),
+    cmocka_unit_test(a_table_is_moved_when_it_is_still),
+    cmocka_unit_test(a_section_that_stays_delays_a_move_and_does_not_stop_it),
 };
 const size_t u64map_walk_test_count = sizeof u64map_walk_tests / sizeof u64map_walk_tests[0];
