@@ -2,7 +2,7 @@
 /* The experiment of the article on restartable sequences: blocks of 1 to 256 bytes, 64 held by each
  * thread, one freed and another allocated in its place; from one heap under a mutex, from 32 heaps under
  * mutexes, chosen by sched_getcpu(), from a heap for each thread, and from ours. The heaps are classical
- * ones (tagged_heap.h). */
+ * ones (tagged_heap.h). What the loop takes for itself, that is to choose and to write a byte, is told as well. */
 #include "api.h"
 #include "bench.h"
 #include "tagged_heap.h"
@@ -14,6 +14,7 @@
 
 #define SHARDS 32u
 #define HELD 64u
+#define LARGEST 256u
 #define HEADER 16u /* which heap a block is of */
 
 struct shard {
@@ -103,15 +104,17 @@ static inline void shard_free(struct shards *shards, void *block)
         struct shards *shards __attribute__((unused)) = thread->shared; \
         uint64_t state = thread->random;                                \
         char *held[HELD] = {NULL};                                      \
+        char own[LARGEST + 1] __attribute__((unused));                  \
                                                                         \
         for (uint64_t i = 0; i < iterations; i++) {                     \
             uint32_t r = bench_random(&state);                          \
             char **mine = &held[r % HELD];                              \
-            size_t size = 1 + r / HELD % 256;                           \
+            size_t size = 1 + r / HELD % LARGEST;                       \
                                                                         \
             release(*mine);                                             \
             *mine = allocate(size);                                     \
             **mine = (char)r;                                           \
+            bench_keep_pointer(*mine);                                  \
         }                                                               \
         for (unsigned int h = 0; h < HELD; h++)                         \
             release(held[h]);                                           \
@@ -121,11 +124,14 @@ static inline void shard_free(struct shards *shards, void *block)
 #define FROM_ONE(size) shard_alloc(shards, 0, size)
 #define FROM_CPU(size) shard_alloc(shards, (unsigned int)sched_getcpu() % SHARDS, size)
 #define FROM_OWN(size) shard_alloc(shards, thread->index, size)
+#define FROM_NOBODY(size) (own + (size))
+#define TO_NOBODY(block) bench_keep_pointer(block)
 LOOP(run_one, FROM_ONE, RELEASE)
 LOOP(run_by_cpu, FROM_CPU, RELEASE)
 LOOP(run_by_thread, FROM_OWN, RELEASE)
 LOOP(run_pawl, pawl_malloc, pawl_free)
 LOOP(run_libc, malloc, free)
+LOOP(run_nothing, FROM_NOBODY, TO_NOBODY)
 
 static const struct bench_contender contenders[] = {
     {.name = "pawl-malloc", .run = run_pawl},
@@ -133,6 +139,7 @@ static const struct bench_contender contenders[] = {
     {.name = "one mutex", .setup = open_one, .run = run_one, .teardown = close_shards},
     {.name = "a heap per thread", .setup = open_by_thread, .run = run_by_thread, .teardown = close_shards},
     {.name = "libc malloc", .run = run_libc},
+    {.name = "the loop alone", .run = run_nothing},
     {0},
 };
 

@@ -28,7 +28,7 @@
  *            the largest). The rest
  *            is spans of 8 KiB upwards in chunks of 2 MiB; free pages are kept up to 8 MiB and an eighth
  *            of what is in use, and that share goes back to the kernel while nobody wants it.
- * Cost       malloc + free: about 45 instructions together. A batch of up to 128 blocks takes one lock.
+ * Cost       malloc + free: about 55 instructions together. A batch of up to 128 blocks takes one lock.
  * Settings   PAWL_MALLOC in the environment, words with commas between: hardened, leaks, stats,
  * background, nocache,
  *            huge=never|always, keep=BYTES, sample=BYTES; and PAWL_MALLOC_PROFILE=FILE. See docs/malloc.md.

@@ -3,35 +3,14 @@
 #include "api.h"
 
 #include "block.h"
-#include "cache.h"
 #include "decay.h"
-#include "large.h"
-#include "map.h"
+#include "fast.h"
 #include "page_heap.h"
-#include "size_class.h"
 #include "start.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-static inline __attribute__((always_inline)) void *fast_alloc(size_t size)
-{
-#if PAWL_PERCPU_SEQUENCES
-    if (PAWL_LIKELY(size < fast_max())) {
-        size_t at = (size_t)pawl_malloc_fine_[(size + 15) >> FINE_SHIFT] * sizeof(struct cache_entry);
-        struct node *node = cache_seq_take(&pawl_cache_table_.pc, at);
-
-        if (PAWL_LIKELY(node != NULL)) {
-            node_unmark(node, pawl_map_.mark);
-            return node;
-        }
-    }
-#else
-    (void)size;
-#endif
-    return NULL;
-}
 
 void *PUBLIC(malloc)(size_t size)
 {
@@ -42,21 +21,7 @@ void *PUBLIC(malloc)(size_t size)
 
 void PUBLIC(free)(void *block)
 {
-#if PAWL_PERCPU_SEQUENCES
-    if (PAWL_LIKELY(in_window(block))) {
-        uint32_t class = pawl_map_.kind_biased[(uintptr_t)block >> PAGE_SHIFT];
-        struct node *node = block;
-
-        if (PAWL_LIKELY(class != 0)) {
-            node->mark = pawl_map_
-                             .mark; /* only stores: the block's line may be far, and nobody waits for it */
-            if (PAWL_UNLIKELY(!cache_seq_give(&pawl_cache_table_.pc, cache_at(class), node)))
-                pawl_block_overflow_(class, block);
-            return;
-        }
-    }
-#endif
-    pawl_block_free_(block);
+    fast_free(block);
 }
 
 /* The map knows the class without being told, and is right where the caller is not. */
@@ -181,3 +146,17 @@ int PUBLIC(malloc_trim)(size_t pad)
     pawl_decay_gather_();
     return pawl_pages_release_(pad >> PAGE_SHIFT) > 0;
 }
+
+/* glibc has its functions under these names, too: what a program gets by them it gives to free(). */
+#if defined(__GLIBC__) && !defined(PAWL_MALLOC_PREFIXED)
+#define ALSO(name, function)                   \
+    PAWL_API extern __typeof__(function) name; \
+    extern __typeof__(function) name __attribute__((alias(#function)))
+ALSO(__libc_malloc, malloc);
+ALSO(__libc_free, free);
+ALSO(__libc_calloc, calloc);
+ALSO(__libc_realloc, realloc);
+ALSO(__libc_memalign, memalign);
+ALSO(__libc_valloc, valloc);
+ALSO(__libc_pvalloc, pvalloc);
+#endif

@@ -26,7 +26,8 @@ struct pawl_arena {
     size_t first;             /* the first block may begin here */
     size_t end;
     size_t mapped;
-    char *map; /* what is to be unmapped */
+    size_t page; /* no alignment is larger */
+    char *map;   /* what is to be unmapped */
     size_t map_bytes;
 } __attribute__((aligned(PAWL_CACHELINE_PAIR)));
 
@@ -225,6 +226,7 @@ struct pawl_arena *pawl_arena_open(const struct pawl_arena_options *options, str
     arena->first = sizeof *arena;
     arena->end = made.mapped;
     arena->mapped = made.mapped;
+    arena->page = page;
     arena->map = made.map;
     arena->map_bytes = made.map_bytes;
     pawl_store_relaxed(&arena->used, arena->first); /* relaxed: nobody has it yet */
@@ -244,7 +246,7 @@ void *pawl_arena_alloc(struct pawl_arena *arena, size_t bytes, size_t alignment)
     size_t used = pawl_load_relaxed(&arena->used);
     size_t at;
 
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > (size_t)sysconf(_SC_PAGESIZE)) {
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > arena->page) {
         errno = EINVAL;
         return NULL;
     }

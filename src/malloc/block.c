@@ -27,9 +27,7 @@ static void *small(uint32_t class)
 {
     struct node *block = pawl_cache_alloc_(class);
 
-    if (block != NULL)
-        node_unmark(block, pawl_map_.mark);
-    return block;
+    return block != NULL ? node_hand_out(block) : NULL;
 }
 
 static void *once(size_t size, size_t alignment, bool zero)
@@ -74,13 +72,11 @@ void *pawl_block_malloc_(size_t size)
 {
 #if PAWL_PERCPU_SEQUENCES
     if (size <= SMALL_MAX && fast_max() != 0) {
-        struct node *node = cache_seq_take(&pawl_cache_table_.pc,
-                                           cache_at(class_of_size(size != 0 ? size : 1)));
+        void *block = node_hand_out(
+            cache_seq_take(&pawl_cache_table_.pc, entry_of(class_of_size(size != 0 ? size : 1))));
 
-        if (node != NULL) {
-            node_unmark(node, pawl_map_.mark);
-            return node;
-        }
+        if (block != NULL)
+            return block;
     }
 #endif
     return pawl_block_alloc_(size, ALIGNMENT, false);
@@ -88,16 +84,18 @@ void *pawl_block_malloc_(size_t size)
 
 /* ---- giving back ---- */
 
-void pawl_block_overflow_(uint32_t class, void *block)
+void pawl_block_overflow_(void *block, size_t entry)
 {
-    pawl_cache_free_(class, block);
+    if (entry != 0)
+        pawl_cache_free_((uint32_t)(entry / ENTRY_WORDS), block);
+    else
+        pawl_block_free_(block);
 }
 
-static void free_object(const struct span *span, struct node *block)
+static void free_object(const struct span *span, void *block)
 {
     if (!pawl_span_starts_(span, block))
         pawl_malloc_fail_("free() of an address inside a block", block);
-    block->mark = pawl_map_.mark;
     pawl_cache_free_(span->class, block);
 }
 

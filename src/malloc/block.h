@@ -14,8 +14,8 @@ void *pawl_block_realloc_(void *block, size_t size);
 /* errno is kept. Aborts for an address that is no block's. */
 void pawl_block_free_(void *block);
 
-/* free() of a block of this class whose cache had no room. */
-void pawl_block_overflow_(uint32_t class, void *block);
+/* free() of a block for which there was no room in its class's entry, or in that of no class. */
+void pawl_block_overflow_(void *block, size_t entry);
 
 size_t pawl_block_usable_(const void *block);
 

@@ -21,10 +21,25 @@ union cache_table pawl_cache_table_;
 #define table pawl_cache_table_
 enum cache_mode pawl_cache_mode_;
 
+void pawl_cache_prepare_entry_(struct cache *cache, uint32_t class)
+{
+    cache->entry[class].chain = chain_end();
+    cache->entry[class].limit = class != 0 ? cache_first_limit(class) : 0;
+    cache->spare[class] = chain_end();
+}
+
 void pawl_cache_prepare_(struct cache *cache)
 {
-    for (uint32_t c = 1; c < CLASSES; c++)
-        cache->entry[c].limit = cache_first_limit(c);
+    for (uint32_t c = 0; c < CLASSES; c++)
+        pawl_cache_prepare_entry_(cache, c);
+}
+
+/* Where nothing is cached no longer chains come about. NULL: no memory. */
+static struct node *one_from_central(uint32_t class)
+{
+    struct node *node = pawl_central_get_(class, 1);
+
+    return chain_is_empty(node) ? NULL : node;
 }
 
 #if PAWL_PERCPU_SEQUENCES
@@ -110,19 +125,26 @@ static bool make_cache(void)
 
 /* ---- single steps on this CPU's cache; each may find another CPU's ---- */
 
-/* Takes a whole chain. False: no cache here. */
+/* Takes a whole chain, which may be empty. False: no cache here. */
 static bool take_chain(size_t at, struct node **chain)
 {
-    uintptr_t word = pawl_seq_pop_all(&table.pc, at);
+    long word;
+    int status;
 
-    *chain = (struct node *)word;
-    return (word & 1) == 0;
+    do {
+        status = pawl_seq_load(&table.pc, at, &word);
+        if (status == 0)
+            status = pawl_seq_cas(&table.pc, at, word, (long)chain_end());
+        /* tries again when another thread took or gave between; a chain with the same first node is this chain */
+    } while (status == -EAGAIN);
+    *chain = status == 0 ? (struct node *)word : chain_end();
+    return status == 0;
 }
 
 /* Puts a chain where none is. */
 static bool give_chain(size_t at, struct node *chain)
 {
-    return pawl_seq_cas(&table.pc, at, 0, (long)chain) == 0;
+    return pawl_seq_cas(&table.pc, at, (long)chain_end(), (long)chain) == 0;
 }
 
 /* Doubles the limit of the class here, up to the class's chain. Returns about what holds now; 0: no cache
@@ -165,27 +187,27 @@ static void keep_chain(uint32_t class, struct node *chain)
 
 /* ---- the slow paths ---- */
 
-static void *cpu_alloc(uint32_t class)
+static struct node *cpu_alloc(uint32_t class)
 {
     struct node *chain;
     uint32_t n = 1;
 
-    chain = cache_seq_take(&table.pc, cache_at(class));
-    if (chain != NULL)
+    chain = cache_seq_take(&table.pc, entry_of(class));
+    if (!chain_is_empty(chain))
         return chain; /* the caller was interrupted, or its fast path is switched off */
     if (take_chain(SPARE_AT(class), &chain) || (make_cache() && take_chain(SPARE_AT(class), &chain))) {
-        if (chain == NULL) {
+        if (chain_is_empty(chain)) {
             n = raise_limit(class);
             note_activity();
         }
-    } else {
-        chain = NULL;
     }
-    if (chain == NULL) {
+    if (chain_is_empty(chain)) {
         chain = pawl_central_get_(class, n != 0 ? n : 1);
         pawl_decay_poll_();
     }
-    if (chain != NULL && chain->next != NULL)
+    if (chain_is_empty(chain))
+        return NULL;
+    if (!chain_is_empty(chain->next))
         keep_chain(class, chain->next);
     return chain;
 }
@@ -195,10 +217,10 @@ static void cpu_free(uint32_t class, struct node *node)
     struct node *chain;
     struct node *older;
 
-    if (cache_seq_give(&table.pc, cache_at(class), node))
+    if (cache_seq_give(&table.pc, entry_of(class), node))
         return;
     if (!take_chain(cache_at(class), &chain) && (!make_cache() || !take_chain(cache_at(class), &chain))) {
-        pawl_central_put_(class, chain_push(NULL, node));
+        pawl_central_put_(class, chain_push(chain_end(), node));
         return;
     }
     if (PAWL_UNLIKELY(chain == node))
@@ -207,27 +229,26 @@ static void cpu_free(uint32_t class, struct node *node)
         raise_limit(class);
     } else {
         /* The entry begins anew; its chain is the spare now, and the spare of before is for all. */
-        if (!take_chain(SPARE_AT(class), &older))
-            older = NULL;
+        (void)take_chain(SPARE_AT(class), &older);
         if (!give_chain(SPARE_AT(class), chain))
             pawl_central_put_(class, chain);
-        if (older != NULL)
+        if (!chain_is_empty(older))
             pawl_central_put_(class, older);
         note_activity();
         pawl_decay_poll_();
-        chain = NULL;
+        chain = chain_end();
     }
     chain = chain_push(chain, node);
     keep_chain(class, chain);
 }
 
-void *pawl_cache_alloc_(uint32_t class)
+struct node *pawl_cache_alloc_(uint32_t class)
 {
     if (PAWL_LIKELY(pawl_cache_mode_ == CACHE_CPU))
         return cpu_alloc(class);
     if (pawl_cache_mode_ == CACHE_LOCKED)
         return pawl_cache_locked_alloc_(class);
-    return pawl_central_get_(class, 1);
+    return one_from_central(class);
 }
 
 void pawl_cache_free_(uint32_t class, void *block)
@@ -237,7 +258,7 @@ void pawl_cache_free_(uint32_t class, void *block)
     else if (pawl_cache_mode_ == CACHE_LOCKED)
         pawl_cache_locked_free_(class, block);
     else
-        pawl_central_return_(class, chain_push(NULL, block));
+        pawl_central_return_(class, chain_push(chain_end(), block));
 }
 
 /* ---- from outside ---- */
@@ -266,14 +287,12 @@ static void empty(struct cache *cache)
         struct node *chain = cache->entry[c].chain;
         struct node *spare = cache->spare[c];
 
-        cache->entry[c].chain = NULL;
-        cache->spare[c] = NULL;
-        if (chain != NULL)
+        pawl_cache_prepare_entry_(cache, c);
+        if (!chain_is_empty(chain))
             pawl_central_return_(c, chain);
-        if (spare != NULL)
+        if (!chain_is_empty(spare))
             pawl_central_return_(c, spare);
     }
-    pawl_cache_prepare_(cache);
 }
 
 /* Takes away the caches that `wanted` says, with one fence for all of them. D: a sequence that began
@@ -393,9 +412,9 @@ void pawl_cache_open_(void)
     pawl_cache_mode_ = pawl_settings_.cache ? CACHE_LOCKED : CACHE_NONE;
 }
 
-void *pawl_cache_alloc_(uint32_t class)
+struct node *pawl_cache_alloc_(uint32_t class)
 {
-    return pawl_cache_mode_ == CACHE_LOCKED ? pawl_cache_locked_alloc_(class) : pawl_central_get_(class, 1);
+    return pawl_cache_mode_ == CACHE_LOCKED ? pawl_cache_locked_alloc_(class) : one_from_central(class);
 }
 
 void pawl_cache_free_(uint32_t class, void *block)
@@ -403,7 +422,7 @@ void pawl_cache_free_(uint32_t class, void *block)
     if (pawl_cache_mode_ == CACHE_LOCKED)
         pawl_cache_locked_free_(class, block);
     else
-        pawl_central_return_(class, chain_push(NULL, block));
+        pawl_central_return_(class, chain_push(chain_end(), block));
 }
 
 bool pawl_cache_drain_(uint32_t ticks)

@@ -30,11 +30,11 @@ struct cache_entry {
     uint32_t misses;
 };
 
-PAWL_STATIC_ASSERT(sizeof(struct cache_entry) == 16, "an entry is found by a shift");
+PAWL_STATIC_ASSERT(sizeof(struct cache_entry) == ENTRY_WORDS * sizeof(uint64_t), "a word is of eight bytes");
 PAWL_STATIC_ASSERT(offsetof(struct cache_entry, limit) == 8, "known to the sequences in arch/");
 
 struct cache {
-    struct cache_entry entry[CLASSES]; /* [0] stays empty and full */
+    struct cache_entry entry[CLASSES]; /* [0] stays empty, and full: its limit is 0 */
     struct node *spare[CLASSES];
     PAWL_ATOMIC(uint32_t) active; /* a slow path was here since the last tick */
     uint32_t quiet;               /* ticks without */
@@ -63,8 +63,8 @@ union cache_table {
 };
 extern union cache_table pawl_cache_table_ HIDDEN;
 
-/* A block of the class, or NULL: no memory. */
-void *pawl_cache_alloc_(uint32_t class);
+/* A block of the class, out of a chain; NULL: no memory. */
+struct node *pawl_cache_alloc_(uint32_t class);
 
 /* Takes a block of the class. */
 void pawl_cache_free_(uint32_t class, void *block);
@@ -89,15 +89,16 @@ void pawl_cache_lock_(void);
 void pawl_cache_unlock_(bool child);
 
 /* The locked caches: cache_locked.c. */
-void *pawl_cache_locked_alloc_(uint32_t class);
+struct node *pawl_cache_locked_alloc_(uint32_t class);
 void pawl_cache_locked_free_(uint32_t class, void *block);
 void pawl_cache_locked_drain_(void);
 void pawl_cache_locked_count_(uint64_t *counts);
 void pawl_cache_locked_lock_(void);
 void pawl_cache_locked_unlock_(bool child);
 
-/* A new cache's limits. */
+/* A new cache, or one class of it: no chains, and small limits. */
 void pawl_cache_prepare_(struct cache *cache);
+void pawl_cache_prepare_entry_(struct cache *cache, uint32_t class);
 
 static inline uint32_t cache_first_limit(uint32_t class)
 {
@@ -124,8 +125,7 @@ static inline struct node *cache_take(struct cache_entry *entry)
 {
     struct node *node = entry->chain;
 
-    if (node != NULL)
-        entry->chain = node->next;
+    entry->chain = node->next;
     return node;
 }
 

@@ -8,6 +8,12 @@
 
 static struct cache caches[CACHE_LOCKED_SLOTS] PAWL_LINE_PAIR_ALIGNED;
 
+/* With its lock: whether it was ever entered. */
+static bool is_made(const struct cache *cache)
+{
+    return cache->entry[1].limit != 0;
+}
+
 /* Threads have their own stacks and storage: the address of that spreads them. */
 static struct cache *enter(void)
 {
@@ -23,7 +29,7 @@ static struct cache *enter(void)
     cache = &caches[first];
     pawl_mutex_lock(&cache->lock);
 locked:
-    if (cache->entry[1].limit == 0)
+    if (!is_made(cache))
         pawl_cache_prepare_(cache);
     return cache;
 }
@@ -31,18 +37,18 @@ locked:
 /* Keeps what it can of a chain; the rest is for all. */
 static struct node *keep(struct cache *cache, uint32_t class, struct node *chain)
 {
-    if (chain != NULL && cache->entry[class].chain == NULL) {
+    if (chain_is_empty(cache->entry[class].chain)) {
         cache->entry[class].chain = chain;
-        return NULL;
+        return chain_end();
     }
-    if (chain != NULL && cache->spare[class] == NULL) {
+    if (chain_is_empty(cache->spare[class])) {
         cache->spare[class] = chain;
-        return NULL;
+        return chain_end();
     }
     return chain;
 }
 
-void *pawl_cache_locked_alloc_(uint32_t class)
+struct node *pawl_cache_locked_alloc_(uint32_t class)
 {
     struct cache *cache = enter();
     struct cache_entry *entry = &cache->entry[class];
@@ -50,25 +56,27 @@ void *pawl_cache_locked_alloc_(uint32_t class)
     struct node *rest;
     uint32_t n;
 
-    if (entry->chain == NULL) {
+    if (chain_is_empty(entry->chain)) {
         entry->chain = cache->spare[class];
-        cache->spare[class] = NULL;
+        cache->spare[class] = chain_end();
     }
     node = cache_take(entry);
-    entry->limit = node != NULL ? entry->limit : cache_next_limit(class, entry->limit);
+    entry->limit = !chain_is_empty(node) ? entry->limit : cache_next_limit(class, entry->limit);
     n = entry->limit;
     pawl_mutex_unlock(&cache->lock);
-    if (node != NULL)
+    if (!chain_is_empty(node))
         return node;
 
     node = pawl_central_get_(class, n);
     pawl_decay_poll_();
-    if (node == NULL || node->next == NULL)
+    if (chain_is_empty(node))
+        return NULL;
+    if (chain_is_empty(node->next))
         return node;
     cache = enter();
     rest = keep(cache, class, node->next);
     pawl_mutex_unlock(&cache->lock);
-    if (rest != NULL)
+    if (!chain_is_empty(rest))
         pawl_central_put_(class, rest);
     return node;
 }
@@ -77,7 +85,7 @@ void pawl_cache_locked_free_(uint32_t class, void *block)
 {
     struct cache *cache = enter();
     struct cache_entry *entry = &cache->entry[class];
-    struct node *older = NULL;
+    struct node *older = chain_end();
 
     if (!cache_give(entry, block)) {
         if (entry->chain == block)
@@ -87,12 +95,12 @@ void pawl_cache_locked_free_(uint32_t class, void *block)
         } else {
             older = cache->spare[class];
             cache->spare[class] = entry->chain;
-            entry->chain = NULL;
+            entry->chain = chain_end();
         }
         entry->chain = chain_push(entry->chain, block);
     }
     pawl_mutex_unlock(&cache->lock);
-    if (older != NULL) {
+    if (!chain_is_empty(older)) {
         pawl_central_put_(class, older);
         pawl_decay_poll_();
     }
@@ -106,19 +114,19 @@ void pawl_cache_locked_drain_(void)
     pawl_mutex_lock(&draining);
     for (uint32_t s = 0; s < CACHE_LOCKED_SLOTS; s++)
         for (uint32_t c = 1; c < CLASSES; c++) {
-            struct node *chain;
-            struct node *spare;
+            struct node *chain = chain_end();
+            struct node *spare = chain_end();
 
             pawl_mutex_lock(&caches[s].lock);
-            chain = caches[s].entry[c].chain;
-            spare = caches[s].spare[c];
-            caches[s].entry[c].chain = NULL;
-            caches[s].spare[c] = NULL;
-            caches[s].entry[c].limit = cache_first_limit(c); /* a slab's class may become another's */
+            if (is_made(&caches[s])) {
+                chain = caches[s].entry[c].chain;
+                spare = caches[s].spare[c];
+                pawl_cache_prepare_entry_(&caches[s], c); /* a slab's class may become another's */
+            }
             pawl_mutex_unlock(&caches[s].lock);
-            if (chain != NULL)
+            if (!chain_is_empty(chain))
                 pawl_central_return_(c, chain);
-            if (spare != NULL)
+            if (!chain_is_empty(spare))
                 pawl_central_return_(c, spare);
         }
     pawl_mutex_unlock(&draining);
@@ -130,7 +138,7 @@ void pawl_cache_locked_count_(uint64_t *counts)
         counts[c] = 0;
     for (uint32_t s = 0; s < CACHE_LOCKED_SLOTS; s++) {
         pawl_mutex_lock(&caches[s].lock);
-        for (uint32_t c = 1; c < CLASSES; c++)
+        for (uint32_t c = 1; c < CLASSES && is_made(&caches[s]); c++)
             counts[c] += chain_length(caches[s].entry[c].chain) + chain_length(caches[s].spare[c]);
         pawl_mutex_unlock(&caches[s].lock);
     }

@@ -42,7 +42,7 @@ static struct transfer *transfer_here(struct central *central)
 
 static struct node *take_moving(struct transfer *transfer)
 {
-    struct node *chain = NULL;
+    struct node *chain = chain_end();
 
     pawl_mutex_lock(&transfer->lock);
     if (transfer->chains > 0) {
@@ -146,7 +146,7 @@ static struct span *new_span(struct central *central, uint32_t class)
     central->spans++;
     central->left += span->objects;
     if (fast)
-        pawl_span_set_kind_(span, (uint8_t) class);
+        pawl_span_set_kind_(span, class);
     return span;
 }
 
@@ -182,13 +182,11 @@ struct node *pawl_central_get_(uint32_t class, uint32_t n)
     void *objects[CHAIN_MAX];
     uint32_t taken;
 
-    if (chain != NULL)
+    if (!chain_is_empty(chain))
         return chain;
     taken = take_objects(central, class, objects, n < CHAIN_MAX ? n : CHAIN_MAX);
-    while (taken > 0) { /* the last one first: they will be used by rising address */
+    while (taken > 0) /* the last one first: they will be used by rising address */
         chain = chain_push(chain, objects[--taken]);
-        chain->mark = pawl_map_.mark;
-    }
     return chain;
 }
 
@@ -240,7 +238,7 @@ void pawl_central_return_(uint32_t class, struct node *chain)
     struct central *central = &centrals[class];
 
     pawl_mutex_lock(&central->lock);
-    while (chain != NULL) {
+    while (!chain_is_empty(chain)) {
         struct node *next = chain->next;
 
         give_object(central, class, chain);
@@ -259,7 +257,7 @@ static void age(uint32_t class, struct transfer *transfer, bool all)
     for (; unwanted > 0; unwanted--) {
         struct node *chain = take_moving(transfer);
 
-        if (chain == NULL)
+        if (chain_is_empty(chain))
             break;
         pawl_central_return_(class, chain);
     }
@@ -369,6 +367,6 @@ void pawl_central_set_fast_(bool on)
         const struct span *span = pawl_map_.span[page];
 
         if (span != NULL && span->use == SPAN_OBJECTS)
-            pawl_map_.kind[page] = on ? span->class : 0;
+            pawl_map_.kind[page] = on ? (uint8_t)entry_of(span->class) : 0;
     }
 }

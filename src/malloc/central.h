@@ -13,7 +13,7 @@
 #include "config.h"
 #include "node.h"
 
-/* A chain of the class from the transfer layer, or else of about n new objects from the spans; NULL: no
+/* A chain of the class from the transfer layer, or else of about n new objects from the spans; the end alone: no
  * memory. */
 struct node *pawl_central_get_(uint32_t class, uint32_t n);
 

@@ -96,14 +96,14 @@ static void *take_small(uint32_t class)
     uint32_t i;
 
     if (*n == 0)
-        for (struct node *chain = pawl_central_get_(class, SHELF); chain != NULL;) {
+        for (struct node *chain = pawl_central_get_(class, SHELF); !chain_is_empty(chain);) {
             struct node *next = chain->next;
 
             memset(chain, 0, pawl_malloc_class_[class].size); /* links and what other classes left */
             if (*n < SHELF)
                 shelf[(*n)++] = chain;
             else
-                pawl_central_return_(class, chain_push(NULL, chain));
+                pawl_central_return_(class, chain_push(chain_end(), chain));
             chain = next;
         }
     if (*n == 0)
@@ -139,7 +139,7 @@ static void leave(void *block)
         if (*word != 0)
             pawl_malloc_fail_("a block was written to after its free()", block);
     hard.bytes -= pawl_malloc_class_[span->class].size;
-    pawl_central_return_(span->class, chain_push(NULL, block));
+    pawl_central_return_(span->class, chain_push(chain_end(), block));
 }
 
 static void leave_oldest(void)
@@ -265,7 +265,7 @@ void pawl_hardened_flush_(void)
         leave_oldest();
     for (uint32_t c = 1; c < SIZE_CLASSES; c++)
         while (hard.on_shelf[c] > 0)
-            pawl_central_return_(c, chain_push(NULL, hard.shelf[c][--hard.on_shelf[c]]));
+            pawl_central_return_(c, chain_push(chain_end(), hard.shelf[c][--hard.on_shelf[c]]));
     for (uint32_t i = 0; i < QUARANTINE_LARGE; i++)
         if (hard.large[i] != NULL) {
             close_large(hard.large[i]);

@@ -26,7 +26,6 @@ static void place_maps(uintptr_t at, size_t units)
     pawl_map_.kind = (uint8_t *)at;
     pawl_map_.span = (struct span **)(at + units * KIND_BYTES);
     pawl_map_.chunk = (struct chunk *)(at + units * (KIND_BYTES + SPAN_BYTES));
-    pawl_map_.kind_biased = pawl_map_.kind - (pawl_map_.base >> PAGE_SHIFT);
 }
 
 /* 0, -EEXIST or -ENOMEM. */
@@ -109,6 +108,19 @@ bool pawl_map_open_(void)
     return (!PAWL_INSTRUMENTED && choose()) || reserve();
 }
 
+/* relaxed, both: readers got their block from this growth or later, through a lock */
+static void set_end(size_t bytes)
+{
+    pawl_store_relaxed(&pawl_map_.bytes, bytes);
+    pawl_store_relaxed(&pawl_map_.fast_pages, pawl_map_.fast ? bytes >> PAGE_SHIFT : 0);
+}
+
+void pawl_map_open_fast_(void)
+{
+    pawl_map_.fast = true;
+    set_end(pawl_load_relaxed(&pawl_map_.bytes)); /* relaxed: no other thread runs yet */
+}
+
 size_t pawl_map_grow_(size_t count)
 {
     /* relaxed: changed with the page heap's lock, which the caller has */
@@ -125,8 +137,7 @@ size_t pawl_map_grow_(size_t count)
                 return SIZE_MAX;
         status = map_piece((char *)pawl_map_.base + (first << CHUNK_SHIFT), count << CHUNK_SHIFT);
         if (status == 0) {
-            /* relaxed: readers got their block from this growth or later, through a lock */
-            pawl_store_relaxed(&pawl_map_.bytes, end << CHUNK_SHIFT);
+            set_end(end << CHUNK_SHIFT);
             return first;
         }
         if (status != -EEXIST)

@@ -5,7 +5,7 @@
  *      | chunk 0 | chunk 1 | chunk 2 | ...                    |            (grows up)
  *        256 pages
  *
- *      kind[page]   1 byte:  the class whose objects lie there, 0: ask the span
+ *      kind[page]   1 byte:  of the class whose objects lie there the entry (entry_of), 0: ask the span
  *      span[page]   8 bytes: whose the page is; NULL: nobody's. Of a large span the first page only.
  *      chunk[n]     what the page heap knows of 2 MiB
  *
@@ -34,24 +34,27 @@ struct chunk;
 struct map {
     /* One line: what both fast paths read. */
     uintptr_t base;
-    PAWL_ATOMIC(size_t) bytes; /* of the window that may be in use */
-    uint8_t *kind_biased;      /* kind_biased[address >> PAGE_SHIFT] */
     PAWL_ATOMIC(size_t)
-    fast_max;      /* malloc takes the fast path for sizes below: 0 or FINE_MAX + 1, see start.h */
-    uint32_t mark; /* in free blocks, see node.h; never 0 once the window is there */
+    fast_max; /* malloc takes the fast path for sizes below: 0 or FINE_MAX + 1, see start.h */
+    PAWL_ATOMIC(size_t) fast_pages; /* free takes it for pages below: 0, or all of the window */
+    uint8_t *kind;
+    PAWL_ATOMIC(size_t) bytes; /* of the window that may be in use */
 
     struct chunk *chunk;
     size_t limit; /* the window cannot grow beyond */
-    uint8_t *kind;
     struct span **span;
     size_t units;  /* the maps are there for so many */
     bool reserved; /* under the window there is a reservation */
+    bool fast;
 } __attribute__((aligned(PAWL_CACHELINE)));
 
 extern struct map pawl_map_ HIDDEN;
 
 /* Chooses the window. False: no address space at all. */
 bool pawl_map_open_(void);
+
+/* From now on free takes the fast path: before there are threads. */
+void pawl_map_open_fast_(void);
 
 /* Makes `count` more chunks part of the window, next to each other. Returns the first's number, or
  * SIZE_MAX: no memory. With the page heap's lock. */
@@ -61,6 +64,12 @@ static inline size_t fast_max(void)
 {
     /* relaxed: set before there are threads; a thread that sees late that a profile began samples late */
     return pawl_load_relaxed(&pawl_map_.fast_max);
+}
+
+static inline size_t fast_pages(void)
+{
+    /* relaxed: as in in_window() */
+    return pawl_load_relaxed(&pawl_map_.fast_pages);
 }
 
 static inline size_t page_of(const void *address)

@@ -9,11 +9,15 @@
 #include <fcntl.h>
 #include <pawl/malloc.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STACKS 20u
 
-static int wanted_fd = STDERR_FILENO;
+#define COPY_MIN 100 /* above the descriptors that programs choose by number */
+
+static struct stat wanted; /* what stderr was in the beginning */
+static int copy_fd = -1;
 
 static void write_profile(const char *path)
 {
@@ -51,26 +55,49 @@ static const char *named(char *room, size_t size)
 
 void pawl_report_watch_(void)
 {
-    /* A program may close its stderr before it ends. */
-    if (pawl_settings_.stats || pawl_settings_.leaks) {
-        int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    int before = errno;
 
-        if (copy >= 0)
-            wanted_fd = copy;
+    /* A program may close its stderr before it ends. */
+    if ((pawl_settings_.stats || pawl_settings_.leaks) && fstat(STDERR_FILENO, &wanted) == 0) {
+        copy_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, COPY_MIN);
+        if (copy_fd < 0) /* so many are not allowed */
+            copy_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     }
+    errno = before;
+}
+
+static bool is_wanted(int fd)
+{
+    struct stat now;
+
+    return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == wanted.st_dev && now.st_ino == wanted.st_ino;
+}
+
+/* The program may have closed both, and have files of its own under these numbers; then nothing is told. -1: so. */
+static int find_stderr(void)
+{
+    if (is_wanted(copy_fd))
+        return copy_fd;
+    return is_wanted(STDERR_FILENO) ? STDERR_FILENO : -1;
 }
 
 __attribute__((destructor)) static void report(void)
 {
     char path[sizeof pawl_settings_.profile + 16];
+    int fd;
 
     if (pawl_settings_.profile[0] != '\0')
         write_profile(named(path, sizeof path));
+    if (!pawl_settings_.leaks && !pawl_settings_.stats)
+        return;
+    fd = find_stderr();
+    if (fd < 0)
+        return;
     if (pawl_settings_.leaks) {
-        (void)pawl_malloc_leaks(wanted_fd);
+        (void)pawl_malloc_leaks(fd);
         if (pawl_profile_is_on_())
-            pawl_profile_report_(wanted_fd, STACKS);
+            pawl_profile_report_(fd, STACKS);
     }
     if (pawl_settings_.stats)
-        (void)pawl_malloc_stats_write(wanted_fd, PAWL_MALLOC_TEXT);
+        (void)pawl_malloc_stats_write(fd, PAWL_MALLOC_TEXT);
 }

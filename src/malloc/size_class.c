@@ -64,8 +64,8 @@ void pawl_malloc_fill_classes_(void)
 
     for (uint32_t c = 1, size = 16; c < SIZE_CLASSES; c++, size = next_size(size)) {
         pawl_malloc_set_class_(c, size, 0);
-        for (; fine < sizeof pawl_malloc_fine_ && fine * 16 <= size; fine++)
-            pawl_malloc_fine_[fine] = (uint8_t)c;
+        for (; fine <= FINE_MAX / 16 && fine * 16 <= size; fine++)
+            pawl_malloc_fine_[fine] = (uint8_t)entry_of(c);
         for (; coarse < sizeof pawl_malloc_coarse_ && coarse * 128 <= size; coarse++)
             pawl_malloc_coarse_[coarse] = (uint8_t)c;
     }

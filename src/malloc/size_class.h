@@ -21,6 +21,7 @@
 #define FINE_MAX ((size_t)1024)
 #define FINE_SHIFT 4u
 #define COARSE_SHIFT 7u
+#define ENTRY_WORDS 2u /* in a cache, for a class: see cache.h */
 #define SPAN_OBJECTS_MAX 512u
 #define CHAIN_MAX 256u /* no cache holds longer chains */
 
@@ -34,7 +35,7 @@ struct size_class {
 };
 
 extern struct size_class pawl_malloc_class_[CLASSES] HIDDEN;
-/* The class of a request: by 16 bytes up to 1 KiB, by 128 bytes above. */
+/* The class of a request: by 16 bytes up to 1 KiB, there as the place of its entry in a cache; by 128 bytes above. */
 extern uint8_t pawl_malloc_fine_[FINE_MAX / 16 + 1] HIDDEN;
 extern uint8_t pawl_malloc_coarse_[SMALL_MAX / 128 + 1] HIDDEN;
 
@@ -43,10 +44,24 @@ void pawl_malloc_fill_classes_(void);
 /* Makes a class one of objects of this size, a multiple of 16 up to SMALL_MAX. */
 void pawl_malloc_set_class_(uint32_t class, uint32_t size, uint32_t bound);
 
+PAWL_STATIC_ASSERT(CLASSES *ENTRY_WORDS <= UINT8_MAX, "an entry's place is a byte, in tables and of a page");
+
+/* Where the entry of a class is in a cache, in words: an address that the fast paths find without a shift. */
+static inline uint32_t entry_of(uint32_t class)
+{
+    return class * ENTRY_WORDS;
+}
+
+/* Of a request's class, up to FINE_MAX. */
+static inline uint32_t entry_of_size(size_t size)
+{
+    return pawl_malloc_fine_[(size + 15) >> FINE_SHIFT];
+}
+
 static inline uint32_t class_of_size(size_t size)
 {
     if (size <= FINE_MAX)
-        return pawl_malloc_fine_[(size + 15) >> FINE_SHIFT];
+        return entry_of_size(size) / ENTRY_WORDS;
     return pawl_malloc_coarse_[(size + 127) >> COARSE_SHIFT];
 }
 

@@ -23,8 +23,8 @@
 PAWL_STATIC_ASSERT(PAWL_SLABS_MAX == SLAB_CLASSES, "a class each");
 
 struct pawl_slab {
-    size_t at; /* its entry in a cache */
     uint32_t class;
+    uint32_t entry; /* of its class, in a cache */
     bool open;
     size_t bytes; /* of an object, as asked for */
     size_t alignment;
@@ -63,7 +63,7 @@ static struct pawl_slab *take_slot(const struct pawl_slab_options *options, size
             slab = &slabs[i];
     if (slab != NULL) {
         slab->class = SIZE_CLASSES + (uint32_t)(slab - slabs);
-        slab->at = cache_at(slab->class);
+        slab->entry = entry_of(slab->class);
         slab->open = true;
         slab->bytes = options->object_bytes;
         slab->alignment = alignment;
@@ -127,9 +127,7 @@ static struct node *once(struct pawl_slab *slab)
             return node;
     }
     node = pawl_cache_alloc_(slab->class);
-    if (node != NULL)
-        node_unmark(node, pawl_map_.mark);
-    return node;
+    return node != NULL ? node_hand_out(node) : NULL;
 }
 
 static PAWL_COLD void *alloc_slow(struct pawl_slab *slab)
@@ -150,12 +148,10 @@ void *pawl_slab_alloc(struct pawl_slab *slab)
 {
 #if PAWL_PERCPU_SEQUENCES
     if (PAWL_LIKELY(fast_max() != 0)) {
-        struct node *node = cache_seq_take(&pawl_cache_table_.pc, slab->at);
+        void *object = node_hand_out(cache_seq_take(&pawl_cache_table_.pc, slab->entry));
 
-        if (PAWL_LIKELY(node != NULL)) {
-            node_unmark(node, pawl_map_.mark);
-            return node;
-        }
+        if (PAWL_LIKELY(object != NULL))
+            return object;
     }
 #endif
     return alloc_slow(slab);
@@ -176,13 +172,11 @@ static PAWL_COLD void free_slow(struct pawl_slab *slab, void *object)
 void pawl_slab_free(struct pawl_slab *slab, void *object)
 {
 #if PAWL_PERCPU_SEQUENCES
-    if (PAWL_LIKELY(in_window(object)) &&
-        PAWL_LIKELY(pawl_map_.kind_biased[(uintptr_t)object >> PAGE_SHIFT] == slab->class)) {
-        struct node *node = object;
+    size_t page = page_of(object);
 
-        node->mark = pawl_map_.mark;
-        if (PAWL_UNLIKELY(!cache_seq_give(&pawl_cache_table_.pc, slab->at, node)))
-            pawl_block_overflow_(slab->class, object);
+    if (PAWL_LIKELY(page < fast_pages()) && PAWL_LIKELY(pawl_map_.kind[page] == slab->entry)) {
+        if (PAWL_UNLIKELY(!cache_seq_give(&pawl_cache_table_.pc, slab->entry, object)))
+            pawl_block_overflow_(object, slab->entry);
         return;
     }
 #endif

@@ -82,10 +82,10 @@ void pawl_span_close_(struct span *span, bool all)
     pawl_pages_free_(page, pages);
 }
 
-void pawl_span_set_kind_(const struct span *span, uint8_t kind)
+void pawl_span_set_kind_(const struct span *span, uint32_t class)
 {
     if (span->use == SPAN_OBJECTS)
-        memset(pawl_map_.kind + span->page, kind, span->pages);
+        memset(pawl_map_.kind + span->page, (int)entry_of(class), span->pages);
 }
 
 void pawl_span_carve_(struct span *span, uint32_t class)

@@ -51,7 +51,7 @@ struct span *pawl_span_open_(size_t pages, size_t alignment, enum span_use use, 
 void pawl_span_close_(struct span *span, bool all);
 
 /* free() of a block in these pages takes the fast path of this class from now on; 0: none. */
-void pawl_span_set_kind_(const struct span *span, uint8_t kind);
+void pawl_span_set_kind_(const struct span *span, uint32_t class);
 
 /* Makes a new span one of objects, all free. */
 void pawl_span_carve_(struct span *span, uint32_t class);

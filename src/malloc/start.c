@@ -23,7 +23,6 @@ static bool first_step(void)
     pawl_malloc_fill_classes_();
     if (!pawl_map_open_())
         return false;
-    pawl_map_.mark = (uint32_t)pawl_system_random_() | 1;
     pawl_store_relaxed(&pawl_malloc_stage_, 1u); /* relaxed: who finds stage 1 takes the lock as well */
     return true;
 }
@@ -38,6 +37,7 @@ static bool second_step(void)
     /* In the other modes every call takes the slow path, which knows what to do. */
     if (pawl_cache_mode_ == CACHE_CPU && !pawl_settings_.hardened && pawl_settings_.profile[0] == '\0') {
         pawl_central_set_fast_(true);
+        pawl_map_open_fast_();
         pawl_store_relaxed(&pawl_map_.fast_max, FINE_MAX + 1); /* relaxed: nobody else runs yet */
     }
     pawl_store_release(&pawl_malloc_stage_, 2u); /* release: pairs with started() */

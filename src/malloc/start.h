@@ -6,7 +6,7 @@
  *         Blocks come straight from the spans.
  *      2  when the environment can be read: settings, caches, fast paths. At the latest from a constructor.
  *
- * Both fast paths ask first whether the request is below `fast_max`, and the address in the window: before
+ * Both fast paths ask first whether the request is below `fast_max`, and the page below `fast_pages`: before
  * step 2 neither is, so the fast paths need no test of their own for it. */
 #ifndef PAWL_MALLOC_START_H
 #define PAWL_MALLOC_START_H

@@ -32,6 +32,7 @@
 #include "../../src/malloc/large.c"
 #include "../../src/malloc/map.c"
 #include "../../src/malloc/meta.c"
+#include "../../src/malloc/node.c"
 #include "../../src/malloc/size_class.c"
 #include "../../src/malloc/span.c"
 
@@ -116,8 +117,7 @@ static void check(const uint64_t *block, uint64_t name)
 
 static void call_malloc(struct worker *w, struct node *node)
 {
-    assert(node != NULL);
-    node_unmark(node, pawl_map_.mark);
+    assert(node != NULL && node_hand_out(node) == node);
     w->held[w->count++] = (uint64_t *)(void *)node;
     write_to(w->held[w->count - 1], w->name + w->count);
 }
@@ -127,11 +127,10 @@ static void call_free(struct worker *w, uint32_t class, bool cached)
     struct node *node = (struct node *)(void *)w->held[--w->count];
 
     check(w->held[w->count], w->name + w->count + 1);
-    node->mark = pawl_map_.mark;
     if (cached)
         pawl_cache_free_(class, node);
     else
-        pawl_central_put_(class, chain_push(NULL, node));
+        pawl_central_put_(class, chain_push(chain_end(), node));
 }
 
 static void call_large(struct worker *w, bool zero)
@@ -288,7 +287,7 @@ static void *work(void *argument)
     struct worker *w = argument;
 
 #ifdef START
-    assert(started() && class_of_size(16) == 1 && pawl_map_.mark != 0 && span_at(w) == NULL);
+    assert(started() && class_of_size(16) == 1 && span_at(w) == NULL);
 #ifndef EARLY
     assert(pawl_cache_mode_ == CACHE_LOCKED);
 #endif

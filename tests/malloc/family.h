@@ -4,15 +4,20 @@
 #ifndef PAWL_TESTS_MALLOC_FAMILY_H
 #define PAWL_TESTS_MALLOC_FAMILY_H
 
+#include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #ifdef PAWL_MALLOC_PREFIXED
 #include "api.h"
 #define m(name) pawl_##name
+#ifdef __GLIBC__
+struct mallinfo2 pawl_mallinfo2(void);
+int pawl_malloc_info(int options, FILE *file);
+#endif
 #else
-#include <malloc.h>
-#include <stdlib.h>
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
 #define m(name) name

@@ -52,6 +52,14 @@ a_profile_is_written() {
     "$pawl" run --quiet "--profile=$work/heap" -- /bin/ls / && head -1 "$work/heap" | grep -q '^heap profile: '
 }
 
+# Under the numbers where the copy of stderr is, or could be.
+files_of_the_program_are_its_own() {
+    local program="exec 3>$work/data 100>$work/data; echo hello >&2"
+    "$pawl" run -- bash -c "$program" 2>"$work/stderr" && [[ ! -s $work/data ]] &&
+        grep -q '^pawl-malloc: caches: ' "$work/stderr" && "$pawl" run -- bash -c "$program; exec 2>$work/data" &&
+        [[ ! -s $work/data ]]
+}
+
 settings_are_kept() {
     PAWL_MALLOC=leaks "$pawl" run -- /bin/true 2>&1 | grep -q 'not freed'
 }
@@ -62,6 +70,7 @@ promise 'the exit status is the program its own' status_of 7 "$pawl" run --quiet
 promise 'hardened' hardened_is_hardened
 promise 'leaks' leaks_are_told
 promise 'a heap profile' a_profile_is_written
+promise 'files of the program are left alone' files_of_the_program_are_its_own
 promise 'settings of the environment are kept' settings_are_kept
 promise 'a program that is not there' status_of 1 "$pawl" run -- "$work/nothing"
 promise 'no program' status_of 2 "$pawl" run

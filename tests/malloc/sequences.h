@@ -48,35 +48,25 @@ static inline char *sequence_begin(struct pawl_percpu *pc)
     return (slice & 1) == 0 ? (char *)slice : NULL;
 }
 
-static inline struct node *cache_seq_take(struct pawl_percpu *pc, size_t at)
+static inline struct node *cache_seq_take(struct pawl_percpu *pc, size_t entry)
 {
     char *cache = sequence_begin(pc);
-    struct node *node = cache != NULL ? cache_take((struct cache_entry *)(void *)(cache + at)) : NULL;
+    struct node *node = cache != NULL
+                            ? cache_take(&((struct cache *)(void *)cache)->entry[entry / ENTRY_WORDS])
+                            : chain_end();
 
     pawl_check_rseq_end();
     return node;
 }
 
-static inline bool cache_seq_give(struct pawl_percpu *pc, size_t at, struct node *node)
+static inline bool cache_seq_give(struct pawl_percpu *pc, size_t entry, struct node *node)
 {
     char *cache = sequence_begin(pc);
-    bool given = cache != NULL && cache_give((struct cache_entry *)(void *)(cache + at), node);
+    bool given = cache != NULL &&
+                 cache_give(&((struct cache *)(void *)cache)->entry[entry / ENTRY_WORDS], node);
 
     pawl_check_rseq_end();
     return given;
-}
-
-static inline uintptr_t model_pop_all(struct pawl_percpu *pc, size_t at)
-{
-    char *cache = sequence_begin(pc);
-    uintptr_t word = PAWL_SLICE_AWAY;
-
-    if (cache != NULL) {
-        word = *(uintptr_t *)(void *)(cache + at);
-        *(uintptr_t *)(void *)(cache + at) = 0;
-    }
-    pawl_check_rseq_end();
-    return word;
 }
 
 static inline int model_cas(struct pawl_percpu *pc, size_t at, long expect, long desired)
@@ -105,7 +95,6 @@ static inline int model_load(struct pawl_percpu *pc, size_t at, long *value)
     return cache != NULL ? 0 : PAWL_SEQ_MISS;
 }
 
-#define pawl_seq_pop_all model_pop_all
 #define pawl_seq_cas model_cas
 #define pawl_seq_load model_load
 

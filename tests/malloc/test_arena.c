@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +130,152 @@ static void a_node_that_is_not_there_is_reported_and_with_strict_refused(void **
     assert_int_equal(errno, -report.bind_status);
 }
 
+/* ---- a machine with reserved huge pages, as the kernel shows it: the linker leads these calls here ---- */
+
+static struct {
+    bool reserved;      /* there are huge pages that nobody has yet, and many nodes */
+    bool elsewhere;     /* none of them on the node that is asked for */
+    int populate_error; /* of ordinary memory */
+    char *huge;         /* where they are mapped */
+    size_t huge_bytes;
+    unsigned int taken, given_back;
+} machine;
+
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+    __attribute__((alias("__wrap_mmap"))); /* glibc's name where file offsets are of 64 bits */
+int __real_munmap(void *address, size_t bytes);
+int __wrap_munmap(void *address, size_t bytes);
+int __real_madvise(void *address, size_t bytes, int advice);
+int __wrap_madvise(void *address, size_t bytes, int advice);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    bool huge = (flags & MAP_HUGETLB) != 0;
+    void *memory;
+
+    if (huge && !machine.reserved) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    memory = (void *)__real_syscall(SYS_mmap, address, bytes, protection, flags & ~MAP_HUGETLB, fd, offset);
+    if (huge) {
+        machine.huge = memory;
+        machine.huge_bytes = bytes;
+        machine.taken++;
+    }
+    return memory;
+}
+
+int __wrap_munmap(void *address, size_t bytes)
+{
+    if (address == machine.huge && bytes == machine.huge_bytes) {
+        machine.given_back++;
+        machine.huge = NULL;
+    }
+    return __real_munmap(address, bytes);
+}
+
+int __wrap_madvise(void *address, size_t bytes, int advice)
+{
+    bool huge = machine.huge != NULL && (char *)address == machine.huge;
+    int error = huge && machine.elsewhere ? EFAULT : huge ? 0 : machine.populate_error;
+
+    if (advice == 23 && error != 0) { /* MADV_POPULATE_WRITE */
+        errno = error;
+        return -1;
+    }
+    return __real_madvise(address, bytes, advice);
+}
+
+/* Where huge pages are reserved, each node can be bound to. */
+long __wrap_syscall(long number, ...)
+{
+    long a[6];
+    va_list arguments;
+
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    return machine.reserved && number == SYS_mbind
+               ? 0
+               : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Every byte of it can be written to: where a huge page is missing that is a signal. */
+static void use_whole(struct pawl_arena *arena)
+{
+    size_t left = pawl_arena_bytes(arena);
+    char *block = pawl_arena_alloc(arena, left, 1);
+
+    assert_non_null(block);
+    memset(block, 1, left);
+}
+
+static void huge_pages_of_another_node_are_not_taken(void **state)
+{
+    (void)state;
+    const struct pawl_arena_options options = {.bytes = 1000000,
+                                               .flags = PAWL_ARENA_BIND | PAWL_ARENA_HUGE,
+                                               .node = 1};
+    struct pawl_arena_report report;
+    struct pawl_arena *arena;
+
+    memset(&machine, 0, sizeof machine);
+    machine.reserved = machine.elsewhere = true;
+    arena = pawl_arena_open(&options, &report);
+    assert_non_null(arena);
+    assert_int_equal(report.page, sysconf(_SC_PAGESIZE));
+    assert_true(machine.taken == 1 && machine.given_back == 1);
+    use_whole(arena);
+    pawl_arena_close(arena);
+    memset(&machine, 0, sizeof machine);
+}
+
+static void reserved_huge_pages_are_taken_and_given_back(void **state)
+{
+    (void)state;
+    struct pawl_arena_options options = {.bytes = 1000000, .flags = PAWL_ARENA_BIND | PAWL_ARENA_HUGE};
+    struct pawl_arena_report report;
+    struct pawl_arena *arena;
+
+    memset(&machine, 0, sizeof machine);
+    machine.reserved = true;
+    for (unsigned int turn = 1; turn <= 2; turn++) { /* bound, and wherever they are */
+        arena = pawl_arena_open(&options, &report);
+        assert_non_null(arena);
+        assert_int_equal(report.page, (size_t)2 << 20);
+        assert_true(report.bytes > (size_t)1 << 20 && report.huge_status == 0);
+        use_whole(arena);
+        pawl_arena_close(arena);
+        assert_true(machine.taken == turn && machine.given_back == turn);
+        options.flags = PAWL_ARENA_HUGE;
+    }
+    memset(&machine, 0, sizeof machine);
+}
+
+static void pages_that_the_kernel_has_not_are_not_touched(void **state)
+{
+    (void)state;
+    struct pawl_arena_report report;
+    size_t bytes = (size_t)1 << 20;
+    struct pawl_arena *arena;
+
+    memset(&machine, 0, sizeof machine);
+    machine.populate_error = ENOMEM;
+    arena = arena_of(bytes, PAWL_ARENA_FAULT, &report);
+    assert_true(report.resident < bytes / 2);
+    pawl_arena_close(arena);
+    machine.populate_error = EINVAL; /* a kernel that does not know how: page by page */
+    arena = arena_of(bytes, PAWL_ARENA_FAULT, &report);
+    assert_true(report.resident >= bytes);
+    pawl_arena_close(arena);
+    memset(&machine, 0, sizeof machine);
+}
+
 enum { THREADS = 4, BLOCKS = 2000 };
 
 static void *take_blocks(void *arena)
@@ -185,6 +333,9 @@ int main(void)
         cmocka_unit_test(a_rewound_arena_gives_the_same_addresses_again),
         cmocka_unit_test(the_report_says_what_is_there),
         cmocka_unit_test(a_node_that_is_not_there_is_reported_and_with_strict_refused),
+        cmocka_unit_test(huge_pages_of_another_node_are_not_taken),
+        cmocka_unit_test(reserved_huge_pages_are_taken_and_given_back),
+        cmocka_unit_test(pages_that_the_kernel_has_not_are_not_touched),
         cmocka_unit_test(threads_never_get_the_same_bytes),
         cmocka_unit_test(a_mark_that_is_none_ends_the_program),
     };

@@ -270,6 +270,53 @@ static void a_large_block_grows_in_place_or_moves_whole(void **state)
     m(free)(block);
 }
 
+#ifdef __GLIBC__
+static void glibc_s_windows_show_what_is_there(void **state)
+{
+    (void)state;
+    size_t before = m(mallinfo2)().uordblks;
+    void *block = m(malloc)(5000000);
+    char *text = NULL;
+    size_t bytes;
+    FILE *file = open_memstream(&text, &bytes);
+
+    assert_true(m(mallinfo2)().uordblks >= before + 5000000);
+    assert_int_equal(m(malloc_info)(1, file), EINVAL);
+    assert_int_equal(m(malloc_info)(0, file), 0);
+    fclose(file);
+    assert_true(bytes > 0 && strncmp(text, "<malloc version=\"1\">", 20) == 0);
+    assert_non_null(strstr(text, "<total type=\"mmap\" count="));
+    assert_non_null(strstr(text, "</malloc>"));
+    free(text);
+    m(free)(block);
+}
+#endif
+
+#if defined(__GLIBC__) && !defined(PAWL_MALLOC_PREFIXED)
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void *__libc_valloc(size_t size);
+void *__libc_pvalloc(size_t size);
+void __libc_free(void *block);
+
+static void glibc_s_second_names_lead_to_the_same_heap(void **state)
+{
+    (void)state;
+    char *block = __libc_malloc(100);
+
+    block = realloc(block, 200);
+    block = __libc_realloc(block, 300);
+    free(block);
+    free(__libc_calloc(3, 100));
+    free(__libc_memalign(64, 100));
+    free(__libc_valloc(100));
+    free(__libc_pvalloc(100));
+    __libc_free(malloc(100));
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +335,12 @@ int main(void)
         cmocka_unit_test(usable_size_of_nothing_is_nothing),
         cmocka_unit_test(sized_frees_are_frees),
         cmocka_unit_test(a_large_block_grows_in_place_or_moves_whole),
+#ifdef __GLIBC__
+        cmocka_unit_test(glibc_s_windows_show_what_is_there),
+#endif
+#if defined(__GLIBC__) && !defined(PAWL_MALLOC_PREFIXED)
+        cmocka_unit_test(glibc_s_second_names_lead_to_the_same_heap),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,13 +5,13 @@
 #ifndef PAWL_MALLOC_ARCH_CACHE_AARCH64_H
 #define PAWL_MALLOC_ARCH_CACHE_AARCH64_H
 
-/* Pops the first node of the entry at `at`: the sequence of <pawl/percpu.h>'s lists. NULL: empty, or no
- * cache here. What is no node is 0, or odd and small (PAWL_SLICE_...): one comparison. */
-static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t at)
+/* Pops the first node of an entry: the sequence of <pawl/percpu.h>'s lists. The end of chains: empty, or no
+ * cache here, for which that one's word is odd and small (PAWL_SLICE_...). */
+static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t entry)
 {
-    uintptr_t word = pawl_seq_pop(pc, at);
+    uintptr_t word = pawl_seq_pop(pc, entry * sizeof(uint64_t));
 
-    return word > PAWL_SLICE_LEAVING ? (struct node *)word : NULL;
+    return word > PAWL_SLICE_LEAVING ? (struct node *)word : chain_end();
 }
 PAWL_STATIC_ASSERT(PAWL_SLICE_UNUSED < 7 && PAWL_SLICE_AWAY < 7 && PAWL_SLICE_MISSING < 7 &&
                        PAWL_SLICE_LEAVING == 7,
@@ -21,19 +21,16 @@ PAWL_STATIC_ASSERT(offsetof(struct node, next) == offsetof(struct pawl_percpu_no
 
 /* clang-format off */
 
-static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_percpu *pc, size_t at,
+static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_percpu *pc, size_t entry,
                                                                struct node *node)
 {
     __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
-        "add x9, x9, %[at]\n\t"
+        "add x9, x9, %[entry], lsl #3\n\t"
         "ldr x10, [x9]\n\t"                /* the entry's chain */
-        "mov w12, #0\n\t"                  /* and its length: 0 when it is empty, */
-        "cmp x10, #0\n\t"
-        "b.eq 6f\n\t"
         "cmp x10, %[node]\n\t"            /* freed twice in a row: the slow path says so */
         "b.eq %l[miss]\n\t"
-        "ldr w12, [x10, #8]\n"             /* else as its first node says */
-        "6:\tldr w13, [x9, #8]\n\t"        /* the entry's limit */
+        "ldr w12, [x10, #8]\n\t"           /* its length, as its first node says */
+        "ldr w13, [x9, #8]\n\t"           /* the entry's limit */
         "cmp w12, w13\n\t"
         "b.hs %l[miss]\n\t"
         "add w12, w12, #1\n\t"
@@ -41,8 +38,10 @@ static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_per
         "str x10, [%[node]]\n\t"           /* private: the node is in no chain yet */
         PAWL_SEQ_SCRATCH_
         "str w12, [%[node], #8]\n\t"
+        PAWL_SEQ_SCRATCH_
+        "str %w[node], [%[node], #12]\n\t" /* its mark */
         "str %[node], [x9]")
-        : : [pc] "r"(pc), [at] "r"(at), [node] "r"(node)
+        : : [pc] "r"(pc), [entry] "r"(entry), [node] "r"(node)
         : "x9", "x10", "x11", "x12", "x13", "x16", "x17", "cc", "memory" : miss);
     return true;
 miss:

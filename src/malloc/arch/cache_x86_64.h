@@ -6,53 +6,52 @@
 
 /* clang-format off */
 
-/* Pops the first node of the entry at `at`. NULL: empty, or no cache here.
+/* Pops the first node of an entry. The end of chains: empty, or no cache here. (Of an empty chain the
+ * end is popped, and followed by itself.)
  * The node is the sequence's result on every way out. Without a cache the way leads through a cold block
- * that clears it: what an aborted try had loaded must not be taken for the result. (Not an `asm goto` with
+ * that sets it: what an aborted try had loaded must not be taken for the result. (Not an `asm goto` with
  * outputs, which gcc 12 gets wrong on the jumps.) */
-static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t at)
+static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t entry)
 {
     struct node *node;
-    uintptr_t address;
 
     __asm__ __volatile__(PAWL_SEQ_TEXT_("8f",
-        "addq %[at], %%rax\n\t"
-        "movq (%%rax), %%rdx\n\t"        /* the entry's chain */
-        "testq %%rdx, %%rdx\n\t"
-        "jz 4f\n\t"
-        "movq (%%rdx), %%rcx\n\t"        /* may be stale if the node was taken: then this restarts */
-        "movq %%rcx, (%%rax)")
+        "leaq (%%rax,%[entry],8), %%rdx\n\t"
+        "movq (%%rdx), %%rax\n\t"        /* the entry's chain */
+        "movq (%%rax), %%rcx\n\t"        /* may be stale if the node was taken: then this restarts */
+        "movq %%rcx, (%%rdx)")
         ".pushsection .text.unlikely, \"ax\", @progbits\n"
-        "8:\txorl %%edx, %%edx\n\t"
+        "8:\tleaq %c[end](%%rip), %%rax\n\t"
         "jmp 4b\n\t"
         ".popsection"
-        : "=&a"(address), "=&d"(node) : [pc] "r"(pc), [at] "er"(at) : "rcx", "cc", "memory");
+        : "=&a"(node) : [pc] "r"(pc), [entry] "r"(entry), [end] "i"(&pawl_malloc_end_)
+        : "rcx", "rdx", "cc", "memory");
     return node;
 }
 
 /* Pushes a node, unless the chain has reached the entry's limit, or begins with this node, or there is no
  * cache here: false. */
-static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_percpu *pc, size_t at,
+static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_percpu *pc, size_t entry,
                                                                struct node *node)
 {
+    uint64_t mark = (uint64_t)mark_of(node) << 32; /* beside its length: one store less than two */
+
     __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
-        "addq %[at], %%rax\n\t"
+        "leaq (%%rax,%[entry],8), %%rax\n\t"
         "movq (%%rax), %%rcx\n\t"          /* the entry's chain */
-        "xorl %%edx, %%edx\n\t"            /* and its length: 0 when it is empty, */
-        "testq %%rcx, %%rcx\n\t"
-        "jz 6f\n\t"
         "cmpq %[node], %%rcx\n\t"         /* freed twice in a row: the slow path says so */
         "je %l[miss]\n\t"
-        "movl 8(%%rcx), %%edx\n"           /* else as its first node says */
-        "6:\tcmpl 8(%%rax), %%edx\n\t"     /* the entry's limit */
+        "movl 8(%%rcx), %%edx\n\t"         /* its length, as its first node says */
+        "cmpl 8(%%rax), %%edx\n\t"         /* the entry's limit */
         "jae %l[miss]\n\t"
-        "addl $1, %%edx\n\t"
+        "leaq 1(%%rdx,%[mark]), %%rdx\n\t"
         PAWL_SEQ_SCRATCH_
         "movq %%rcx, (%[node])\n\t"        /* private: the node is in no chain yet */
         PAWL_SEQ_SCRATCH_
-        "movl %%edx, 8(%[node])\n\t"
+        "movq %%rdx, 8(%[node])\n\t"       /* length and mark */
         "movq %[node], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [node] "r"(node) : "rax", "rcx", "rdx", "cc", "memory" : miss);
+        : : [pc] "r"(pc), [entry] "r"(entry), [node] "r"(node), [mark] "r"(mark)
+        : "rax", "rcx", "rdx", "cc", "memory" : miss);
     return true;
 miss:
     return false;
