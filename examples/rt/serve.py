@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Run the examples as a user would. Speaks TAP.
 
-serve.py ECHO CHAT PROXY FIBER_ECHO UDP_ECHO FIBER_UDP_ECHO CAT FILTER READY [HTTP]"""
+serve.py ECHO CHAT PROXY FIBER_ECHO UDP_ECHO FIBER_UDP_ECHO CAT FILTER READY LAYER [HTTP]"""
+import codecs
 import signal
 import socket
 import subprocess
@@ -120,6 +121,16 @@ def check_udp(program):
     return heard and server.stop() == 0
 
 
+def check_layer(program):
+    """What the program writes down is clear; what goes over the wire is not, both ways."""
+    port = free_port()
+    server = Server(program, port)
+    clear = "".join(chr(32 + i % 95) for i in range(40000))
+    heard = conversation(port, codecs.encode(clear, "rot13").encode())
+    stopped = server.stop() == 0
+    return heard and stopped and server.process.stdout.read() == clear
+
+
 def check_cat(program):
     """A pipe to a pipe, and a file to a file: the program itself."""
     much = bytes(range(256)) * 4000
@@ -150,7 +161,7 @@ def check_ready(program):
 
 
 def main():
-    echo, chat, proxy, fiber_echo, udp_echo, fiber_udp_echo, cat, sort, ready, *http = sys.argv[1:]
+    echo, chat, proxy, fiber_echo, udp_echo, fiber_udp_echo, cat, sort, ready, layer, *http = sys.argv[1:]
     checks = [
         ("the echo server returns what it hears", lambda: check_echo(echo)),
         ("the chat passes lines on, and throws out who never ends one", lambda: check_chat(chat)),
@@ -160,6 +171,7 @@ def main():
         ("so they do from a fiber", lambda: check_udp(fiber_udp_echo)),
         ("cat copies pipes and files whole", lambda: check_cat(cat)),
         ("lines go through a child and come back", lambda: check_filter(sort)),
+        ("a layer turns what comes and what goes", lambda: check_layer(layer)),
         ("an operation on a descriptor ends with what comes, or in time", lambda: check_ready(ready)),
     ]
     if http:

@@ -19,7 +19,7 @@
  *            process is ended (abort) if it returns to the worker. A runtime opened in the child is an ordinary one.
  * Placement  The CPUs that the opening thread may run on (affinity, cpuset), but no more workers than the cgroup's quota
  *            of CPU time has CPUs. Workers steal from the nearest first: same core, same cache, same node, others. By
- *            hwloc, once a process; where it finds nothing, all are as near.
+ *            hwloc, once a process; where it finds nothing, or the library was built without it, all are as near.
  * Memory     About 14 KiB a worker, its stack, and what the engine needs; nothing for each task.
  */
 #ifndef PAWL_RT_H
@@ -78,6 +78,9 @@ PAWL_API uint32_t pawl_rt_workers(const struct pawl_rt *rt) PAWL_NONNULL;
 
 /* "epoll" or "uring". */
 PAWL_API const char *pawl_rt_engine(const struct pawl_rt *rt) PAWL_NONNULL;
+
+/* Why this one, for people: "io_uring is forbidden here". */
+PAWL_API const char *pawl_rt_engine_reason(const struct pawl_rt *rt) PAWL_NONNULL;
 
 /* ---- what it does ---- */
 

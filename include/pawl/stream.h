@@ -122,6 +122,10 @@ struct pawl_stream_config {
     /* What stands between the socket and the continuations, as TLS does (<pawl/tls.h>); NULL: nothing. `opened` then
      * comes when it has greeted, and the calls for reading and writing are the same. */
     const struct pawl_layer *layer;
+    /* A hint: these bytes are here and will be received in this turn, when others' were. To ask for the memory that they will need,
+     * in two steps: 0, and, when somebody else's have been received since, 1. It changes nothing, and may not come at all:
+     * io_uring knows what is next, epoll does not. Not under a layer. NULL: nothing is asked for. */
+    void (*ahead)(struct pawl_stream *stream, const char *bytes, size_t count, unsigned step);
 };
 
 /* ---- where streams come from ---- */

@@ -32,8 +32,9 @@
  *            F: completion releases; join, pawl_task_done() and the waiters' functions acquire.
  * Signals    wake, cancel and spawn may be called from signal handlers, on workers too, and keep errno.
  * fork       docs/runtime.md: in the child no task runs.
- * Memory     72 bytes, the caller's; nothing is allocated to spawn, wake, cancel or join. The structure must stay until
+ * Memory     64 bytes, the caller's; nothing is allocated to spawn, wake, cancel or join. The structure must stay until
  *            the task is done *and* whoever may wake or cancel it has stopped: the runtime cannot know your wakers.
+ *            Aligned to 64, as malloc does not, it is one line: what a spawn from another thread moves between caches.
  * Cost       docs/runtime.md. A run: two atomic operations on the task's own line. A wake: one, and the hand-over.
  * Source     The state machine is that of the futures of tokio (T. Lerche), in three bits; LIFO slot likewise. Stealing:
  *            <pawl/deque.h>.
@@ -76,7 +77,8 @@ struct pawl_task_waiter {
 /* In the caller's structure; pawl_task_of() leads back. No field is to be touched but by the functions. */
 struct pawl_task {
     PAWL_ATOMIC(uint32_t) state; /* W, R: src/rt/task_state.h */
-    uint32_t flags;
+    uint16_t flags;
+    uint16_t home; /* the worker that knows it as one that has waited, its number + 1; 0: none */
     PAWL_ATOMIC(struct pawl_task_waiter *) waiters; /* F */
     struct pawl_task *next;                         /* in a queue of tasks */
     enum pawl_task_next (*run)(struct pawl_task *task);
@@ -84,11 +86,9 @@ struct pawl_task {
     struct pawl_rt *rt;
     /* Who has ever waited is known to a worker, which cancels it when the runtime closes. */
     struct pawl_task *live_next, **live_link;
-    uint32_t home; /* that worker's number + 1; 0: none */
-    uint32_t reserved;
 };
 
-PAWL_STATIC_ASSERT(sizeof(struct pawl_task) == 72, "as the header says");
+PAWL_STATIC_ASSERT(sizeof(struct pawl_task) == 64, "as the header says");
 
 /* The object that a `struct pawl_task *` is the `member` of. */
 #define pawl_task_of(task, type, member) ((type *)(void *)((char *)(task)-offsetof(type, member)))

@@ -27,9 +27,9 @@ static struct pawl_child *child_of(struct pawl_watch *watch)
     return (struct pawl_child *)(void *)((char *)watch - offsetof(struct pawl_child, watch));
 }
 
-static void close_fd(struct pawl_child *child)
+static void let_go(struct pawl_child *child)
 {
-    close(child->fd);
+    pawl_watch_close_(&child->watch);
     child->fd = -1;
 }
 
@@ -55,8 +55,7 @@ static void ended(struct pawl_watch *watch, uint32_t events)
     if (status == 0 && info.si_pid == 0)
         return; /* it has not ended: the descriptor will say so again */
     result = status == 0 ? status_of(&info) : -errno;
-    pawl_watch_stop(watch);
-    close_fd(child);
+    let_go(child);
     pawl_op_complete_(child->op, result);
 }
 
@@ -64,16 +63,13 @@ static void stopped(struct pawl_watch *watch)
 {
     struct pawl_child *child = child_of(watch);
 
-    close_fd(child);
+    let_go(child);
     pawl_op_complete_later_(child->op, -ECANCELED);
 }
 
 static void withdraw(struct pawl_op *op)
 {
-    struct pawl_child *child = op->target;
-
-    pawl_watch_stop(&child->watch);
-    close_fd(child);
+    let_go(op->target);
 }
 
 int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
@@ -93,7 +89,8 @@ int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
     child->op = op;
     status = pawl_watch_start(&child->watch, child->fd, EPOLLIN);
     if (status != 0) {
-        close_fd(child);
+        close(child->fd);
+        child->fd = -1;
         return status;
     }
     return pawl_op_begin_(op, worker->engine, child, withdraw);

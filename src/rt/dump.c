@@ -273,8 +273,9 @@ int pawl_rt_dump(struct pawl_rt *rt, int fd)
     struct sink sink = {.fd = fd};
     uint32_t phase = pawl_load_relaxed(&rt->phase); /* relaxed: to be shown */
 
-    say(&sink, "runtime %s, %s, %s: %" PRIu32 " workers, %" PRIu64 " tasks and operations alive\n", rt->name,
-        pawl_rt_engine(rt), phases[phase], rt->workers, pawl_rt_alive_(rt));
+    say(&sink, "runtime %s, %s (%s), %s: %" PRIu32 " workers, %" PRIu64 " tasks and operations alive\n",
+        rt->name, pawl_rt_engine(rt), pawl_rt_engine_reason(rt), phases[phase], rt->workers,
+        pawl_rt_alive_(rt));
     for (uint32_t i = 0; i < rt->workers && sink.status == 0; i++)
         dump_worker(&sink, &rt->worker[i]);
     return sink.status;

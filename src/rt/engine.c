@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+#ifndef RUNNING_ON_VALGRIND
+#define RUNNING_ON_VALGRIND 0 /* built where its header is not: PAWL_RT_ENGINE=epoll says it */
+#endif
+
 enum { FIRST_SLOTS = 64 };
 
 /* ---- slots ---- */
@@ -100,18 +109,30 @@ bool pawl_engine_idle_(const struct pawl_engine *engine)
     return engine->io.slots.used == 0 && engine->io.ending == NULL;
 }
 
-int pawl_engine_open_(struct pawl_engine **out, struct pawl_worker *worker, const char *name)
+int pawl_engine_open_(struct pawl_engine **out, struct pawl_worker *worker, const char *name,
+                      const char **why)
 {
     int status;
 
+    *why = "asked for";
     if (name != NULL && strcmp(name, "epoll") == 0)
         return pawl_engine_epoll_.open(out, worker);
-    if (name != NULL && strcmp(name, "auto") != 0 && strcmp(name, "uring") != 0)
+    if (name != NULL && strcmp(name, "uring") == 0)
+        return pawl_engine_uring_.open(out, worker);
+    if (name != NULL && strcmp(name, "auto") != 0)
         return -EINVAL;
-    status = pawl_engine_uring_.open(out, worker);
     /* Reasons that hold for every worker of the process: streams move between workers, so all have the same engine. */
-    if ((name == NULL || strcmp(name, "auto") == 0) &&
-        (status == -ENOSYS || status == -EPERM || status == -EACCES))
+    if (RUNNING_ON_VALGRIND != 0) {
+        *why = "valgrind lets no other thread run while one waits in io_uring";
         return pawl_engine_epoll_.open(out, worker);
-    return status;
+    }
+    status = pawl_engine_uring_.open(out, worker);
+    if (status == -ENOSYS)
+        *why = "no io_uring as new as is needed, or built without liburing";
+    else if (status == -EPERM || status == -EACCES)
+        *why = "io_uring is forbidden here";
+    else
+        *why = "io_uring works here";
+    return status == -ENOSYS || status == -EPERM || status == -EACCES ? pawl_engine_epoll_.open(out, worker)
+                                                                      : status;
 }

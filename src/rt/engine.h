@@ -59,6 +59,8 @@ struct pawl_source {
     int fd;
     uint32_t slot;   /* PAWL_NO_SLOT: not with an engine */
     uint32_t events; /* a watch: what it waits for */
+    bool
+        unarmed; /* io_uring: its poll was refused for want of memory, and is submitted again after a while */
 };
 
 struct pawl_slot {
@@ -118,6 +120,9 @@ struct pawl_engine {
 
 struct pawl_engine_class {
     const char *name;
+    /* Closing a descriptor ends what was registered of it: a watch's need not be taken back before. (If somebody else has the
+     * same open file, it stays, and its events find nobody.) */
+    bool close_unwatches;
     /* A new one. Returns 0, -ENOSYS or -EPERM (this kernel, or who watches over it, forbids it), -ENOMEM,
      * -EMFILE, ... */
     int (*open)(struct pawl_engine **out, struct pawl_worker *worker);
@@ -171,14 +176,19 @@ struct pawl_engine_class {
 extern const struct pawl_engine_class pawl_engine_epoll_;
 extern const struct pawl_engine_class pawl_engine_uring_;
 
-/* "epoll", "uring", "auto" or NULL (io_uring if this kernel lets us, else epoll). Returns 0, -EINVAL (no such
- * name), or what its open() says. */
-int pawl_engine_open_(struct pawl_engine **out, struct pawl_worker *worker, const char *name);
+/* "epoll", "uring", "auto" or NULL (io_uring if this kernel lets us, else epoll). *why: in a few words, a constant. Returns
+ * 0, -EINVAL (no such name), or what its open() says. */
+int pawl_engine_open_(struct pawl_engine **out, struct pawl_worker *worker, const char *name,
+                      const char **why);
 
 /* Ends all sources of the engine: listeners first, then streams and watches, whose operations complete with
  * -ECANCELED. By the owner. Some of them end in later turns: turn until pawl_engine_idle_(). */
 void pawl_engine_stop_(struct pawl_engine *engine);
 bool pawl_engine_idle_(const struct pawl_engine *engine);
+
+/* watch.c: stops a watch whose descriptor is nobody else's, and closes that. */
+struct pawl_watch;
+void pawl_watch_close_(struct pawl_watch *watch);
 
 /* ---- for the engines ---- */
 

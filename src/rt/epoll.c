@@ -249,6 +249,7 @@ static void epoll_listen_again(struct pawl_engine *engine, struct pawl_listener_
 
 const struct pawl_engine_class pawl_engine_epoll_ = {
     .name = "epoll",
+    .close_unwatches = true,
     .open = epoll_open,
     .close = epoll_close,
     .turn = epoll_turn,

@@ -31,8 +31,11 @@ static void turn_around(struct pawl_inject_half *half)
     uint64_t count = 0;
 
     while (task != NULL) {
-        struct pawl_task *next = task->next;
+        struct pawl_task *next;
 
+        pawl_prefetch_write(
+            task); /* one transfer of the line, where a read and the writes behind it make two */
+        next = task->next;
         task->next = list;
         list = task;
         task = next;

@@ -2,89 +2,37 @@
 #include "place.h"
 
 #include <errno.h>
-#include <hwloc.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-
-static pthread_once_t machine_once = PTHREAD_ONCE_INIT;
-static hwloc_topology_t machine;
-
-static void find_machine(void)
-{
-    hwloc_topology_t topology;
-
-    if (hwloc_topology_init(&topology) != 0)
-        return;
-    /* The whole machine, whatever cpuset the first caller has: later ones may have another. */
-    if (hwloc_topology_set_flags(topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) != 0 ||
-        hwloc_topology_load(topology) != 0) {
-        hwloc_topology_destroy(topology);
-        return;
-    }
-    machine = topology;
-}
-
-struct hwloc_topology *pawl_place_machine_(void)
-{
-    pthread_once(&machine_once, find_machine);
-    return machine;
-}
-
-/* What is known of the CPU that a worker stands on. */
-struct site {
-    int cpu;
-    hwloc_obj_t pu;   /* NULL: the topology does not know it */
-    hwloc_obj_t core; /* NULL likewise */
-    unsigned order;   /* along the machine */
-    unsigned sibling; /* which thread of its core */
-    int node;         /* its number; -1: unknown */
-};
-
-static void look_at(struct site *site, hwloc_topology_t topology, int cpu, unsigned order)
-{
-    *site = (struct site){.cpu = cpu, .order = order, .node = -1};
-    if (topology == NULL)
-        return;
-    site->pu = hwloc_get_pu_obj_by_os_index(topology, (unsigned)cpu);
-    if (site->pu == NULL)
-        return;
-    site->order = site->pu->logical_index;
-    site->core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, site->pu);
-    if (site->core != NULL)
-        for (hwloc_obj_t child = site->pu; (child = child->prev_sibling) != NULL;)
-            site->sibling++;
-    site->node = site->pu->nodeset != NULL ? hwloc_bitmap_first(site->pu->nodeset) : -1;
-}
 
 static int by_order(const void *a, const void *b)
 {
-    const struct site *one = a, *other = b;
+    const struct pawl_site *one = a, *other = b;
 
-    if (one->sibling != other->sibling)
-        return one->sibling < other->sibling ? -1 : 1;
-    return one->order < other->order ? -1 : one->order > other->order;
+    const int keys[][2] = {{(int)one->sibling, (int)other->sibling},
+                           {one->node, other->node},
+                           {one->last, other->last},
+                           {one->near, other->near},
+                           {one->core, other->core},
+                           {one->cpu, other->cpu}};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (keys[i][0] != keys[i][1])
+            return keys[i][0] < keys[i][1] ? -1 : 1;
+    return 0;
 }
 
-static enum pawl_distance distance(hwloc_topology_t topology, const struct site *a, const struct site *b)
+static enum pawl_distance distance(const struct pawl_site *a, const struct pawl_site *b)
 {
-    hwloc_obj_t above;
-
-    if (a->cpu == b->cpu)
+    if (a->cpu == b->cpu || (a->core >= 0 && a->core == b->core))
         return PAWL_SAME_CORE_;
-    if (a->pu == NULL || b->pu == NULL)
-        return PAWL_SAME_NODE_;
-    if (a->core != NULL && a->core == b->core)
-        return PAWL_SAME_CORE_;
-    above = hwloc_get_common_ancestor_obj(topology, a->pu, b->pu);
-    if (above->type == HWLOC_OBJ_L1CACHE || above->type == HWLOC_OBJ_L2CACHE)
+    if (a->near >= 0 && a->near == b->near)
         return PAWL_SAME_CACHE_;
-    if (above->type >= HWLOC_OBJ_L3CACHE && above->type <= HWLOC_OBJ_L5CACHE)
+    if (a->last >= 0 && a->last == b->last)
         return PAWL_SAME_LAST_CACHE_;
-    return a->node == b->node ? PAWL_SAME_NODE_ : PAWL_REMOTE_;
+    return a->node < 0 || b->node < 0 || a->node == b->node ? PAWL_SAME_NODE_ : PAWL_REMOTE_;
 }
 
-static void fill_nodes(struct pawl_place *place, const struct site *sites)
+static void fill_nodes(struct pawl_place *place, const struct pawl_site *sites)
 {
     place->nodes = 0;
     for (uint32_t i = 0; i < place->workers; i++) {
@@ -96,8 +44,7 @@ static void fill_nodes(struct pawl_place *place, const struct site *sites)
     }
 }
 
-static void fill_victims(struct pawl_place *place, hwloc_topology_t topology, const struct site *sites,
-                         uint32_t self)
+static void fill_victims(struct pawl_place *place, const struct pawl_site *sites, uint32_t self)
 {
     uint32_t *victims = place->victims + (size_t)self * (place->workers - 1);
     uint32_t n = 0;
@@ -106,18 +53,35 @@ static void fill_victims(struct pawl_place *place, hwloc_topology_t topology, co
         for (uint32_t i = 1; i < place->workers; i++) {
             uint32_t other = (self + i) % place->workers;
 
-            if ((int)distance(topology, &sites[self], &sites[other]) == circle)
+            if ((int)distance(&sites[self], &sites[other]) == circle)
                 victims[n++] = other;
         }
         place->rings[self * PAWL_DISTANCES_ + (uint32_t)circle] = n;
     }
 }
 
+/* The CPUs of the set in the order in which workers take them, or NULL. */
+static struct pawl_site *survey(const struct pawl_cpuset *cpus, uint32_t count,
+                                struct hwloc_topology *topology)
+{
+    struct pawl_site *sites = calloc(count, sizeof *sites);
+    uint32_t n = 0;
+
+    if (sites == NULL)
+        return NULL;
+    for (int cpu = pawl_cpuset_next(cpus, -1); cpu >= 0; cpu = pawl_cpuset_next(cpus, cpu))
+        sites[n++] = (struct pawl_site){.cpu = cpu, .node = -1, .last = -1, .near = -1, .core = -1};
+    for (uint32_t i = 0; i < count; i++)
+        pawl_place_look_(&sites[i], topology);
+    qsort(sites, count, sizeof *sites, by_order);
+    return sites;
+}
+
 int pawl_place_init_(struct pawl_place *place, uint32_t workers, const struct pawl_cpuset *cpus,
                      struct hwloc_topology *topology)
 {
-    uint32_t count = pawl_cpuset_count(cpus), n = 0;
-    struct site *sites;
+    uint32_t count = pawl_cpuset_count(cpus);
+    struct pawl_site *sites, *machine = survey(cpus, count, topology);
 
     if (workers == 0)
         workers = count;
@@ -126,23 +90,22 @@ int pawl_place_init_(struct pawl_place *place, uint32_t workers, const struct pa
     place->node = calloc(workers, sizeof *place->node);
     place->victims = calloc((size_t)workers * workers, sizeof *place->victims);
     place->rings = calloc((size_t)workers * PAWL_DISTANCES_, sizeof *place->rings);
-    sites = calloc(count > workers ? count : workers, sizeof *sites);
-    if (place->cpu == NULL || place->node == NULL || place->victims == NULL || place->rings == NULL ||
-        sites == NULL) {
+    sites = calloc(workers, sizeof *sites);
+    if (machine == NULL || place->cpu == NULL || place->node == NULL || place->victims == NULL ||
+        place->rings == NULL || sites == NULL) {
+        free(machine);
         free(sites);
         pawl_place_destroy_(place);
         return -ENOMEM;
     }
-    for (int cpu = pawl_cpuset_next(cpus, -1); cpu >= 0; cpu = pawl_cpuset_next(cpus, cpu), n++)
-        look_at(&sites[n], topology, cpu, n);
-    qsort(sites, count, sizeof *sites, by_order);
-    for (uint32_t i = count; i < workers; i++)
-        sites[i] = sites[i - count];
-    for (uint32_t i = 0; i < workers; i++)
+    for (uint32_t i = 0; i < workers; i++) {
+        sites[i] = machine[i % count];
         place->cpu[i] = sites[i].cpu;
+    }
     fill_nodes(place, sites);
     for (uint32_t i = 0; i < workers; i++)
-        fill_victims(place, topology, sites, i);
+        fill_victims(place, sites, i);
+    free(machine);
     free(sites);
     return 0;
 }

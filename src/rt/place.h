@@ -18,6 +18,16 @@ enum pawl_distance {
     PAWL_DISTANCES_,
 };
 
+/* What is known of the CPU that a worker stands on. A core and a cache go by the lowest number of their CPUs. */
+struct pawl_site {
+    int cpu;
+    int core;         /* -1: unknown, here and below */
+    int near;         /* the widest cache below the third level */
+    int last;         /* the widest from there on */
+    int node;         /* its number */
+    unsigned sibling; /* which thread of its core */
+};
+
 struct pawl_place {
     uint32_t workers;
     uint32_t nodes;    /* that hold any of them, at least 1 */
@@ -34,8 +44,11 @@ int pawl_place_init_(struct pawl_place *place, uint32_t workers, const struct pa
                      struct hwloc_topology *topology);
 void pawl_place_destroy_(struct pawl_place *place);
 
-/* The machine, found out once; NULL: it cannot be. */
+/* The machine, found out once; NULL: it cannot be, or the library was built without hwloc. */
 struct hwloc_topology *pawl_place_machine_(void);
+
+/* Fills in what is known of a site, whose CPU is told. */
+void pawl_place_look_(struct pawl_site *site, struct hwloc_topology *topology);
 
 /* How many CPUs' time the cgroups of this process have, rounded up, or UINT32_MAX: as much as there is. `root` stands
  * before /proc and /sys; "" is this machine's. */

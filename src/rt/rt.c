@@ -64,10 +64,22 @@ int pawl_rt_hold_(struct pawl_rt *rt)
      * of the two sees the other. */
     pawl_fetch_add_seq_cst(&rt->spawned, UINT64_C(1));
     pawl_fence_seq_cst();
-    if (PAWL_LIKELY(!pawl_rt_closing_(rt)) || pawl_rt_here() == rt)
+    if (PAWL_LIKELY(pawl_rt_may_begin_(rt)))
         return 0;
     pawl_rt_release_(rt);
     return -EPIPE;
+}
+
+/* While a worker runs functions of the program it is not quiet, so the runtime does not end before it has counted what they
+ * began. A signal handler may find it quiet: then it may be too late. */
+bool pawl_rt_may_begin_(const struct pawl_rt *rt)
+{
+    const struct pawl_worker *here;
+
+    if (PAWL_LIKELY(!pawl_rt_closing_(rt)))
+        return true;
+    here = pawl_worker_here_();
+    return here != NULL && here->rt == rt && !pawl_load_relaxed(&here->quiet);
 }
 
 void pawl_rt_release_(struct pawl_rt *rt)
@@ -141,7 +153,7 @@ static void prepare(struct pawl_worker *worker)
             worker->status = pawl_cpu_pin(worker->cpu, NULL);
     }
     if (worker->status == 0)
-        worker->status = pawl_engine_open_(&worker->engine, worker, rt->engine_wish);
+        worker->status = pawl_engine_open_(&worker->engine, worker, rt->engine_wish, &worker->engine_why);
     if (worker->status == 0 && worker->index == 0 && rt->dump_signal != 0)
         worker->status = pawl_dump_on_signal_(worker, rt->dump_signal);
     pawl_fetch_add_release(&rt->started, 1u); /* release O: pairs with the acquire in all_started() */
@@ -378,11 +390,15 @@ int pawl_rt_close(struct pawl_rt *rt)
     status = may_wait(rt);
     if (status != 0)
         return status;
-    /* seq_cst: before the calls' looks at sleepers, and see pawl_rt_hold_(). C: publishes nothing else. */
+    /* relaxed L: a hold of its own, which makes workers that count in vain until it is released */
+    pawl_fetch_add_relaxed(&rt->spawned, UINT64_C(1));
+    /* seq_cst: before the calls' looks at sleepers, and see pawl_rt_hold_(). C: publishes the hold, and nothing else. */
     pawl_store_seq_cst(&rt->phase, (uint32_t)PAWL_RT_CLOSING_);
     pawl_block_end_(rt);
     for (uint32_t i = 0; i < rt->workers; i++)
         pawl_worker_call_(&rt->worker[i]);
+    pawl_rcu_synchronize(); /* spawns from outside that have not seen the phase have counted their tasks */
+    pawl_rt_release_(rt);
     if ((rt->flags & PAWL_RT_CALLER) != 0)
         pawl_worker_loop_(&rt->worker[0], ended);
     join_all(rt);
@@ -406,4 +422,9 @@ uint32_t pawl_rt_workers(const struct pawl_rt *rt)
 const char *pawl_rt_engine(const struct pawl_rt *rt)
 {
     return rt->worker[0].engine->class->name;
+}
+
+const char *pawl_rt_engine_reason(const struct pawl_rt *rt)
+{
+    return rt->worker[0].engine_why;
 }

@@ -81,7 +81,11 @@ struct pawl_stream {
     uint16_t zeroing;
     bool copies, gathers;
     bool holds_signal; /* a pipe: writes hold SIGPIPE back, as the kernel has no flag for it */
-    bool bytes_only;   /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
+    /* A pipe: whether it is one; what is thought of its last read, which was short (stream_plain.c): enum pawl_doubt; how many
+     * such reads there were; how many are not to be trusted, because one was not the last. */
+    bool pipe;
+    uint8_t doubt, shorts, distrust;
+    bool bytes_only; /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");

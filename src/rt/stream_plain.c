@@ -3,8 +3,12 @@
  *
  * Readiness comes from the engine, as a watch's; reading and writing are read(2) and writev(2) on a descriptor that does not
  * block. O_NONBLOCK belongs to the open file, which a terminal or a pipe may share with other programs: where the file
- * can be opened anew, the stream has an open file of its own. A short read says nothing here (a terminal gives line
- * by line, a pipe may be in packet mode, which its writer alone knows), so reading goes on until EAGAIN. */
+ * can be opened anew, the stream has an open file of its own.
+ *
+ * Fewer bytes than there was room for do not mean that none are left: a terminal gives line by line, a pipe may be in packet
+ * mode, which its writer alone knows. So reading goes on until EAGAIN. But pipes in packet mode are rare, and a call that
+ * hears EAGAIN costs a fifth of a small message. So after a short read of a pipe the next one waits for a moment when the
+ * worker has nothing else to do, or for the next turn but one: if something comes before, that is the next read. */
 #include "stream_plain.h"
 
 #include "quiet.h"
@@ -23,7 +27,9 @@
 enum {
     READ_BUDGET_BYTES = 65536,
     READ_BUDGET_CALLS = 32,
-    NO_SIGNAL = 0x100, /* RWF_NOSIGNAL, which an older C library does not name */
+    SHORTS_TRUSTED = 16, /* in a row: a writer of packets who never stops is found out, */
+    DISTRUSTED = 64,     /* and so many are not trusted then */
+    NO_SIGNAL = 0x100,   /* RWF_NOSIGNAL, which an older C library does not name */
 };
 
 /* ---- the engine's part ---- */
@@ -69,11 +75,52 @@ static bool hung_up(const struct pawl_stream *stream)
     return (stream->state & STREAM_HANGUP) != 0 || (poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0);
 }
 
+/* After a short read of a pipe, until an edge says that there is more. */
+enum pawl_doubt {
+    NO_DOUBT,
+    WAITS,    /* it is to be read again in the next turn, */
+    WAITS_ON, /* or in the one after that */
+    IS_ASKED, /* the read that is made now should find nothing */
+};
+
+/* Fewer bytes came than there was room for. Returns whether to read on at once. */
+static bool came_short(struct pawl_stream *stream)
+{
+    if (stream->doubt == IS_ASKED)
+        stream->distrust = DISTRUSTED;
+    stream->doubt = NO_DOUBT;
+    if (!stream->pipe || (stream->state & STREAM_HANGUP) != 0)
+        return true;
+    if (stream->distrust != 0) {
+        stream->distrust--;
+        return true;
+    }
+    if (++stream->shorts % SHORTS_TRUSTED == 0) {
+        stream->doubt = IS_ASKED;
+        return true;
+    }
+    stream->doubt = WAITS;
+    pawl_stream_later_(stream);
+    return false;
+}
+
+/* The queue has come to a stream that was read short. Returns whether to wait for one turn more, which is made anyway. */
+static bool wait_on(struct pawl_stream *stream)
+{
+    bool waits = stream->doubt == WAITS && pawl_worker_has_work_(stream->source.engine->worker);
+
+    stream->doubt = waits ? WAITS_ON : IS_ASKED;
+    if (waits)
+        pawl_stream_later_(stream);
+    return waits;
+}
+
 /* Returns whether there may be more. */
 static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *budget)
 {
     struct pawl_chunk *chunk = pawl_read_room_(io);
     struct pawl_slice slice;
+    size_t room;
     ssize_t n;
     int error;
 
@@ -84,17 +131,19 @@ static bool read_once(struct pawl_stream *stream, struct pawl_io *io, size_t *bu
     }
     slice.bytes = pawl_chunk_bytes_(chunk) + chunk->used;
     slice.chunk = chunk;
+    room = PAWL_CHUNK_ROOM_ - chunk->used;
     do
-        n = read(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, PAWL_CHUNK_ROOM_ - chunk->used);
+        n = read(stream->source.fd, pawl_chunk_bytes_(chunk) + chunk->used, room);
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         slice.count = (size_t)n;
         *budget = *budget > slice.count ? *budget - slice.count : 0;
         pawl_stream_received_(stream, &slice);
         pawl_read_done_(chunk, slice.count);
-        return true;
+        return slice.count == room || came_short(stream);
     }
     stream->state &= ~(uint32_t)STREAM_READABLE;
+    stream->doubt = NO_DOUBT;
     error = n < 0 ? errno : 0;
     if (error == 0 || (error == EIO && hung_up(stream)))
         pawl_stream_ended_(stream);
@@ -108,6 +157,8 @@ static void plain_read_on(struct pawl_engine *engine, struct pawl_stream *stream
     size_t budget = READ_BUDGET_BYTES;
     unsigned calls = READ_BUDGET_CALLS;
 
+    if (stream->doubt != NO_DOUBT && wait_on(stream))
+        return;
     pawl_stream_enter_(stream);
     while ((stream->state & STREAM_READABLE) != 0 && pawl_stream_reads_(stream)) {
         if (budget == 0 || calls-- == 0) {
@@ -137,8 +188,10 @@ static void plain_ready(struct pawl_source *source, uint32_t events)
 
     if ((stream->state & STREAM_DEAD) != 0)
         return;
-    if ((events & (EPOLLIN | EPOLLRDHUP | broken)) != 0)
+    if ((events & (EPOLLIN | EPOLLRDHUP | broken)) != 0) {
         stream->state |= STREAM_READABLE;
+        stream->doubt = NO_DOUBT;
+    }
     if ((events & broken) != 0)
         stream->state |= STREAM_HANGUP;
     if ((events & EPOLLERR) != 0 && (stream->state & STREAM_ENDED) != 0) {
@@ -259,8 +312,11 @@ int pawl_plain_state_(int fd, mode_t mode, uint32_t *state)
 
 int pawl_plain_begin_(struct pawl_stream *stream)
 {
+    struct stat stat;
+
     if ((stream->state & STREAM_BY_FILE) != 0)
         return pawl_by_file_begin_(stream);
+    stream->pipe = fstat(stream->source.fd, &stat) == 0 && S_ISFIFO(stat.st_mode);
     stream->source.ready = plain_ready;
     return 0;
 }

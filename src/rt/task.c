@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <pawl/clock.h>
 
+PAWL_STATIC_ASSERT(PAWL_RT_WORKERS_MAX < UINT16_MAX, "task->home has room for each");
+
 void pawl_task_init(struct pawl_task *task, enum pawl_task_next (*run)(struct pawl_task *task), int flags)
 {
-    *task = (struct pawl_task){.flags = (uint32_t)flags & PAWL_TASK_URGENT, .run = run};
+    *task = (struct pawl_task){.flags = (uint16_t)(flags & PAWL_TASK_URGENT), .run = run};
     pawl_task_state_init_(task);
 }
 
@@ -34,26 +36,38 @@ static void ready(struct pawl_rt *rt, struct pawl_task *task)
         pawl_worker_in_(worker);
         pawl_worker_ready_(worker, task);
         pawl_worker_out_(worker);
-    } else {
+    } else if (PAWL_LIKELY(rt->generation == pawl_rt_generation_())) { /* else nobody is there to run it */
+        /* The runtime may end as soon as the task is visible: pawl_rt_close() waits for this section. */
+        pawl_rcu_read_lock();
         pawl_rt_inject_(rt, task);
+        pawl_rcu_read_unlock();
     }
 }
 
-/* From outside of the workers: it may be too late. */
+/* From outside of the workers: it may be too late. In a section: pawl_rt_close() first says that it closes, then waits for
+ * the sections that have not seen it, and only then lets the runtime end: what is counted here is counted in time. And as
+ * soon as the task is visible, the runtime's memory is there only because of the section. */
 static int spawn_outside(struct pawl_rt *rt, struct pawl_task *task)
 {
-    int status = pawl_rt_hold_(rt);
+    int status = 0;
 
-    if (status != 0)
-        return status;
-    if (!pawl_task_state_spawn_(task)) {
-        pawl_rt_release_(rt);
-        return -EBUSY;
+    if (PAWL_UNLIKELY(rt->generation != pawl_rt_generation_()))
+        return -ECHILD;
+    /* Who ran the task last has its line: one transfer now, for the look and the changes. */
+    pawl_prefetch_write(task);
+    pawl_rcu_read_lock();
+    if (PAWL_UNLIKELY(!pawl_rt_may_begin_(rt))) {
+        status = -EPIPE;
+    } else if (!pawl_task_state_spawn_(task)) {
+        status = -EBUSY;
+    } else {
+        task->rt = rt;
+        task->home = 0;
+        pawl_fetch_add_relaxed(&rt->spawned, UINT64_C(1)); /* relaxed L: the section orders it, as above */
+        pawl_rt_inject_(rt, task);
     }
-    task->rt = rt;
-    task->home = 0;
-    pawl_rt_inject_(rt, task);
-    return 0;
+    pawl_rcu_read_unlock();
+    return status;
 }
 
 int pawl_task_spawn(struct pawl_rt *rt, struct pawl_task *task)
@@ -231,7 +245,7 @@ int pawl_task_deadline_stop(struct pawl_task_deadline *deadline, struct pawl_tas
 static void live_link(struct pawl_worker *worker, struct pawl_task *task)
 {
     pawl_mutex_lock(&worker->live_lock);
-    task->home = worker->index + 1;
+    task->home = (uint16_t)(worker->index + 1);
     task->live_next = worker->live;
     task->live_link = &worker->live;
     if (worker->live != NULL)

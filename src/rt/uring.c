@@ -103,7 +103,7 @@ static void ready_came(struct uring_engine *self, struct pawl_source *source, co
     }
     if (pawl_source_is_stream_(source) && (pawl_stream_of_(source)->state & STREAM_ATTACHED) == 0)
         return; /* it is ending, and not to be watched again */
-    if (cqe->res == -ECANCELED)
+    if (cqe->res == -ECANCELED || pawl_uring_unarmed_(source, cqe->res))
         return;
     if ((cqe->flags & IORING_CQE_F_MORE) == 0 && cqe->res >= 0)
         (void)self->engine.class->watch(&self->engine, source, source->events); /* it goes on */
@@ -208,10 +208,88 @@ static void arm_wake(struct uring_engine *self)
     self->waking = true;
 }
 
+bool pawl_uring_unarmed_(struct pawl_source *source, int result)
+{
+    struct uring_engine *self = uring_of_(source->engine);
+
+    if (PAWL_LIKELY(result != -ENOMEM && result != -EAGAIN && result != -EINTR))
+        return false;
+    source->unarmed = true;
+    if (!self->unarmed)
+        self->arm_at = source->engine->worker->now + LACKING_NS; /* not at once: it would be refused again */
+    self->unarmed = true;
+    return true;
+}
+
+/* Whoever waits for a descriptor must not wait for ever because the kernel had no memory for it once. */
+static PAWL_COLD void arm_again(struct uring_engine *self)
+{
+    const struct pawl_slots *table = &self->engine.io.slots;
+
+    self->unarmed = false;
+    for (uint32_t i = 0; i < table->count; i++) {
+        struct pawl_source *source = table->slots[i].source;
+
+        if (source == NULL || !source->unarmed)
+            continue;
+        source->unarmed = false;
+        if (!pawl_source_is_stream_(source) || (pawl_stream_of_(source)->state & STREAM_PLAIN) != 0)
+            (void)self->engine.class->watch(&self->engine, source, source->events);
+        else if ((pawl_stream_of_(source)->state & STREAM_DEAD) == 0)
+            (void)pawl_uring_connecting_(&self->engine, pawl_stream_of_(source));
+    }
+}
+
+/* ---- what comes next ---- */
+
+/* Who has received the completion at that place of the queue, if it is bytes of a stream. */
+static struct pawl_stream *receiver(struct uring_engine *self, const struct io_uring_cqe *cqe)
+{
+    if (cqe->res <= 0 || pawl_key_verb_(cqe->user_data) != PAWL_VERB_RECEIVE)
+        return NULL;
+    return (struct pawl_stream *)(void *)pawl_slot_find_(&self->engine, cqe->user_data);
+}
+
+/* What a stream has that a request touches: lines that thousands of others have pushed out of the cache. */
+static void ask_for_stream(struct uring_engine *self, const struct io_uring_cqe *cqe)
+{
+    const char *stream = (const char *)receiver(self, cqe);
+
+    for (size_t at = 0; stream != NULL && at < URING_TOUCHED; at += PAWL_CACHELINE)
+        __builtin_prefetch(stream + at, 1);
+}
+
+static void ask_ahead(struct uring_engine *self, const struct io_uring_cqe *cqe, unsigned step)
+{
+    struct pawl_stream *stream = receiver(self, cqe);
+
+    if (stream == NULL || stream->config->ahead == NULL || (stream->state & STREAM_LAYERED) != 0)
+        return;
+    stream->config->ahead(stream, pawl_chunk_bytes_(self->chunk[cqe->flags >> IORING_CQE_BUFFER_SHIFT]),
+                          (size_t)cqe->res, step);
+}
+
+/* While the kernel works for the completion at `head` the memory comes that the next three will need: first what they have
+ * themselves, then what the program knows of. `ready`: how many there are from `head` on, one other at least. `asked`: of
+ * those before it the program was told. Returns what it is then. */
+static unsigned look_ahead(struct uring_engine *self, unsigned head, unsigned ready, unsigned asked)
+{
+    const struct io_uring_cqe *cqes = self->ring.cq.cqes;
+    const unsigned mask = *self->ring.cq.kring_mask, next = head + 1;
+
+    ask_ahead(self, &cqes[next & mask], (int)(asked - next) > 0 ? 1 : 0);
+    if (ready == 2)
+        return next + 1;
+    ask_ahead(self, &cqes[(next + 1) & mask], 0);
+    if (ready > 3)
+        ask_for_stream(self, &cqes[(next + 2) & mask]);
+    return next + 2;
+}
+
 static int uring_turn(struct pawl_engine *engine, uint64_t deadline)
 {
     struct uring_engine *self = uring_of_(engine);
-    unsigned head, n = 0;
+    unsigned head, n = 0, asked = *self->ring.cq.khead;
     uint64_t again;
     int status;
 
@@ -220,8 +298,10 @@ static int uring_turn(struct pawl_engine *engine, uint64_t deadline)
     if (PAWL_UNLIKELY(!self->waking))
         arm_wake(self);
     pawl_uring_buffers_flush_(self);
+    if (PAWL_UNLIKELY(self->unarmed) && engine->worker->now >= self->arm_at)
+        arm_again(self);
     again = engine->worker->now + LACKING_NS;
-    if (PAWL_UNLIKELY(self->lacking != 0) && deadline > again)
+    if (PAWL_UNLIKELY(self->lacking != 0 || self->unarmed) && deadline > again)
         deadline = again; /* looks for memory again, if nothing else happens */
     status = enter(self, deadline);
     pawl_worker_woke_(engine->worker);
@@ -231,10 +311,14 @@ static int uring_turn(struct pawl_engine *engine, uint64_t deadline)
         return status;
     while (n < URING_BATCH) {
         struct io_uring_cqe cqe;
+        unsigned ready;
 
         head = *self->ring.cq.khead;
-        if (head == io_uring_smp_load_acquire(self->ring.cq.ktail)) /* acquire: the kernel's completions */
+        ready = io_uring_smp_load_acquire(self->ring.cq.ktail) - head; /* acquire: the kernel's completions */
+        if (ready == 0)
             break;
+        if (ready > 1)
+            asked = look_ahead(self, head, ready, asked);
         cqe = self->ring.cq.cqes[head & *self->ring.cq.kring_mask];
         io_uring_cq_advance(&self->ring, 1);
         came(self, &cqe);
@@ -266,8 +350,13 @@ static int uring_watch(struct pawl_engine *engine, struct pawl_source *source, u
 
 static void uring_unwatch(struct pawl_engine *engine, struct pawl_source *source)
 {
-    struct io_uring_sqe *sqe = pawl_uring_sqe_(uring_of_(engine));
+    struct io_uring_sqe *sqe;
 
+    if (source->unarmed) { /* nothing to take back */
+        source->unarmed = false;
+        return;
+    }
+    sqe = pawl_uring_sqe_(uring_of_(engine));
     /* Not a poll_remove: that is refused, and the poll stays with the descriptor, while an event of it is under way. */
     io_uring_prep_cancel64(sqe, pawl_slot_key_(source, PAWL_VERB_READY), 0);
     io_uring_sqe_set_data64(sqe, PAWL_VERB_CANCEL);

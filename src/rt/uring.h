@@ -16,8 +16,9 @@ enum {
     URING_BUFFERS = 64, /* a power of two */
     URING_BUFFER_BYTES = 8192 - PAWL_CHUNK_HEAD_,
     URING_GROUP = 0,
-    URING_BATCH = 256, /* completions of a turn */
-    URING_IOVECS = 16, /* of a submitted send */
+    URING_BATCH = 256,   /* completions of a turn */
+    URING_IOVECS = 16,   /* of a submitted send */
+    URING_TOUCHED = 384, /* bytes of a stream and its context that are asked for ahead */
 };
 
 struct uring_engine {
@@ -25,6 +26,8 @@ struct uring_engine {
     struct io_uring ring;
     int wake_fd;
     bool ring_ready, waking; /* the eventfd is being polled */
+    bool unarmed;            /* there may be sources whose poll was refused: */
+    uint64_t arm_at;         /* they are polled again when this has passed; ns */
     struct io_uring_buf_ring *buffers;
     struct pawl_chunk *chunk[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
     uint32_t lacking;                        /* how many are NULL */
@@ -80,6 +83,8 @@ void pawl_uring_sent_(struct pawl_stream *stream, int result);
 /* A cancellation found nothing. */
 void pawl_uring_missed_(struct pawl_source *source);
 void pawl_uring_connected_(struct pawl_stream *stream, int result);
+/* A poll was refused for want of memory, which passes: true, and it will be submitted again. */
+bool pawl_uring_unarmed_(struct pawl_source *source, int result);
 void pawl_uring_accepted_(struct pawl_listener_part *part, const struct io_uring_cqe *cqe);
 
 int pawl_uring_connecting_(struct pawl_engine *engine, struct pawl_stream *stream);

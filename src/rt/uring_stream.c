@@ -278,10 +278,10 @@ void pawl_uring_connected_(struct pawl_stream *stream, int result)
     stream->inflight--;
     stream->state &= ~(uint32_t)STREAM_POLLING;
     if ((stream->state & STREAM_DEAD) == 0) {
-        if (result < 0)
-            pawl_stream_failed_(stream, result);
-        else
+        if (result >= 0)
             pawl_stream_connected_(stream);
+        else if (!pawl_uring_unarmed_(&stream->source, result))
+            pawl_stream_failed_(stream, result);
     }
     pawl_stream_leave_(stream);
     pawl_stream_landed_(stream);

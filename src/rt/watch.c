@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_source) <= sizeof(((struct pawl_watch *)NULL)->inside),
                    "it holds a source");
@@ -78,6 +79,18 @@ void pawl_watch_stop(struct pawl_watch *watch)
     source->engine->class->unwatch(source->engine, source);
     pawl_slot_give_(source); /* events that are on their way find nobody */
     watch->started = false;
+}
+
+void pawl_watch_close_(struct pawl_watch *watch)
+{
+    struct pawl_source *source = source_of(watch);
+
+    if (watch->started && source->engine->class->close_unwatches) {
+        pawl_slot_give_(source);
+        watch->started = false;
+    }
+    pawl_watch_stop(watch);
+    close(source->fd);
 }
 
 /* ---- once ---- */

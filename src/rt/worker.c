@@ -111,8 +111,7 @@ static void run_tasks(struct pawl_worker *worker)
     }
 }
 
-/* The worker itself has something to do. */
-static bool has_work(const struct pawl_worker *worker)
+bool pawl_worker_has_work_(const struct pawl_worker *worker)
 {
     return worker->lifo != NULL || worker->again != NULL || worker->later != NULL ||
            worker->engine->io.dirty != NULL || !pawl_deque_empty(&worker->deque[0]) ||
@@ -184,6 +183,8 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
         deadline = 0;
     } else if (worker->closing && pawl_engine_idle_(worker->engine)) {
         quiet = true;
+        pawl_store_relaxed(&worker->quiet, true); /* relaxed, both: for handlers of the same thread */
+        pawl_fence_compiler();
         pawl_rt_quiet_(rt);
         if (until(rt))
             deadline = 0;
@@ -196,8 +197,11 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
     /* However many search: what it has seen, it takes, or sees that it is gone. */
     if (something && !worker->searching)
         worker->searching = pawl_idle_search_(&rt->idle, UINT64_MAX);
-    if (quiet) /* acq_rel Q: before anything that it does now; see pawl_rt_quiet_() */
+    if (quiet) {
+        /* acq_rel Q: before anything that it does now; see pawl_rt_quiet_() */
         pawl_fetch_sub_acq_rel(&rt->quiet, 1u);
+        pawl_store_relaxed(&worker->quiet, false);
+    }
 }
 
 /* The runtime closes: everything that this worker has is told. */
@@ -228,16 +232,16 @@ static void run_timers(struct pawl_worker *worker)
 static void turn(struct pawl_worker *worker, bool (*until)(const struct pawl_rt *rt))
 {
     pawl_count_(&worker->counts.turns, 1);
-    if (worker->searching && (has_work(worker) || pawl_worker_search_(worker)))
+    if (worker->searching && (pawl_worker_has_work_(worker) || pawl_worker_search_(worker)))
         stop_searching(worker);
     worker->now = pawl_deadline(0);
     run_later(worker);
     run_inbox(worker);
-    if (worker->searching && has_work(worker))
+    if (worker->searching && pawl_worker_has_work_(worker))
         stop_searching(worker);
     run_tasks(worker);
     run_timers(worker);
-    if (has_work(worker)) {
+    if (pawl_worker_has_work_(worker)) {
         poll_engine(worker, 0);
         worker->unpolled = 0;
     } else if (pawl_worker_search_(worker)) {

@@ -48,6 +48,7 @@ struct pawl_worker {
     /* read by all */
     struct pawl_rt *rt PAWL_LINE_PAIR_ALIGNED;
     struct pawl_engine *engine;
+    const char *engine_why; /* it is this one */
     uint32_t index;
     int cpu;                 /* where it is meant to run */
     uint32_t node;           /* its queue of rt->inject */
@@ -63,8 +64,9 @@ struct pawl_worker {
     PAWL_ATOMIC(uint32_t) inside PAWL_LINE_PAIR_ALIGNED; /* see above; a handler reads it */
     bool searching;                                      /* counted in rt->idle */
     bool closing;                                        /* it has seen that the runtime closes */
-    uint64_t now;                                        /* CLOCK_MONOTONIC in ns, once a turn */
-    uint64_t slice_end;                                  /* of tasks: pawl_clock_cycles() */
+    PAWL_ATOMIC(bool) quiet; /* counted in rt->quiet; a handler on this thread reads it */
+    uint64_t now;            /* CLOCK_MONOTONIC in ns, once a turn */
+    uint64_t slice_end;      /* of tasks: pawl_clock_cycles() */
     struct pawl_task *running;
     struct pawl_task *lifo;               /* made ready last; nobody steals it */
     struct pawl_task *again, **again_end; /* those that let others go first */
@@ -151,6 +153,9 @@ static inline bool pawl_rt_closing_(const struct pawl_rt *rt)
  * returns 0, or -EPIPE: it closes (not to workers). release is the last touch of the runtime, unless a worker makes
  * it. Any thread. */
 int pawl_rt_hold_(struct pawl_rt *rt);
+/* Whether the caller may begin something: the runtime is open, or it is one of its workers that does not count as quiet. For
+ * threads that are no workers that says something until the end of their section of RCU. */
+bool pawl_rt_may_begin_(const struct pawl_rt *rt);
 void pawl_rt_release_(struct pawl_rt *rt);
 /* How many holds and tasks have not ended; 0 is certain. */
 uint64_t pawl_rt_alive_(const struct pawl_rt *rt);
@@ -171,9 +176,12 @@ void pawl_worker_destroy_(struct pawl_worker *worker);
 /* Ends its sleep, if it sleeps. Any thread, signal handlers. */
 void pawl_worker_call_(struct pawl_worker *worker);
 
-/* The task is owed a run: to the worker itself (inside), or to the shared queues. */
+/* The task is owed a run: to the worker itself (inside), or to the shared queues (in a section of RCU, for which
+ * pawl_rt_close() waits: the runtime may end as soon as the task is visible). */
 void pawl_worker_ready_(struct pawl_worker *worker, struct pawl_task *task);
 void pawl_rt_inject_(struct pawl_rt *rt, struct pawl_task *task);
+/* The worker itself has something to do: it will not sleep in this turn. */
+bool pawl_worker_has_work_(const struct pawl_worker *worker);
 /* Something was made visible that any worker may take: lets one come and look, unless one is looking. */
 void pawl_rt_work_(struct pawl_rt *rt);
 /* One run. By the worker, inside. */

@@ -53,13 +53,8 @@ void pawl_rt_inject_(struct pawl_rt *rt, struct pawl_task *task)
     const struct pawl_worker *self = pawl_worker_here_();
     uint32_t node = self != NULL && self->rt == rt ? self->node : 0;
 
-    if (PAWL_UNLIKELY(rt->generation != pawl_rt_generation_()))
-        return; /* in a child of fork(): nobody is there to run it */
-    /* The runtime may end as soon as the task is visible: pawl_rt_close() waits for this section. */
-    pawl_rcu_read_lock();
     pawl_inject_push_(&rt->inject[node].half[(task->flags & PAWL_TASK_URGENT) == 0], task);
     pawl_rt_work_(rt);
-    pawl_rcu_read_unlock();
 }
 
 /* Into the deque, or where there is room. */
@@ -161,18 +156,34 @@ static struct pawl_task *next_of_the_patient(struct pawl_worker *worker)
     return task != NULL ? task : next_again(worker);
 }
 
+/* The oldest of its own. One worker alone has deques whose pops are spared a fence that steals pay for by interrupting all
+ * processors (PAWL_DEQUE_RARELY_STOLEN): a thread that spawns tasks from outside would feel it. So it takes all out. */
+static struct pawl_task *own_oldest(struct pawl_worker *worker)
+{
+    void *tasks[PAWL_WORKER_DEQUE_];
+    size_t first = PAWL_WORKER_DEQUE_;
+
+    if (worker->rt->workers > 1)
+        return pawl_deque_steal(&worker->deque[1], &tasks[0]) == 0 ? tasks[0] : NULL;
+    while (first > 0 && pawl_deque_pop(&worker->deque[1], &tasks[first - 1]) == 0)
+        first--;
+    if (first == PAWL_WORKER_DEQUE_)
+        return NULL;
+    (void)pawl_deque_push_n(&worker->deque[1], tasks + first + 1,
+                            PAWL_WORKER_DEQUE_ - first - 1); /* cannot fail: they were there */
+    return tasks[first];
+}
+
 /* For those that are never the newest. */
 static struct pawl_task *next_oldest(struct pawl_worker *worker)
 {
-    void *task;
-
     switch (worker->picks / OLDEST_EVERY % 4) {
     case 0:
         return take(worker, worker->node, 1, 1);
     case 1:
         return take(worker, worker->node, 0, 1);
     case 2:
-        return pawl_deque_steal(&worker->deque[1], &task) == 0 ? task : NULL;
+        return own_oldest(worker);
     default:
         return again_first(worker);
     }

@@ -198,7 +198,7 @@ runtime_exports_only_pawl_names() {
         grep -v '^pawl_[a-z0-9_]*[a-z0-9]@' || true
 }
 
-runtime_links_and_runs() {
+runtime_links_and_runs() { # [--static]
     local -a runtime_flags runtime_libs
     local system # where the packages are that the runtime stands on
     system=$(env -u PKG_CONFIG_LIBDIR -u PKG_CONFIG_SYSROOT_DIR pkg-config --variable pc_path pkg-config)
@@ -211,8 +211,8 @@ int main(void)
 }
 END
     read -ra runtime_flags <<<"$(PKG_CONFIG_PATH=$system pkg-config --cflags pawl-rt)"
-    read -ra runtime_libs <<<"$(PKG_CONFIG_PATH=$system pkg-config --libs pawl-rt)"
-    compiled runtime "${cc[@]}" "${runtime_flags[@]}" "$work/runtime.c" "${runtime_libs[@]}"
+    read -ra runtime_libs <<<"$(PKG_CONFIG_PATH=$system pkg-config --libs "$@" pawl-rt)"
+    compiled runtime "${cc[@]}" "${runtime_flags[@]}" "${@/#--/-}" "$work/runtime.c" "${runtime_libs[@]}"
 }
 
 # Both at once: what stands on the runtime.
@@ -277,6 +277,13 @@ if has_static; then
         compiled cpp_static "${cxx[@]}" "${flags[@]}" -std=c++17 -x c++ "${units[@]}" -x none "${link_static[@]}"
     promise 'a C program without any shared library links and runs' \
         compiled c_all_static "${cc[@]}" "${flags[@]}" -std=gnu17 -static "${units[@]}" "${link_static[@]}"
+    # hwloc and liburing are optional, and not everywhere static
+    if [[ -e $library_folder/libpawl-rt.a ]] && ! nm "$library_folder/libpawl-rt.a" 2>/dev/null | grep -q ' U hwloc_' &&
+        { ! nm "$library_folder/libpawl-rt.a" 2>/dev/null | grep -q ' U io_uring_' ||
+        "${cc[@]}" -static -x c - -luring -o "$work/uring" <<<'int main(void) { return 0; }' 2>/dev/null; }; then
+        promise 'a C program on the runtime without any shared library links by pkg-config and runs' \
+            runtime_links_and_runs --static
+    fi
 fi
 
 echo "1..$number"

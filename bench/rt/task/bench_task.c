@@ -21,7 +21,7 @@ struct shared {
     struct pawl_rt *rt;
     struct pawl_task driver, other;
     uint64_t left; /* the tasks' own: they run on one worker, or one after the other */
-    struct pawl_task tasks[RING];
+    struct pawl_task tasks[RING] PAWL_LINE_PAIR_ALIGNED; /* a line each, as <pawl/task.h> advises */
     PAWL_ATOMIC(int) over;
 };
 
@@ -38,9 +38,10 @@ static int setup_workers(uint32_t workers, void **shared)
     struct pawl_rt_config config = {.workers = workers};
     int status;
 
-    shared_of = calloc(1, sizeof *shared_of);
+    shared_of = aligned_alloc(PAWL_CACHELINE_PAIR, sizeof *shared_of);
     if (shared_of == NULL)
         return -ENOMEM;
+    memset(shared_of, 0, sizeof *shared_of);
     for (int i = 0; i < RING; i++)
         pawl_task_init(&shared_of->tasks[i], nothing, 0);
     status = pawl_rt_open(&shared_of->rt, &config);

@@ -125,4 +125,13 @@ int64_t io_live_allocations(void);
 void io_fail_every(uint32_t n);
 uint64_t io_failed(void);
 
+/* ---- submissions (refuse.c) ---- */
+
+/* The next n polls that are submitted to io_uring are answered with -ENOMEM. */
+void io_refuse_polls(int64_t n);
+/* So far. */
+uint64_t io_refused(void);
+/* Whether this engine and this kernel let us. */
+bool io_can_refuse(void);
+
 #endif

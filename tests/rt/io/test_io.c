@@ -24,6 +24,7 @@ static const struct group {
     {"numbers", reuse_tests, &reuse_test_count},
     {"letters", fiber_dgram_tests, &fiber_dgram_test_count},
     {"want", want_tests, &want_test_count},
+    {"refused", refused_tests, &refused_test_count},
     /* the last: it starts a thread that stays, and one of those before forks */
     {"sources", source_tests, &source_test_count},
     {"children and files", child_tests, &child_test_count},

@@ -126,6 +126,42 @@ static void a_pipe_of_packets_is_read_empty(void **state)
     io_close(rt);
 }
 
+static enum pawl_task_next keep_busy(struct pawl_task *task)
+{
+    return pawl_task_cancelled(task) != 0 ? PAWL_TASK_DONE : PAWL_TASK_AGAIN;
+}
+
+/* After a short read of a pipe the worker may do other things first: not for ever, and not only while nothing comes. Packets
+ * that lie in the pipe from before come out while new ones are written. */
+static void packets_are_read_by_a_worker_that_never_rests(void **state)
+{
+    enum { PACKETS = 9, ROUNDS = 2000 };
+    struct pawl_task busy;
+    struct pawl_rt *rt;
+    int ends[2];
+
+    (void)state;
+    io_open(&rt, 1);
+    pawl_task_init(&busy, keep_busy, 0);
+    assert_int_equal(pawl_task_spawn(rt, &busy), 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_DIRECT), 0);
+    for (int i = 0; i < PACKETS; i++)
+        assert_int_equal(write(ends[1], "packet", 6), 6);
+    adopt_on(rt, 0, ends[0], &count);
+    io_reach(&io_counts.bytes, PACKETS * 6);
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        assert_int_equal(write(ends[1], "packet", 6), 6);
+        if (i % 7 == 0)
+            io_reach(&io_counts.bytes, (PACKETS + i) * 6);
+    }
+    io_reach(&io_counts.bytes, (PACKETS + ROUNDS) * 6);
+    close(ends[1]);
+    io_reach(&io_counts.clean, 1);
+    assert_int_equal(pawl_task_cancel(&busy), 0);
+    assert_int_equal(pawl_task_join(&busy), 0);
+    io_close(rt);
+}
+
 static void a_pipe_takes_what_it_can_and_then_the_rest(void **state)
 {
     static char heard[sizeof outgoing];
@@ -523,6 +559,7 @@ static void an_operation_of_a_stream_completes_before_closed(void **state)
 const struct CMUnitTest plain_tests[] = {
     cmocka_unit_test(a_pipe_is_read_to_its_end),
     cmocka_unit_test(a_pipe_of_packets_is_read_empty),
+    cmocka_unit_test(packets_are_read_by_a_worker_that_never_rests),
     cmocka_unit_test(a_pipe_takes_what_it_can_and_then_the_rest),
     cmocka_unit_test(a_pipe_that_nobody_reads_breaks_without_a_signal),
     cmocka_unit_test(a_terminal_is_read_and_written),

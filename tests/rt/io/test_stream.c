@@ -350,6 +350,85 @@ static void the_runtime_closes_with_everything_open(void **state)
     }
 }
 
+/* ---- what comes next ---- */
+
+enum { AHEAD_PEERS = 8, AHEAD_ROUNDS = 20 };
+
+/* By the worker; the test looks when it has received all. */
+static struct {
+    int fds[AHEAD_PEERS];
+    uint64_t told[2], wrong;
+} ahead_seen;
+
+/* Of a stream: what it was told of and has not received. */
+struct foretold {
+    const char *bytes;
+    size_t count;
+    unsigned steps;
+};
+
+static void told_ahead(struct pawl_stream *stream, const char *bytes, size_t count, unsigned step)
+{
+    struct foretold *foretold = pawl_stream_context(stream);
+    const bool again = foretold->bytes == bytes && foretold->count == count && foretold->steps == 1;
+
+    ahead_seen.wrong += step > 1 || (step == 0 ? foretold->bytes != NULL : !again) ||
+                        memcmp(bytes, "bytes", 5) != 0;
+    *foretold = (struct foretold){bytes, count, step + 1};
+    ahead_seen.told[step & 1]++;
+}
+
+static void received_ahead(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    struct foretold *foretold = pawl_stream_context(stream);
+
+    ahead_seen.wrong += foretold->bytes != NULL &&
+                        (foretold->bytes != slice->bytes || foretold->count != slice->count);
+    *foretold = (struct foretold){NULL, 0, 0};
+    io_received_count(stream, slice);
+}
+
+/* On the worker: so all of it is there in its next turn. */
+static void write_to_all(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < AHEAD_PEERS; i++)
+        io_write(ahead_seen.fds[i], "bytes", 5);
+}
+
+static void what_is_told_ahead_is_what_is_received(void **state)
+{
+    static const struct pawl_stream_config config = {.opened = io_opened,
+                                                     .received = received_ahead,
+                                                     .closed = io_closed,
+                                                     .ahead = told_ahead,
+                                                     .context_bytes = sizeof(struct foretold)};
+    const bool knows = strcmp(io_engine, "uring") == 0;
+    struct pawl_rt *rt;
+    struct io_server server;
+
+    (void)state;
+    io_open(&rt, 1);
+    memset(&ahead_seen, 0, sizeof ahead_seen);
+    io_listen(&server, rt, IO_TCP, &config);
+    for (unsigned i = 0; i < AHEAD_PEERS; i++)
+        ahead_seen.fds[i] = io_connect(&server);
+    io_reach(&io_counts.opened, AHEAD_PEERS);
+    for (unsigned round = 1; round <= AHEAD_ROUNDS; round++) {
+        io_on(rt, 0, write_to_all, NULL);
+        io_reach(&io_counts.bytes, (uint64_t)round * AHEAD_PEERS * 5);
+    }
+    assert_int_equal(ahead_seen.wrong, 0);
+    assert_int_equal(ahead_seen.told[0] > 0, knows);
+    assert_int_equal(ahead_seen.told[1] > 0, knows);
+    assert_true(ahead_seen.told[1] <= ahead_seen.told[0]);
+    for (unsigned i = 0; i < AHEAD_PEERS; i++)
+        close(ahead_seen.fds[i]);
+    io_streams(rt, 0);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
 const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(what_is_sent_comes_back_whole_and_in_order),
     cmocka_unit_test(so_it_does_with_marks_of_a_few_bytes),
@@ -359,5 +438,6 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(timeouts_end_what_does_not_move),
     cmocka_unit_test(no_timeout_comes_early),
     cmocka_unit_test(the_runtime_closes_with_everything_open),
+    cmocka_unit_test(what_is_told_ahead_is_what_is_received),
 };
 const size_t stream_test_count = sizeof stream_tests / sizeof stream_tests[0];

@@ -14,6 +14,7 @@
 
 /* The tests of a file; the result is cmocka's. */
 int test_tasks(void);
+int test_places(void);
 
 /* cmocka's assertions are for the thread of the test; this is for workers. */
 static inline void must(bool holds, const char *what)

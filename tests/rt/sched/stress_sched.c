@@ -357,6 +357,70 @@ static void it_opens_and_closes_under_load_any_number_of_times(void **state)
     assert_int_equal(open_descriptors(), descriptors);
 }
 
+/* Threads that spawn until the runtime refuses, and a task that keeps it from ending before they have heard so. */
+static struct refused {
+    struct pawl_task keeper;
+    struct pawl_rt *rt;
+    PAWL_ATOMIC(uint64_t) accepted, ran;
+    PAWL_ATOMIC(int) over;
+} refused;
+
+enum { SPAWNERS = 2, TASKS_OF_A_SPAWNER = 32 };
+
+static enum pawl_task_next keep_open(struct pawl_task *task)
+{
+    (void)task; /* cancelled or not */
+    return pawl_load_acquire(&refused.over) == SPAWNERS ? PAWL_TASK_DONE : PAWL_TASK_WAIT;
+}
+
+static enum pawl_task_next run_once(struct pawl_task *task)
+{
+    (void)task;
+    pawl_fetch_add_relaxed(&refused.ran, 1);
+    return PAWL_TASK_DONE;
+}
+
+static void *spawn_until_refused(void *tasks)
+{
+    struct pawl_task *task = tasks;
+    uint64_t accepted = 0;
+    int status = 0;
+
+    for (int i = 0; i < TASKS_OF_A_SPAWNER; i++)
+        pawl_task_init(&task[i], run_once, i % 3 == 0 ? PAWL_TASK_URGENT : 0);
+    for (uint64_t i = 0; status != -EPIPE; i++) {
+        status = pawl_task_spawn(refused.rt, &task[i % TASKS_OF_A_SPAWNER]);
+        must(status == 0 || status == -EBUSY || status == -EPIPE, "spawn");
+        accepted += status == 0;
+    }
+    pawl_fetch_add_relaxed(&refused.accepted, accepted);
+    pawl_fetch_add_release(&refused.over, 1);
+    pawl_task_wake(&refused.keeper); /* from here on it may end */
+    return NULL;
+}
+
+static void what_is_spawned_while_it_closes_runs_or_is_refused(void **state)
+{
+    uint64_t random = seed;
+
+    (void)state;
+    for (int n = rounds(15); n > 0; n--) {
+        struct pawl_task tasks[SPAWNERS][TASKS_OF_A_SPAWNER];
+        pthread_t threads[SPAWNERS];
+
+        refused = (struct refused){.rt = open_rt(1 + (uint32_t)n % 2, n % 3 == 0 ? PAWL_RT_CALLER : 0)};
+        pawl_task_init(&refused.keeper, keep_open, 0);
+        must(pawl_task_spawn(refused.rt, &refused.keeper) == 0, "spawn");
+        for (int i = 0; i < SPAWNERS; i++)
+            threads[i] = start(spawn_until_refused, tasks[i]);
+        usleep((unsigned)(next_random(&random) % 1000));
+        assert_int_equal(pawl_rt_close(refused.rt), 0);
+        for (int i = 0; i < SPAWNERS; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(pawl_load_relaxed(&refused.ran), pawl_load_relaxed(&refused.accepted));
+    }
+}
+
 static struct pawl_rt *stopped;
 
 static void on_term(int number)
@@ -434,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_task_completes_once),
         cmocka_unit_test(a_deadline_and_a_cancel_complete_a_task_once),
         cmocka_unit_test(it_opens_and_closes_under_load_any_number_of_times),
+        cmocka_unit_test(what_is_spawned_while_it_closes_runs_or_is_refused),
     };
     const char *wish = getenv("PAWL_TEST_SEED");
 

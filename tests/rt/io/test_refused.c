@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Polls that the kernel refuses for want of memory: who waits hears what he waits for all the same. On io_uring. */
+#include "io.h"
+#include "test_io.h"
+
+#include <pawl/child.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { REFUSALS = 3 };
+
+static const struct pawl_stream_config echo = {IO_ECHO};
+
+/* After so many refusals it is heard. */
+static void refuse(void)
+{
+    if (!io_can_refuse())
+        skip();
+    io_refuse_polls(REFUSALS);
+}
+
+struct waiting {
+    struct pawl_child child;
+    struct pawl_watch watch;
+    struct pawl_op op;
+    pid_t pid;
+    int fd;
+    PAWL_ATOMIC(uint64_t) completed;
+    int64_t result;
+};
+
+static void completed(struct pawl_op *op, int64_t result)
+{
+    struct waiting *waiting = pawl_op_of(op, struct waiting, op);
+
+    waiting->result = result;
+    io_add(&waiting->completed, 1);
+}
+
+static void wait_for_child(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    pawl_op_init(&waiting->op, completed);
+    assert_int_equal(pawl_child_wait(&waiting->child, &waiting->op, waiting->pid), 0);
+}
+
+static void watch_once(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    pawl_op_init(&waiting->op, completed);
+    assert_int_equal(pawl_watch_once(&waiting->watch, &waiting->op, waiting->fd, POLLIN), 0);
+}
+
+static void cancel(void *arg)
+{
+    assert_int_equal(pawl_op_cancel(&((struct waiting *)arg)->op), 0);
+}
+
+/* Until the worker has heard of so many refusals. */
+static void reach_refusals(uint64_t n)
+{
+    while (io_refused() < n)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void a_child_is_heard_of_though_polls_are_refused(void **state)
+{
+    uint64_t before = io_refused();
+    struct waiting waiting = {.fd = -1};
+    struct pawl_rt *rt;
+
+    (void)state;
+    refuse();
+    waiting.pid = fork();
+    if (waiting.pid == 0) {
+        pause();
+        _exit(1);
+    }
+    io_open(&rt, 1);
+    io_on(rt, 0, wait_for_child, &waiting);
+    reach_refusals(before + REFUSALS); /* before it ends: it is a refusal that the wait hears of first */
+    assert_int_equal(kill(waiting.pid, SIGTERM), 0);
+    io_reach(&waiting.completed, 1);
+    assert_true(WIFSIGNALED((int)waiting.result) && WTERMSIG((int)waiting.result) == SIGTERM);
+    io_close(rt);
+}
+
+static void an_operation_is_not_completed_by_a_refusal(void **state)
+{
+    uint64_t before = io_refused();
+    struct waiting waiting = {.pid = -1};
+    struct pawl_rt *rt;
+    int ends[2];
+    char byte;
+
+    (void)state;
+    refuse();
+    io_open(&rt, 1);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    waiting.fd = ends[0];
+    io_on(rt, 0, watch_once, &waiting);
+    reach_refusals(before + REFUSALS);
+    assert_int_equal(io_get(&waiting.completed), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    io_reach(&waiting.completed, 1);
+    assert_int_equal(waiting.result, POLLIN);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+
+    io_refuse_polls(INT64_MAX); /* cancelled while it waits for another try */
+    io_on(rt, 0, watch_once, &waiting);
+    reach_refusals(before + REFUSALS + 2);
+    io_on(rt, 0, cancel, &waiting);
+    io_reach(&waiting.completed, 2);
+    assert_int_equal(waiting.result, -ECANCELED);
+
+    io_on(rt, 0, watch_once, &waiting); /* and by the end of the runtime */
+    reach_refusals(before + REFUSALS + 4);
+    close(ends[0]);
+    close(ends[1]);
+    io_close(rt);
+    io_refuse_polls(0);
+    assert_int_equal(io_get(&waiting.completed), 3);
+    assert_int_equal(waiting.result, -ECANCELED);
+}
+
+static struct pawl_stream *stream;
+static int to_adopt;
+
+static void adopt(void *arg)
+{
+    static const struct pawl_stream_config count = {.opened = io_opened,
+                                                    .received = io_received_count,
+                                                    .ended = io_ended_close,
+                                                    .closed = io_closed};
+
+    (void)arg;
+    assert_int_equal(pawl_stream_adopt(&stream, &count, to_adopt), 0);
+}
+
+static void a_pipe_is_read_though_polls_are_refused(void **state)
+{
+    uint64_t before = io_refused();
+    struct pawl_rt *rt;
+    int ends[2];
+
+    (void)state;
+    refuse();
+    io_open(&rt, 1);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    to_adopt = ends[0];
+    io_on(rt, 0, adopt, NULL);
+    reach_refusals(before + REFUSALS);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    io_reach(&io_counts.bytes, 1);
+    close(ends[1]);
+    io_reach(&io_counts.clean, 1);
+    io_close(rt);
+}
+
+static void greet(struct pawl_stream *peer)
+{
+    io_opened(peer);
+    assert_int_equal(pawl_stream_write(peer, "hello", 5), 0);
+    assert_int_equal(pawl_stream_shutdown(peer), 0);
+}
+
+static int reason;
+
+static void client_closed(struct pawl_stream *peer, int why)
+{
+    reason = why;
+    io_closed(peer, why);
+}
+
+static void connect_to(void *arg)
+{
+    static const struct pawl_stream_config client = {.opened = greet,
+                                                     .received = io_received_count,
+                                                     .ended = io_ended_close,
+                                                     .closed = client_closed};
+    const struct io_server *server = arg;
+
+    assert_int_equal(pawl_stream_connect(&stream, &client, (const struct sockaddr *)&server->address,
+                                         server->address_bytes),
+                     0);
+}
+
+static void a_connection_is_made_though_polls_are_refused(void **state)
+{
+    uint64_t before = io_refused();
+    struct io_server server;
+    struct pawl_rt *rt;
+
+    (void)state;
+    refuse();
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &echo);
+    io_on(rt, 0, connect_to, &server);
+    io_reach(&io_counts.bytes, 10); /* there and back */
+    io_reach(&io_counts.clean, 2);
+    assert_int_equal(io_refused(), before + REFUSALS);
+
+    io_refuse_polls(INT64_MAX); /* ended while it waits for another try */
+    io_on(rt, 0, connect_to, &server);
+    reach_refusals(before + REFUSALS + 2);
+    io_unlisten(&server);
+    io_close(rt);
+    io_refuse_polls(0);
+    assert_int_equal(reason, -ECANCELED);
+}
+
+const struct CMUnitTest refused_tests[] = {
+    cmocka_unit_test(a_child_is_heard_of_though_polls_are_refused),
+    cmocka_unit_test(an_operation_is_not_completed_by_a_refusal),
+    cmocka_unit_test(a_pipe_is_read_though_polls_are_refused),
+    cmocka_unit_test(a_connection_is_made_though_polls_are_refused),
+};
+const size_t refused_test_count = sizeof refused_tests / sizeof refused_tests[0];
