@@ -7,6 +7,8 @@
 #include <pawl/config.h>
 #include <stdlib.h>
 
+enum { CLASSES = 64 }; /* of memcached's slabs, from 1 on; here all items stand in 1 */
+
 static const char bad_format[] = "CLIENT_ERROR bad command line format\r\n";
 
 static void says_noreply(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
@@ -46,6 +48,23 @@ static void stats_detail(struct cache_turn *turn, struct cache_word what)
     }
 }
 
+/* stats cachedump CLASS LIMIT */
+static void cachedump(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
+{
+    uint32_t class, limit;
+
+    if (turn->service->no_dump)
+        cache_answer(turn, "CLIENT_ERROR stats cachedump not allowed\r\n");
+    else if (count < 4)
+        cache_answer(turn, "CLIENT_ERROR bad command line\r\n");
+    else if (!cache_read_u32(words[2], &class) || !cache_read_u32(words[3], &limit))
+        cache_answer(turn, bad_format);
+    else if (class >= CLASSES)
+        cache_answer(turn, "CLIENT_ERROR Illegal slab id\r\n");
+    else
+        cache_dump_class(turn, class, limit);
+}
+
 static void stats(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
     enum { NAME_MAX_BYTES = 32 };
@@ -62,7 +81,7 @@ static void stats(struct cache_turn *turn, const struct cache_word *words, uint3
         return;
     }
     if (count > 1 && cache_word_is(words[1], "cachedump")) {
-        cache_answer(turn, "CLIENT_ERROR stats cachedump not allowed\r\n");
+        cachedump(turn, words, count);
         return;
     }
     if (count > 1 && words[1].count < sizeof what) {
@@ -99,8 +118,7 @@ static void flush_all(struct cache_turn *turn, const struct cache_word *words, u
         cache_answer(turn, "CLIENT_ERROR invalid exptime argument\r\n");
         return;
     }
-    /* As memcached counts: "in a second" is now. */
-    cache_flush(store, exptime > 0 ? cache_expiry(store, exptime) - 1 : cache_now(store));
+    cache_flush_after(store, exptime);
     cache_answer(turn, "OK\r\n");
 }
 
@@ -178,7 +196,6 @@ static void slabs(struct cache_turn *turn, const struct cache_word *words, uint3
 /* "all", or numbers of classes, from 1 to 63, with commas. */
 static bool are_classes(struct cache_word word)
 {
-    enum { CLASSES = 64 };
     const char *end = word.at + word.count;
 
     if (cache_word_is(word, "all"))
@@ -196,6 +213,17 @@ static bool are_classes(struct cache_word word)
     return true;
 }
 
+/* lru_crawler metadump all|hash|CLASSES: whichever, all items are told of. */
+static void metadump(struct cache_turn *turn, struct cache_word which)
+{
+    if (turn->service->no_dump)
+        cache_answer(turn, "ERROR metadump not allowed\r\n");
+    else if (!cache_word_is(which, "hash") && !are_classes(which))
+        cache_answer(turn, "BADCLASS invalid class id\r\n");
+    else if (!cache_dump_begin(turn))
+        cache_answer(turn, "SERVER_ERROR out of memory\r\n");
+}
+
 static void lru_crawler(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
     enum { SECOND = 1000000 };
@@ -206,7 +234,7 @@ static void lru_crawler(struct cache_turn *turn, const struct cache_word *words,
     } else if (count == 3 && cache_word_is(words[1], "crawl")) {
         cache_answer(turn, are_classes(words[2]) ? "OK\r\n" : "BADCLASS invalid class id\r\n");
     } else if (count == 3 && cache_word_is(words[1], "metadump")) {
-        cache_answer(turn, "ERROR metadump not allowed\r\n");
+        metadump(turn, words[2]);
     } else if (count == 3 && (cache_word_is(words[1], "tocrawl") || cache_word_is(words[1], "sleep"))) {
         if (!cache_read_u32(words[2], &number))
             cache_answer(turn, bad_format);

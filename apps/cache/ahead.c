@@ -49,6 +49,31 @@ static const char *behind(const struct glimpse *seen, const char *line_end, cons
     return at + bytes + CACHE_LINE_END;
 }
 
+void cache_foresee(const struct cache_store *store, const char *bytes, size_t count,
+                   struct cache_foreseen *foreseen)
+{
+    const char *newline = memchr(bytes, '\n', count < CACHE_LINE_MAX ? count : CACHE_LINE_MAX);
+    struct cache_key key;
+    struct glimpse seen;
+
+    foreseen->bytes = NULL;
+    if (newline == NULL || newline == bytes)
+        return;
+    if (!glimpse(bytes, newline[-1] == '\r' ? newline - 1 : newline, &seen) || seen.key.count > CACHE_KEY_MAX)
+        return;
+    cache_key_make(store, &key, seen.key.at, seen.key.count);
+    cache_prefetch(store, &key);
+    *foreseen = (struct cache_foreseen){bytes, key.hash,
+                                        seen.length_at == 0 ? CACHE_READ_AHEAD : CACHE_WRITE_AHEAD};
+}
+
+void cache_foresee_item(const struct cache_store *store, const struct cache_foreseen *foreseen)
+{
+    pawl_rcu_read_lock();
+    cache_prefetch_item(store, foreseen->hash, foreseen->touched);
+    pawl_rcu_read_unlock();
+}
+
 const char *cache_look_ahead(struct cache_turn *turn, const char *at, const char *end)
 {
     struct {

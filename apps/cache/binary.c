@@ -215,7 +215,7 @@ static void flush(struct cache_turn *turn, const struct packet *packet)
         return;
     }
     cache_tally(turn->stats, CACHE_CMD_FLUSH);
-    cache_flush(store, exptime != 0 ? cache_expiry(store, exptime) - 1 : cache_now(store));
+    cache_flush_after(store, exptime);
     cache_packet_done(turn, packet, 0);
 }
 

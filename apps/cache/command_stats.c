@@ -102,6 +102,8 @@ void cache_stats_reset(struct cache_service *service, const struct cache_store *
         pawl_store_relaxed(&service->reset_figures[i], *figure_of(&figures, i)); /* relaxed: see above */
     if (service->detail != NULL)
         cache_detail_clear(service->detail);
+    if (service->reset_general != NULL)
+        service->reset_general(service);
 }
 
 void cache_stat(cache_stat_fn *say, void *arg, const char *name, const char *format, ...)
@@ -139,9 +141,35 @@ static void say_process(const struct cache_service *service, struct cache_store 
                (long)usage.ru_stime.tv_usec);
 }
 
+/* What memcached counts and we have not: the threads and lists that do it are not there. Programs that watch servers ask for
+ * them, and some take a server that does not know one for dead. */
+static void say_nothing(const char *const *which, cache_stat_fn *say, void *arg)
+{
+    for (; *which != NULL; which++)
+        say(arg, *which, "0");
+}
+
 static void say_general(struct cache_service *service, struct cache_store *store, cache_stat_fn *say,
                         void *arg)
 {
+    static const char *const nothing[] = {"time_in_listen_disabled_us",
+                                          "conn_yields",
+                                          "slab_reassign_running",
+                                          "slabs_moved",
+                                          "lru_crawler_running",
+                                          "lru_crawler_starts",
+                                          "lru_maintainer_juggles",
+                                          "malloc_fails",
+                                          "evicted_active",
+                                          "crawler_reclaimed",
+                                          "crawler_items_checked",
+                                          "lrutail_reflocked",
+                                          "moves_to_cold",
+                                          "moves_to_warm",
+                                          "moves_within_lru",
+                                          "direct_reclaims",
+                                          "lru_bumps_dropped",
+                                          NULL};
     struct cache_figures figures;
 
     figures_since_reset(service, store, &figures);
@@ -167,6 +195,7 @@ static void say_general(struct cache_service *service, struct cache_store *store
     say_number(say, arg, "reclaimed", figures.expired);
     say_number(say, arg, "spared", figures.spared);
     say_number(say, arg, "ghosts", figures.ghosts);
+    say_nothing(nothing, say, arg);
 }
 
 static void say_settings(struct cache_service *service, struct cache_store *store, cache_stat_fn *say,
@@ -182,33 +211,75 @@ static void say_settings(struct cache_service *service, struct cache_store *stor
     say_number(say, arg, "num_threads", service->worker_count);
     say(arg, "detail_enabled", service->detail != NULL && cache_detail_is_on(service->detail) ? "yes" : "no");
     say(arg, "cas_enabled", "yes");
-    say(arg, "binding_protocol", dialects[service->sasl ? 2 : service->tokens ? 1 : service->dialect]);
+    say(arg, "binding_protocol",
+        dialects[service->sasl == service->tokens ? service->dialect
+                 : service->sasl                  ? 2
+                                                  : 1]);
     say(arg, "auth_enabled_sasl", service->sasl ? "yes" : "no");
     say_number(say, arg, "item_size_max", service->item_max);
     say(arg, "flush_enabled", service->no_flush ? "no" : "yes");
-    say(arg, "dump_enabled", "no");
+    say(arg, "dump_enabled", service->no_dump ? "no" : "yes");
     if (service->say_settings != NULL)
         service->say_settings(service, say, arg);
 }
 
-/* There are no slab classes: all items stand in one. */
+/* There are no slab classes: all items stand in one, and in one list, as in memcached without its maintainer. */
 static void say_items(struct cache_service *service, struct cache_store *store, cache_stat_fn *say, void *arg)
 {
+    static const char *const nothing[] = {"items:1:number_hot",
+                                          "items:1:number_warm",
+                                          "items:1:number_temp",
+                                          "items:1:age_hot",
+                                          "items:1:age_warm",
+                                          "items:1:tailrepairs",
+                                          "items:1:evicted_active",
+                                          "items:1:crawler_reclaimed",
+                                          "items:1:lrutail_reflocked",
+                                          "items:1:moves_to_cold",
+                                          "items:1:moves_to_warm",
+                                          "items:1:moves_within_lru",
+                                          "items:1:direct_reclaims",
+                                          "items:1:hits_to_hot",
+                                          "items:1:hits_to_warm",
+                                          "items:1:hits_to_temp",
+                                          NULL};
     struct cache_figures figures;
 
     figures_since_reset(service, store, &figures);
     if (figures.items == 0)
         return;
     say_number(say, arg, "items:1:number", figures.items);
+    say_number(say, arg, "items:1:number_cold", figures.items);
+    say_number(say, arg, "items:1:age", figures.age);
+    say_number(say, arg, "items:1:hits_to_cold", cache_counted(service, CACHE_GET_HITS));
     say_number(say, arg, "items:1:mem_requested", figures.bytes);
     say_number(say, arg, "items:1:evicted", figures.evictions);
     say_number(say, arg, "items:1:outofmemory", cache_counted(service, CACHE_STORE_NO_MEMORY));
     say_number(say, arg, "items:1:reclaimed", figures.expired);
     say_number(say, arg, "items:1:expired_unfetched", figures.expired_unfetched);
     say_number(say, arg, "items:1:evicted_unfetched", figures.evicted_unfetched);
+    say_nothing(nothing, say, arg);
 }
 
-/* Segments for pages, items for chunks. */
+/* Segments for pages; a chunk is what items are rounded up to. */
+static void say_pages(const struct cache_figures *figures, cache_stat_fn *say, void *arg)
+{
+    const uint64_t a_page = figures->segment_bytes / CACHE_ITEM_ALIGN, all = figures->segments * a_page;
+    const uint64_t used = figures->bytes / CACHE_ITEM_ALIGN;
+
+    say_number(say, arg, "1:chunk_size", CACHE_ITEM_ALIGN);
+    say_number(say, arg, "1:chunks_per_page", a_page);
+    say_number(say, arg, "1:total_pages", figures->segments);
+    say_number(say, arg, "1:total_chunks", all);
+    say_number(say, arg, "1:used_chunks", used);
+    say_number(say, arg, "1:free_chunks",
+               all > used ? all - used : 0); /* large items have segments beside these */
+    say_number(say, arg, "1:free_chunks_end", 0);
+    say_number(say, arg, "1:mem_requested", figures->bytes);
+    say_number(say, arg, "1:free_pages", figures->segments_free);
+    say_number(say, arg, "1:page_size", figures->segment_bytes);
+}
+
 static void say_slabs(struct cache_service *service, struct cache_store *store, cache_stat_fn *say, void *arg)
 {
     static const enum cache_counter counters[] = {CACHE_GET_HITS,   CACHE_CMD_SET,   CACHE_DELETE_HITS,
@@ -218,10 +289,7 @@ static void say_slabs(struct cache_service *service, struct cache_store *store, 
 
     cache_figures(store, &figures);
     if (figures.segments != 0) {
-        say_number(say, arg, "1:total_pages", figures.segments);
-        say_number(say, arg, "1:free_pages", figures.segments_free);
-        say_number(say, arg, "1:page_size", figures.segment_bytes);
-        say_number(say, arg, "1:used_chunks", figures.items);
+        say_pages(&figures, say, arg);
         for (uint32_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
             char name[64];
 

@@ -156,7 +156,7 @@ static bool spare_whole(struct cache_session *session, struct cache_segment *seg
     pawl_store_relaxed(&item->heat,
                        (uint8_t)((pawl_load_relaxed(&item->heat) & ~CACHE_HEAT) | hits)); /* relaxed */
     segment->queue = CACHE_MAIN;
-    cache_segment_seal(segment);
+    cache_segment_seal(segment, cache_now(session->store));
     cache_count(&session->counts.spared);
     return true;
 }
@@ -376,6 +376,18 @@ void cache_flush(struct cache_store *store, uint32_t when)
     store->purge = (struct pawl_map_cursor){0};
     store->purging = true;
     pawl_mutex_unlock(&store->lock);
+}
+
+void cache_flush_after(struct cache_store *store, int64_t exptime)
+{
+    const uint32_t when = exptime > 0 ? cache_expiry(store, exptime) : 0;
+
+    pawl_store_relaxed(&store->flush_at,
+                       0u); /* relaxed: one that was to come is forgotten, nothing is published */
+    if (exptime <= 0)
+        cache_flush(store, cache_now(store));
+    else if (when >= cache_now(store))
+        cache_flush(store, when - 1);
 }
 
 /* ---- all of it ---- */

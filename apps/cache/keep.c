@@ -57,12 +57,32 @@ static int load(const struct cache_keep *keep, const char *path)
     return error;
 }
 
+/* There is no file: perhaps because who should have written it was killed, or is not done. */
+static int look_beside(const char *path)
+{
+    const int error = cache_snapshot_left(path);
+
+    if (error == -EBUSY) {
+        fprintf(stderr, "pawl-cache: %s is being written: start when the server that writes it has ended\n",
+                path);
+        return error;
+    }
+    if (error == 0)
+        fprintf(stderr, "pawl-cache: %s: the last server was stopped while it wrote it; starts empty\n",
+                path);
+    else if (error != -ENOENT)
+        fprintf(stderr,
+                "pawl-cache: %s.writing is in the way of the end, which will not be able to write: %s\n",
+                path, strerror(-error));
+    return 0;
+}
+
 static int load_kept(const struct cache_keep *keep, const char *path)
 {
     int error = load(keep, path);
 
     if (error == -ENOENT)
-        return 0;
+        return look_beside(path);
     if (error == 0) {
         int unsynced;
 
@@ -89,6 +109,10 @@ int cache_keep_open(struct cache_keep *keep, struct cache_store *store, const st
 
     keep->store = store;
     keep->options = options;
+    if (options->snapshot_file != NULL && cache_snapshot_left(options->snapshot_file) == 0)
+        fprintf(stderr,
+                "pawl-cache: %s: the last server was stopped while it wrote a new one; that is removed\n",
+                options->snapshot_file);
     if (options->load_file != NULL) {
         error = load(keep, options->load_file);
         if (error == -ENOENT)
@@ -102,9 +126,9 @@ int cache_keep_open(struct cache_keep *keep, struct cache_store *store, const st
 
 /* ---- writing ---- */
 
-static void say_failed(const char *path, int error)
+static void say_failed(const char *path, const char *wrong, int error)
 {
-    fprintf(stderr, "pawl-cache: %s was not written: %s\n", path, strerror(-error));
+    fprintf(stderr, "pawl-cache: %s was not written: %s\n", path, wrong != NULL ? wrong : strerror(-error));
 }
 
 /* On a thread of the pool. */
@@ -118,7 +142,7 @@ static int64_t write_beside(void *arg)
 
     say_unsynced(path, "written", written.unsynced);
     if (error != 0)
-        say_failed(path, error);
+        say_failed(path, written.wrong, error);
     else
         fprintf(stderr, "pawl-cache: %s: %llu items, %llu bytes written in %llu ms\n", path,
                 (unsigned long long)written.items, (unsigned long long)written.bytes,
@@ -155,7 +179,7 @@ void cache_keep_tick(struct cache_keep *keep, struct pawl_rt *rt)
     error = pawl_block(rt, &keep->job, write_beside, keep);
     if (error != 0) {
         keep->writes = false;
-        say_failed(keep->options->snapshot_file, error);
+        say_failed(keep->options->snapshot_file, NULL, error);
     }
 }
 
@@ -175,7 +199,7 @@ int cache_keep_items(struct cache_keep *keep)
     error = cache_snapshot_write(keep->store, path, NULL, &written);
     say_unsynced(path, "written", written.unsynced);
     if (error != 0)
-        say_failed(path, error);
+        say_failed(path, written.wrong, error);
     else if (keep->options->verbosity > 0)
         fprintf(stderr, "pawl-cache: %s: %llu items kept\n", path, (unsigned long long)written.items);
     return error;

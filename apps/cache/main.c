@@ -142,6 +142,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); // NOLINT(bugprone-signal-handler): nothing is called
+    signal(SIGXFSZ, SIG_IGN); // NOLINT(bugprone-signal-handler): a file too large is an error of write(2)
     hold_signals(SIG_BLOCK);
     server = cache_server_open(&options);
     if (server == NULL) {

@@ -55,7 +55,7 @@ static struct cache_segment *segment_for(struct cache_session *session, enum cac
             return NULL;
         /* Not the one from above: making room may have taken another, or sealed this one. */
         if (session->filling[queue] != NULL)
-            cache_segment_seal(session->filling[queue]);
+            cache_segment_seal(session->filling[queue], cache_now(session->store));
         session->filling[queue] = segment = next;
     }
     return segment;
@@ -133,7 +133,7 @@ void cache_item_stored(struct cache_session *session, struct cache_item *item, s
     segment->stored += (uint32_t)bytes;
     add_bytes(&session->counts, (int64_t)bytes);
     if (own != NULL)
-        cache_segment_seal(own);
+        cache_segment_seal(own, cache_now(session->store));
     if (!session->sparing && cache_short(session->store)) {
         const size_t room = ROOM_A_BYTE * bytes;
         const bool above = cache_pool_room_soon(&session->store->pool) < 0;

@@ -41,6 +41,7 @@ static const char help[] =
     "  -F, --disable-flush-all the command `flush_all` is an error\n"
     "  -D, --delimiter=CHAR    statistics by what stands before CHAR in keys (default ':')\n"
     "  -W, --disable-watch     the command `watch` is an error\n"
+    "  -X, --disable-dumping   `stats cachedump` and `lru_crawler metadump` are\n"
     "      --metrics=PORT      HTTP: /metrics for Prometheus, a live page at /, where -l listens (-s: on 127.0.0.1)\n"
     "  -d, --daemon            in the background\n"
     "  -u, --user=NAME         as this user, when it is started by root\n"
@@ -80,6 +81,7 @@ static const struct option long_options[] = {
     {"metrics", required_argument, NULL, OPTION_METRICS},
     {"memory-file", required_argument, NULL, 'e'},
     {"disable-watch", no_argument, NULL, 'W'},
+    {"disable-dumping", no_argument, NULL, 'X'},
     {"enable-ssl", no_argument, NULL, 'Z'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
@@ -363,6 +365,9 @@ static bool read_flag(struct cache_options *options, int option, char *value)
     case 'W':
         options->no_watch = true;
         return true;
+    case 'X':
+        options->no_dump = true;
+        return true;
     case 'f':
     case 'n':
     case 'R':
@@ -392,7 +397,7 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         .slow_us = 10000,
         .tls = {.least = 12, .buffer_kib = 16},
     };
-    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:WZvo:VhfLrn:R:C",
+    while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:WXZvo:VhfLrn:R:C",
                                  long_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
@@ -421,6 +426,8 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         return misuse("UDP is plain and asks for no password: -U goes with none of -Z, -S, -Y", "-U");
     if (options->udp_port != 0 && options->unix_path != NULL)
         return misuse("UDP listens where TCP does: no -U with -s", "-U");
+    if (options->sasl && options->token_file == NULL)
+        return misuse("-S wants to be told who is known: -Y FILE with lines of user:password", "nobody");
     if (options->item_max > options->limit / 2)
         return misuse("-I may be half of -m at most", "more");
     return -1;

@@ -36,7 +36,7 @@ struct cache_options {
     char delimiter;            /* -D */
     struct cache_tls_options tls;
     bool detail;
-    bool no_eviction, lock_memory, daemon, may_shutdown, no_flush, sasl, no_watch, track_sizes;
+    bool no_eviction, lock_memory, daemon, may_shutdown, no_flush, sasl, no_watch, no_dump, track_sizes;
 };
 
 /* -1: go on; else the exit status: the help or the version was printed, or what is wrong was said on stderr. */

@@ -34,12 +34,13 @@ uint32_t cache_watched(const struct cache_service *service)
 
 bool cache_protocol_in_value(const struct cache_protocol *protocol)
 {
-    return protocol->state >= CACHE_VALUE;
+    return protocol->state >= CACHE_VALUE || (protocol->binary && protocol->kept_count != 0);
 }
 
 void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session)
 {
     cache_pending_free(protocol, session);
+    cache_dump_free(protocol);
     free(protocol->kept);
     free(protocol->peer);
     protocol->kept = NULL;
@@ -264,13 +265,15 @@ enum { BINARY_MAGIC = 0x80 };
 static void begin(struct cache_protocol *protocol, const char *at)
 {
     const struct cache_service *service = protocol->service;
+    const bool packets = service->dialect == CACHE_DIALECT_BINARY || (service->sasl && !service->tokens) ||
+                         (service->dialect == CACHE_DIALECT_AUTO && (unsigned char)*at == BINARY_MAGIC);
 
-    if (service->tokens) {
+    /* Who gives a password gives it by his own protocol, or not at all. */
+    if (service->tokens && !(service->sasl && packets)) {
         protocol->state = CACHE_TOKEN_LINE;
         return;
     }
-    protocol->binary = service->dialect == CACHE_DIALECT_BINARY || service->sasl ||
-                       (service->dialect == CACHE_DIALECT_AUTO && (unsigned char)*at == BINARY_MAGIC);
+    protocol->binary = packets;
     protocol->state = cache_protocol_next(protocol);
 }
 
@@ -298,6 +301,9 @@ static int feed_one(struct cache_turn *turn, const char **at, const char *end)
     case CACHE_WATCHES:
         *at = end;
         return 0;
+    case CACHE_DUMPS:
+        cache_feed_dump(turn);
+        return 0;
     }
     return PROTOCOL_CLOSE;
 }
@@ -323,14 +329,15 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
     if (PAWL_UNLIKELY(turn.watched != 0))
         turn.began = pawl_clock_cycles();
     /* A value of no bytes without an ending (binary) is complete before a byte of it comes; so is a pending command of
-     * which nothing is here but its line. */
-    while ((at != end || protocol->state == CACHE_VALUE) && result == 0) {
+     * which nothing is here but its line. A dump wants no bytes at all. */
+    while ((at != end || protocol->state == CACHE_VALUE || protocol->state == CACHE_DUMPS) && result == 0) {
         result = feed_one(&turn, &at, end);
         if (PAWL_UNLIKELY(++commands == COMMANDS_A_SECTION)) {
             cache_write(&turn);
             commands = 0;
         }
-        if (PAWL_UNLIKELY(cache_reply_full(reply)) && result == 0 && at != end)
+        if (PAWL_UNLIKELY(cache_reply_full(reply)) && result == 0 &&
+            (at != end || protocol->state == CACHE_DUMPS))
             result = PROTOCOL_FULL;
     }
     cache_write(&turn);

@@ -47,11 +47,11 @@ struct cache_service {
     const char *version; /* of `version` and `stats` */
     size_t
         item_max; /* -I: as memcached counts an item's bytes (its header of 56 and the key's end are in it) */
-    uint32_t dialect;  /* enum cache_dialect: -B. Authentication by tokens is ASCII, SASL is binary */
-    bool sasl;         /* -S: the binary protocol asks for authentication */
-    bool tokens;       /* -Y: the ASCII protocol does */
-    bool no_flush;     /* -F: flush_all is an error */
-    bool may_shutdown; /* -A */
+    uint32_t dialect; /* enum cache_dialect: -B. Authentication by tokens is ASCII, SASL is binary */
+    bool sasl;     /* -S: the binary protocol asks for authentication; without `tokens` there is no other */
+    bool tokens;   /* -Y: the ASCII protocol does; without `sasl` there is no other */
+    bool no_flush; /* -F: flush_all is an error */
+    bool may_shutdown;               /* -A */
     PAWL_ATOMIC(uint32_t) verbosity; /* of the command of that name; relaxed: a setting */
 
     struct cache_command_stats *workers; /* one for each, that its reply counts in */
@@ -62,6 +62,7 @@ struct cache_service {
     struct cache_census *census;                              /* `stats sizes`; NULL: always disabled */
     struct cache_tap *tap;                                    /* NULL: nobody can listen */
     bool no_watch; /* -W: `watch` is an error, as it is without a tap */
+    bool no_dump;  /* -X: `stats cachedump` and `lru_crawler metadump` are */
 
     void *arg; /* the hooks' */
     /* Is this the password of this user? For -Y and SASL PLAIN. */
@@ -73,10 +74,12 @@ struct cache_service {
     /* More lines of `stats`, `stats settings`, and those of `stats conns`, `stats slow`. */
     void (*say_general)(struct cache_service *service, cache_stat_fn *say, void *arg);
     void (*say_settings)(struct cache_service *service, cache_stat_fn *say, void *arg);
+    void (*reset_general)(struct cache_service *service); /* `stats reset` */
     void (*say_conns)(struct cache_service *service, cache_stat_fn *say, void *arg);
     void (*say_slow)(struct cache_service *service, cache_stat_fn *say, void *arg);
 };
 
+struct cache_dump;
 struct cache_pending;
 
 /* One connection. */
@@ -92,6 +95,7 @@ struct cache_protocol {
     int fd;                  /* for people; -1: there is none */
     size_t left;             /* PROTOCOL_FULL */
     uint32_t watches;        /* `watch`: kinds of the tap */
+    struct cache_dump *dump; /* a dump that goes on in the next turn */
     struct cache_peer *peer; /* when somebody has asked */
 };
 
@@ -100,12 +104,24 @@ void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *
 /* It cannot be told of events: it goes on as before. */
 void cache_protocol_unwatch(struct cache_protocol *protocol);
 
-/* Does it wait for more of a value, so that what comes next is that? */
+/* Does it wait for more of a value, or of a packet's head, so that what comes next is that? */
 bool cache_protocol_in_value(const struct cache_protocol *protocol);
 
 /* Gives back what is kept, with the session of the thread that calls. NULL: it has none, so
  * the connection was never fed. */
 void cache_protocol_free(struct cache_protocol *protocol, struct cache_session *session);
+
+/* What the first command of a slice will touch, whoever has it before it is fed. */
+struct cache_foreseen {
+    const char *bytes; /* of the slice; NULL: nothing is known */
+    uint64_t hash;
+    size_t touched;
+};
+
+/* Asks for the memory of its bucket, if it is a line with a key; some time later for that of the item. */
+void cache_foresee(const struct cache_store *store, const char *bytes, size_t count,
+                   struct cache_foreseen *foreseen);
+void cache_foresee_item(const struct cache_store *store, const struct cache_foreseen *foreseen);
 
 /* Works on all bytes of a slice; answers are appended to the reply. Returns 0, PROTOCOL_CLOSE, PROTOCOL_FULL,
  * or PROTOCOL_WATCH: then nothing more is looked at, until cache_protocol_unwatch(). */

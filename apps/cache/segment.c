@@ -294,15 +294,29 @@ void cache_pool_limit(struct cache_pool *pool, size_t limit)
 
 /* ---- queues ---- */
 
-void cache_segment_seal(struct cache_segment *segment)
+void cache_segment_seal(struct cache_segment *segment, uint32_t now)
 {
     struct cache_pool *pool = segment->pool;
 
     pawl_mutex_lock(&pool->lock);
     segment->sealed = true;
+    segment->sealed_at = now;
     segment->busy = false;
     append(&pool->queue[segment->queue], segment);
     pawl_mutex_unlock(&pool->lock);
+}
+
+uint32_t cache_pool_oldest(const struct cache_pool *pool, uint32_t now)
+{
+    uint32_t oldest = now;
+
+    for (int queue = 0; queue < CACHE_QUEUES; queue++) {
+        const struct cache_segment *first = pool->queue[queue].first;
+
+        if (first != NULL && first->sealed_at < oldest)
+            oldest = first->sealed_at;
+    }
+    return oldest;
 }
 
 /* By a reply that is being sent. It can be emptied, but is not free until the client has read. Relaxed: a hint. */

@@ -34,6 +34,7 @@ struct cache_segment {
     PAWL_ATOMIC(uint32_t) soonest; /* no item expires before; 0: none ever. Relaxed: see cache_touch */
     uint8_t queue;                 /* enum cache_queue */
     bool sealed, busy;             /* in a queue; and looked through by somebody. Under the lock */
+    uint32_t sealed_at;            /* second of the clock. Under the lock */
     PAWL_ATOMIC(uint64_t) dead PAWL_LINE_PAIR_ALIGNED; /* bytes of items that left the map. Relaxed: a hint */
     char items[] PAWL_LINE_PAIR_ALIGNED;
 };
@@ -78,8 +79,11 @@ struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes);
 /* From now on so many bytes. Gives back what is free above it. */
 void cache_pool_limit(struct cache_pool *pool, size_t limit);
 
-/* Filled: to the back of its queue. */
-void cache_segment_seal(struct cache_segment *segment);
+/* Filled: to the back of its queue, at second `now`. */
+void cache_segment_seal(struct cache_segment *segment, uint32_t now);
+
+/* When the segment was sealed that has been longest in a queue; `now`: there is none. Under the lock. */
+uint32_t cache_pool_oldest(const struct cache_pool *pool, uint32_t now);
 
 /* The one to be emptied next, taken out of its queue; NULL: there is none. A tenth of the memory is the small queue's. */
 struct cache_segment *cache_segment_oldest(struct cache_pool *pool);

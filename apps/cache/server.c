@@ -188,6 +188,7 @@ static int turn(struct pawl_stream *stream, struct worker *worker, const char *b
               &(struct cache_slow_turn){.received = count - connection->protocol.left,
                                         .answered = sent > 0 ? (size_t)sent : 0,
                                         .bytes = bytes,
+                                        .binary = connection->protocol.binary,
                                         .inside = inside});
     return sent == -ENOMEM ? -ENOMEM : next;
 }
@@ -238,6 +239,20 @@ static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     go_on(stream, slice);
+}
+
+/* The turn of this one comes next, or after the next. */
+static void ahead(struct pawl_stream *stream, const char *bytes, size_t count, unsigned step)
+{
+    struct cache_server *server = server_of(stream);
+    const struct connection *connection = pawl_stream_context(stream);
+
+    if (PAWL_UNLIKELY(here == NULL))
+        return;
+    if (step == 0 && !cache_protocol_in_value(&connection->protocol))
+        cache_foresee(server->store, bytes, count, &here->foreseen);
+    else if (step == 1 && here->foreseen.bytes == bytes)
+        cache_foresee_item(server->store, &here->foreseen);
 }
 
 static void drained(struct pawl_stream *stream)
@@ -366,6 +381,7 @@ static void describe_service(struct cache_server *server)
     service->tokens = options->token_file != NULL;
     service->no_flush = options->no_flush;
     service->no_watch = options->no_watch;
+    service->no_dump = options->no_dump;
     service->may_shutdown = options->may_shutdown;
     service->authenticate = authenticate;
     service->shutdown = shut_down;
@@ -377,6 +393,7 @@ static void describe_service(struct cache_server *server)
         .received = received,
         .drained = drained,
         .closed = closed,
+        .ahead = ahead,
         .arg = server,
         .context_bytes = sizeof(struct connection),
         .idle_ms = options->idle_seconds * 1000,

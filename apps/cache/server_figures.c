@@ -24,13 +24,15 @@ static void say_general(struct cache_service *service, cache_stat_fn *say, void 
     cache_stat(say, arg, "curr_connections", "%llu",
                (unsigned long long)pawl_load_relaxed(&server->connections));
     cache_stat(say, arg, "total_connections", "%llu",
-               (unsigned long long)pawl_load_relaxed(&server->accepted));
+               (unsigned long long)(pawl_load_relaxed(&server->accepted) -
+                                    pawl_load_relaxed(&server->accepted_before)));
     cache_stat(say, arg, "connection_structures", "%llu",
                (unsigned long long)pawl_load_relaxed(&server->connections));
     cache_stat(say, arg, "accepting_conns", "1"); /* those above -c are told so; none waits to be accepted */
     cache_stat(say, arg, "listen_disabled_num", "0");
     cache_stat(say, arg, "rejected_connections", "%llu",
-               (unsigned long long)pawl_load_relaxed(&server->rejected));
+               (unsigned long long)(pawl_load_relaxed(&server->rejected) -
+                                    pawl_load_relaxed(&server->rejected_before)));
     cache_stat(say, arg, "engine", "%s", pawl_rt_engine(server->rt));
     cache_stat(say, arg, "log_watchers", "%u", pawl_load_relaxed(&server->watchers.count));
     cache_stat(say, arg, "log_watcher_skipped", "%llu",
@@ -40,6 +42,16 @@ static void say_general(struct cache_service *service, cache_stat_fn *say, void 
     if (server->tls != NULL)
         cache_tls_say_general(server->tls, say, arg);
     cache_stat(say, arg, "slow_turns", "%llu", (unsigned long long)cache_slow_count(server->slow));
+}
+
+/* --metrics goes on counting. */
+static void reset_general(struct cache_service *service)
+{
+    struct cache_server *server = server_of_service(service);
+
+    /* relaxed, all: figures. One that comes meanwhile is counted or not */
+    pawl_store_relaxed(&server->accepted_before, pawl_load_relaxed(&server->accepted));
+    pawl_store_relaxed(&server->rejected_before, pawl_load_relaxed(&server->rejected));
 }
 
 static void say_conns(struct cache_service *service, cache_stat_fn *say, void *arg)
@@ -80,6 +92,7 @@ void cache_server_figures(struct cache_server *server)
 {
     server->service.say_general = say_general;
     server->service.say_settings = say_settings;
+    server->service.reset_general = reset_general;
     server->service.say_conns = say_conns;
     server->service.say_slow = say_slow;
 }

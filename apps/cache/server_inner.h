@@ -26,6 +26,7 @@ struct worker {
     struct cache_session *session;
     clockid_t cpu; /* its thread's */
     uint32_t number;
+    struct cache_foreseen foreseen; /* of the slice that comes behind the next */
     struct cache_reply reply;
     struct cache_latency latency; /* of turns: from what was received to what was answered */
 };
@@ -61,6 +62,7 @@ struct cache_server {
     PAWL_ATOMIC(struct worker *) workers; /* W: all */
     PAWL_ATOMIC(uint64_t)
     connections, accepted, rejected PAWL_LINE_PAIR_ALIGNED; /* relaxed: figures and a limit */
+    PAWL_ATOMIC(uint64_t) accepted_before, rejected_before; /* the last `stats reset`; relaxed */
 };
 
 /* The worker that runs this thread. NULL: memory is out. */

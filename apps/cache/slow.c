@@ -40,17 +40,13 @@ void cache_slow_close(struct cache_slow *slow)
     free(slow);
 }
 
-/* The first line, or what there is room for, with dots for what cannot be printed. */
-static void first_line(char *text, const struct cache_slow_turn *turn)
+/* Up to the end of the line, with dots for what cannot be printed. */
+static void show(char *text, size_t room, const char *bytes, size_t count)
 {
     size_t i;
 
-    if (turn->inside) {
-        memcpy(text, "(a value)", sizeof "(a value)");
-        return;
-    }
-    for (i = 0; i < CACHE_SLOW_TEXT - 1 && i < turn->received; i++) {
-        const char byte = turn->bytes[i];
+    for (i = 0; i < room - 1 && i < count; i++) {
+        const char byte = bytes[i];
 
         if (byte == '\r' || byte == '\n')
             break;
@@ -59,6 +55,36 @@ static void first_line(char *text, const struct cache_slow_turn *turn)
             text[i] = '.';
     }
     text[i] = '\0';
+}
+
+/* Of a packet the opcode and the key: behind it may stand a password (SASL). */
+static void first_packet(char *text, const struct cache_slow_turn *turn)
+{
+    enum { HEAD = 24 };
+    const unsigned char *at = (const unsigned char *)turn->bytes;
+    const size_t written = (size_t)snprintf(text, CACHE_SLOW_TEXT, "0x%02x ", turn->received > 1 ? at[1] : 0);
+    size_t key_bytes, key_at;
+
+    if (turn->received < HEAD)
+        return;
+    key_bytes = (size_t)at[2] << 8 | at[3];
+    key_at = HEAD + (size_t)at[4];
+    if (key_at >= turn->received)
+        return;
+    if (key_bytes > turn->received - key_at)
+        key_bytes = turn->received - key_at;
+    show(text + written, CACHE_SLOW_TEXT - written, turn->bytes + key_at, key_bytes);
+}
+
+/* The beginning of what was received. */
+static void first_request(char *text, const struct cache_slow_turn *turn)
+{
+    if (turn->inside)
+        memcpy(text, "(a value)", sizeof "(a value)");
+    else if (turn->binary)
+        first_packet(text, turn);
+    else
+        show(text, CACHE_SLOW_TEXT, turn->bytes, turn->received);
 }
 
 void cache_slow_note(struct cache_slow *slow, const struct cache_slow_turn *turn)
@@ -70,7 +96,7 @@ void cache_slow_note(struct cache_slow *slow, const struct cache_slow_turn *turn
     clock_gettime(CLOCK_REALTIME, &now);
     entry.unix_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     cache_peer_text(entry.client, turn->fd);
-    first_line(entry.text, turn);
+    first_request(entry.text, turn);
     (void)pthread_mutex_lock(&slow->lock);
     count = pawl_load_relaxed(&slow->count); /* relaxed, both: under the lock */
     slow->kept[count % CACHE_SLOW_KEPT] = entry;

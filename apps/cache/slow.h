@@ -24,6 +24,7 @@ struct cache_slow_turn {
     size_t received, answered; /* bytes */
     int fd;                    /* of the connection */
     const char *bytes;         /* what was received ... */
+    bool binary;               /* ... by a binary client: passwords stand beside keys */
     bool inside;               /* ... and it began inside of a value: none of it is shown */
 };
 

@@ -19,8 +19,9 @@
  * Valid      1. The header's magic, order, version and sum are right.  2. Blocks are numbered from 0 and have the id of the
  *            header.  3. Their sums are right.  4. Items fill their block exactly; keys have 1 to 250 bytes.
  *            5. There is an end, its count is right, and nothing follows. Otherwise nothing of it is loaded.
- * Crash      It is written under another name, synced, renamed, and the folder synced: whoever looks under the name finds
- *            the old file or the whole new one. What a crash leaves is a file `NAME.XXXXXX`.
+ * Crash      It is written as `NAME.writing`, synced, renamed, and the folder synced: whoever looks under the name finds
+ *            the old file or the whole new one. What a crash leaves has that one name and is written over the next time.
+ *            Who writes holds a lock (flock) on it, so that two never write at once.
  * Meanwhile  Written by any thread while others change the store: each item that stays is in it, as it was at
  *            some moment of the writing. Sections of a few dozen items; large values are held, not copied. When a flush
  *            comes between, it is written anew, ten times at most: then -ESTALE.
@@ -35,7 +36,7 @@
 struct cache_snapshot {
     uint64_t items, bytes;     /* written or loaded; of the file */
     uint64_t expired, refused; /* loading: their time was over; too large or no room (-I, -M) */
-    const char *wrong;         /* when it failed: why, for people; errors of the system have none */
+    const char *wrong;         /* when it failed: why, for people; most errors of the system have none */
     int unsynced;              /* written, but its folder was not synced: why; else 0 */
 };
 
@@ -48,6 +49,10 @@ int cache_snapshot_write(const struct cache_store *store, const char *path, cons
 /* Removes it, for good: it does not come back even if the machine goes down, unless *unsynced says why its folder was not
  * synced. Returns 0 or a negative errno: it is still there. */
 int cache_snapshot_remove(const char *path, int *unsynced);
+
+/* Removes what a writer that was killed has left beside `path`. Returns 0: there was something; -ENOENT: there was not; -EBUSY:
+ * somebody is writing it; -EEXIST: it is something else; or another negative errno. */
+int cache_snapshot_left(const char *path);
 
 /* Loads a file into an empty store. Returns 0; -EINVAL: it is no snapshot at all; -EBADMSG: it is one, but truncated, damaged or
  * of another version; what open and read say. Then the store is empty. A session's thread. */

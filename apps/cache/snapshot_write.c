@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -187,9 +188,21 @@ static void put_out(struct writer *writer, bool all)
 
 /* ---- all of it ---- */
 
-static void write_header(struct writer *writer)
+/* Room for it: what it says is known at the end. */
+static void begin(struct writer *writer)
 {
-    const uint32_t flush_at = cache_flush_at(writer->store);
+    struct snapshot_header nothing = {.id = 0};
+    struct iovec part = {&nothing, sizeof nothing};
+
+    if (getrandom(&writer->id, sizeof writer->id, 0) != (ssize_t)sizeof writer->id)
+        writer->id = (uint32_t)writer->unix_now; /* it need not be secret */
+    writer->error = write_all(writer->fd, &part, 1);
+    writer->result->bytes += sizeof nothing;
+}
+
+/* Last of all: numbers of cas that were given while the items were written are in it, too. */
+static void write_header(struct writer *writer, uint32_t flush_at)
+{
     struct snapshot_header header = {
         .magic = {'p', 'a', 'w', 'l', 's', 'n', 'a', 'p'},
         .order = SNAPSHOT_ORDER,
@@ -197,24 +210,25 @@ static void write_header(struct writer *writer)
         .taken = writer->unix_now,
         .next_cas = cache_cas_end(writer->store),
         .flush = flush_at == 0 ? 0 : writer->unix_now + ((int64_t)flush_at - (int64_t)writer->clock_now),
+        .id = writer->id,
     };
     struct iovec part = {&header, sizeof header};
 
-    if (getrandom(&header.id, sizeof header.id, 0) != (ssize_t)sizeof header.id)
-        header.id = (uint64_t)writer->unix_now; /* it need not be secret */
+    if (writer->error == 0 && lseek(writer->fd, 0, SEEK_SET) != 0)
+        writer->error = -errno;
+    if (writer->error != 0)
+        return;
     header.sum = cache_crc32c(0, &header, offsetof(struct snapshot_header, sum));
-    writer->id = (uint32_t)header.id;
     writer->error = write_all(writer->fd, &part, 1);
-    writer->result->bytes += sizeof header;
 }
 
 static int write_items(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
 {
-    const uint32_t flushes = cache_flushes(writer->store);
+    const uint32_t flushes = cache_flushes(writer->store), flush_at = cache_flush_at(writer->store);
     struct pawl_map_cursor cursor = {0};
     bool more = true;
 
-    write_header(writer);
+    begin(writer);
     while (more && writer->error == 0) {
         if (stop != NULL && pawl_load_relaxed(stop)) /* relaxed: it may be late */
             writer->error = -ECANCELED;
@@ -223,10 +237,12 @@ static int write_items(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
         pawl_rcu_read_unlock();
         put_out(writer, !more);
     }
-    if (writer->error == 0 && cache_flushes(writer->store) != flushes)
+    if (writer->error == 0 &&
+        (cache_flushes(writer->store) != flushes || cache_flush_at(writer->store) != flush_at))
         writer->error = -ESTALE;
     if (writer->error == 0)
         write_block(writer, SNAPSHOT_LAST, 0, &writer->result->items, sizeof writer->result->items, NULL, 0);
+    write_header(writer, flush_at);
     return writer->error;
 }
 
@@ -249,6 +265,8 @@ static int write_store(struct writer *writer, const PAWL_ATOMIC(bool) * stop)
     free(writer->held);
     return error;
 }
+
+/* ---- files ---- */
 
 /* The folder of a name. Returns a descriptor or a negative errno. */
 static int open_folder(const char *path)
@@ -286,6 +304,111 @@ int cache_snapshot_remove(const char *path, int *unsynced)
     return 0;
 }
 
+static char *name_beside(const char *path)
+{
+    char *name;
+
+    return asprintf(&name, "%s.writing", path) < 0 ? NULL : name;
+}
+
+/* Nobody else writes there, as long as the descriptor lives: 0, -EBUSY. Where there are no locks two who write one file
+ * spoil it, and its sums tell. */
+static int lock(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ? 0 : -EBUSY;
+}
+
+/* The name is no longer that of this file: since it was opened another has finished it and renamed it, or given it up. */
+static bool has_moved(const char *name, const struct stat *open_file)
+{
+    struct stat named;
+
+    return lstat(name, &named) != 0 || named.st_dev != open_file->st_dev || named.st_ino != open_file->st_ino;
+}
+
+/* Has a writer been killed that had begun with this? Its header is zeros until all is there. Not ours: somebody's letter that has
+ * the name by chance, what has another name too, another user's. */
+static bool is_left(int fd, const struct stat *status)
+{
+    static const char zeros[sizeof(SNAPSHOT_MAGIC) - 1];
+    char magic[sizeof zeros];
+    const ssize_t count = S_ISREG(status->st_mode) ? pread(fd, magic, sizeof magic, 0) : -1;
+
+    return count >= 0 && status->st_nlink == 1 && status->st_uid == geteuid() &&
+           (memcmp(magic, zeros, (size_t)count) == 0 || memcmp(magic, SNAPSHOT_MAGIC, (size_t)count) == 0);
+}
+
+/* An empty file of that name that nobody else writes. What a killed writer has left is used again. */
+static int open_locked(const char *name, struct cache_snapshot *result)
+{
+    struct stat status = {0};
+
+    for (;;) { /* once more: another writer has finished meanwhile */
+        const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR);
+        int error = fd < 0 ? -errno : lock(fd);
+
+        if (error == 0 && fstat(fd, &status) != 0)
+            error = -errno;
+        if (error == 0 && has_moved(name, &status)) {
+            close(fd);
+            continue;
+        }
+        if (error == -EBUSY)
+            result->wrong = "another process is writing it";
+        if (error == -ELOOP || error == -ENXIO || (error == 0 && !is_left(fd, &status))) {
+            result->wrong = "the file of that name with .writing behind it is not ours";
+            error = -EEXIST;
+        }
+        if (error == 0 && (ftruncate(fd, 0) != 0 || fchmod(fd, S_IRUSR | S_IWUSR) != 0))
+            error = -errno;
+        if (error == 0)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+        return error;
+    }
+}
+
+int cache_snapshot_left(const char *path)
+{
+    char *name = name_beside(path);
+    struct stat status;
+    int fd, error;
+
+    if (name == NULL)
+        return -ENOMEM;
+    fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    error = fd < 0 ? -errno : lock(fd);
+    if (error == 0 && (fstat(fd, &status) != 0 || !is_left(fd, &status)))
+        error = -EEXIST;
+    if (error == 0 && unlink(name) != 0)
+        error = -errno;
+    if (fd >= 0)
+        close(fd);
+    free(name);
+    return error;
+}
+
+/* Under the name it is whole, with all of its bytes on the disk, or it is not there. */
+static int write_file(struct writer *writer, const char *name, const char *path,
+                      const PAWL_ATOMIC(bool) * stop)
+{
+    int error;
+
+    writer->fd = open_locked(name, writer->result);
+    if (writer->fd < 0)
+        return writer->fd;
+    error = write_store(writer, stop);
+    if (error == 0 && fsync(writer->fd) != 0)
+        error = -errno;
+    if (error == 0 && rename(name, path) != 0)
+        error = -errno;
+    if (error != 0)
+        unlink(name);
+    close(writer->fd); /* after the rename: it is locked until then. Errors of writing were told by fsync */
+    return error;
+}
+
 int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
                          struct cache_snapshot *result)
 {
@@ -293,27 +416,13 @@ int cache_snapshot_write(const struct cache_store *store, const char *path, cons
                             .unix_now = (int64_t)time(NULL),
                             .clock_now = cache_now(store),
                             .result = result};
-    char *name = NULL;
+    char *name = name_beside(path);
     int error;
 
     *result = (struct cache_snapshot){0};
-    if (asprintf(&name, "%s.XXXXXX", path) < 0)
+    if (name == NULL)
         return -ENOMEM;
-    writer.fd = mkostemp(name, O_CLOEXEC);
-    if (writer.fd < 0) {
-        error = -errno;
-        free(name);
-        return error;
-    }
-    error = write_store(&writer, stop);
-    if (error == 0 && fsync(writer.fd) != 0)
-        error = -errno;
-    if (close(writer.fd) != 0 && error == 0)
-        error = -errno;
-    if (error == 0 && rename(name, path) != 0)
-        error = -errno;
-    if (error != 0)
-        unlink(name);
+    error = write_file(&writer, name, path, stop);
     free(name);
     if (error == 0)
         result->unsynced = sync_folder(open_folder(path));

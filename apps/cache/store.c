@@ -182,12 +182,12 @@ void cache_session_close(struct cache_session *session)
 
     for (int queue = 0; queue < CACHE_QUEUES; queue++) {
         if (session->filling[queue] != NULL)
-            cache_segment_seal(session->filling[queue]);
+            cache_segment_seal(session->filling[queue], cache_now(store));
     }
     if (session->ready != NULL)
         cache_segment_retire(session->ready);
     if (session->emptying != NULL)
-        cache_segment_seal(session->emptying); /* to be looked through again */
+        cache_segment_seal(session->emptying, cache_now(store)); /* to be looked through again */
     change_reserve(store, -RESERVE);
     pawl_mutex_lock(&store->lock);
     while (*link != session)
@@ -372,6 +372,7 @@ void cache_figures(const struct cache_store *const_store, struct cache_figures *
     pawl_mutex_lock(&store->pool.lock);
     figures->segments = store->pool.count;
     figures->segments_free = store->pool.free_count;
+    figures->age = cache_now(store) - cache_pool_oldest(&store->pool, cache_now(store));
     figures->segment_bytes = store->pool.segment_bytes;
     figures->memory = store->pool.memory + map.bytes + cache_ghosts_bytes(&store->ghosts);
     pawl_mutex_unlock(&store->pool.lock);

@@ -182,6 +182,10 @@ bool cache_win(struct cache_item *item);
 /* What is stored by then is gone at second `when` of the clock (cache_now() or earlier: at once). */
 void cache_flush(struct cache_store *store, uint32_t when);
 
+/* The same with the protocol's exptime, as memcached takes it: 0 and below are now, and so is "in a second"; a date that has
+ * gone by is never. In place of a flush that was still to come. */
+void cache_flush_after(struct cache_store *store, int64_t exptime);
+
 /* ---- upkeep ---- */
 
 /* A bounded piece of work, some 64 items: expired items and short memory. Returns whether more is to be done now. Any
@@ -244,6 +248,7 @@ struct cache_figures {
     uint64_t ghosts;                   /* sets of what was remembered */
     uint64_t get_expired, get_flushed; /* looked for, and there, but no longer valid */
     uint64_t segments, segments_free, segment_bytes;
+    uint64_t age; /* seconds since the segment was filled, or last spared, that has been longest in a queue */
     uint64_t map_bytes, map_buckets, map_resizing;
 };
 

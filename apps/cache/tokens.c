@@ -84,7 +84,7 @@ static bool same(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
     unsigned char differs = a_bytes != b_bytes;
 
     for (size_t i = 0; i < a_bytes; i++)
-        differs |= (unsigned char)(a[i] ^ b[b_bytes == 0 ? 0 : i % b_bytes]);
+        differs |= (unsigned char)(b_bytes == 0 ? 1 : a[i] ^ b[i % b_bytes]);
     return differs == 0;
 }
 

@@ -25,6 +25,7 @@ enum cache_state {
     CACHE_TOKEN_LINE, /* -Y: the line of a set, whose value ... */
     CACHE_TOKEN,      /* ... is a user and a password */
     CACHE_WATCHES,    /* it is told events; what it sends is not looked at */
+    CACHE_DUMPS,      /* it is told keys; what it has sent waits */
 };
 
 /* Where a request begins. */
@@ -251,6 +252,16 @@ void cache_swallow(struct cache_turn *turn, uint64_t count);
 
 /* Deletes without an answer: an old value must not outlive a set that failed. */
 void cache_forget(struct cache_turn *turn, const char *key, uint32_t key_bytes);
+
+/* ---- dump.c ---- */
+
+/* lru_crawler metadump: the state is CACHE_DUMPS, until all was said. False: memory is out. */
+bool cache_dump_begin(struct cache_turn *turn);
+/* As much as the reply takes. */
+void cache_feed_dump(struct cache_turn *turn);
+void cache_dump_free(struct cache_protocol *protocol);
+/* stats cachedump: some of the items, `limit` at most; 0: what a reply takes. */
+void cache_dump_class(struct cache_turn *turn, uint32_t class, uint32_t limit);
 
 /* ---- `stats detail` ---- */
 

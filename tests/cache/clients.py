@@ -10,6 +10,7 @@ import importlib
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,19 @@ def tools_script(port, *binary):
     return [line.replace(f":{port}", ":PORT") for line in said]
 
 
+def own_tool_script(port):
+    """memcached-tool, which reads statistics and keys."""
+    tool = "/usr/share/memcached/scripts/memcached-tool"
+    if not os.path.exists(tool):
+        raise served.Skip("memcached-tool (memcached) is not installed")
+    with socket.create_connection(("127.0.0.1", port), timeout=served.PATIENCE) as s:
+        for number in range(20):
+            served.ask(s, b"set key%%%d/ %d 0 %d\r\n%s\r\n" % (number, number, number, b"v" * number))
+    said = sorted(run_lines(tool, f"127.0.0.1:{port}", "dump"))
+    keys = [line.split()[0] for line in run_lines(tool, f"127.0.0.1:{port}", "keys") if line.startswith("key=")]
+    return said + sorted(keys)
+
+
 # ---- the promises ----
 
 def same(script, *arguments):
@@ -189,6 +203,10 @@ def perl_sees_no_difference():
     same(perl_script)
 
 
+def memcached_s_own_tool_sees_no_difference():
+    same(own_tool_script)
+
+
 def the_tools_of_libmemcached_see_no_difference():
     same(tools_script)
 
@@ -209,5 +227,5 @@ def memccapable_passes():
 if __name__ == "__main__":
     served.run([pymemcache_sees_no_difference, python_memcached_sees_no_difference, pylibmc_sees_no_difference,
                 pylibmc_in_binary_sees_no_difference, php_sees_no_difference, php_in_binary_sees_no_difference,
-                perl_sees_no_difference, the_tools_of_libmemcached_see_no_difference,
+                perl_sees_no_difference, memcached_s_own_tool_sees_no_difference, the_tools_of_libmemcached_see_no_difference,
                 the_tools_of_libmemcached_in_binary_see_no_difference, memccapable_passes])

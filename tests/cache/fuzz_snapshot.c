@@ -170,9 +170,10 @@ static void *change_it(void *arg)
 static void is_consistent(void *arg, const struct cache_item *item)
 {
     const char *value = cache_item_value(item);
+    const struct cache_store *store = arg;
     uint32_t number;
 
-    (void)arg;
+    check(cache_item_cas(item) < cache_cas_end(store), "numbers of cas that are given now are other ones");
     check(item->key_bytes == sizeof number, "a key");
     memcpy(&number, cache_item_key(item), sizeof number);
     for (uint32_t i = 0; i < cache_item_value_bytes(item); i++)
@@ -188,7 +189,7 @@ static void load_and_look(const char *path)
 
     check(session != NULL && cache_snapshot_read(session, path, &result) == 0, "it loads");
     pawl_rcu_read_lock();
-    while (cache_walk(store, &cursor, 64, is_consistent, NULL))
+    while (cache_walk(store, &cursor, 64, is_consistent, store))
         ;
     pawl_rcu_read_unlock();
     cache_session_close(session);

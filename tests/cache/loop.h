@@ -83,6 +83,7 @@ static inline int loop_feed(struct loop *loop, struct cache_protocol *protocol, 
                             size_t count)
 {
     char *slice = malloc(count == 0 ? 1 : count);
+    struct cache_foreseen foreseen;
     struct pawl_slice part;
     size_t at = 0;
     int result;
@@ -90,6 +91,9 @@ static inline int loop_feed(struct loop *loop, struct cache_protocol *protocol, 
     loop_check(slice != NULL, "malloc");
     if (count != 0)
         memcpy(slice, bytes, count);
+    cache_foresee(loop->store, slice, count, &foreseen); /* a hint: whatever stands there */
+    if (foreseen.bytes != NULL)
+        cache_foresee_item(loop->store, &foreseen);
     do {
         result = cache_feed(protocol, loop->session, slice + at, count - at, &loop->reply);
         at = count - protocol->left;

@@ -22,7 +22,7 @@ def expiries():
         yield STORED + b"md a I T" + text + b"\r\nmg a v\r\n"
         yield b"mg a N" + text + b" v\r\nmg a v\r\n"
         yield b"ma a N" + text + b" J7 v\r\nmg a v\r\n"
-    for delay in b"-1", b"0", b"1", b"100", b"abc", b"-2147483648", b"0 0", b"noreply noreply":
+    for delay in b"-1", b"0", b"1", b"100", b"abc", b"-2147483648", b"0 0", b"noreply noreply", b"2592001", b"1000000000":
         yield STORED + b"flush_all " + delay + b"\r\nget a\r\n"
         yield STORED + b"flush_all " + delay + b" noreply\r\nget a\r\n"
         yield STORED + b"flush_all " + delay + b"\r\nflush_all\r\n" + STORED + b"get a\r\n"
@@ -95,7 +95,9 @@ SHAPES = b"""
 |lru|lru x|lru mode|lru mode flat|lru mode segmented|lru mode x|lru tune 1 2 3|lru tune 10 25 0.1 2.0|lru tune 90 90 0.1 2.0|lru tune x y z w
 |lru tune 1 2 0 1|lru tune 1 2 0.5 1x|lru tune 80 0 .5 1e1|lru temp_ttl 5|lru temp_ttl x|lru temp_ttl -1|lru_crawler|lru_crawler x
 |lru_crawler sleep 5|lru_crawler sleep 2000000|lru_crawler sleep x|lru_crawler tocrawl 5|lru_crawler tocrawl x
-|lru_crawler crawl 64|lru_crawler crawl 0|lru_crawler crawl 1,x|lru_crawler crawl|lru_crawler metadump
+|lru_crawler crawl 64|lru_crawler crawl 0|lru_crawler crawl 1,x|lru_crawler crawl|lru_crawler metadump|lru_crawler metadump all noreply
+|stats cachedump|stats cachedump 1|stats cachedump 1 x
+|stats cachedump x 1|stats cachedump 64 1|stats cachedump 63 1|stats cachedump 0 1|stats cachedump -1 1|lru_crawler mgdump all
 |cache_memlimit|cache_memlimit 7|cache_memlimit x|cache_memlimit -1|cache_memlimit 64 noreply|cache_memlimit 2000000000|shutdown x
 |misbehave|extstore|debugitem|bget a|quit x|incr|incr a|incr a 1 x|cas a 0 0 1|get a noreply
 |flush_all 0 noreply|gat 0 a noreply|decr a x noreply|delete a x noreply|prepend|config"""

@@ -7,14 +7,19 @@
 SERVER is the program, PAWL the command `pawl` for its tap. With PAWL_TEST_LONG=1 and chromium the page is looked at, too.
 --no-signals: the server is ended by `shutdown`, as ThreadSanitizer holds signals back while a thread sleeps.
 """
+import collections
+import fcntl
 import json
 import os
 import pwd
+import random
 import re
+import resource
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +31,7 @@ import served
 
 SIGNALS = sys.argv[1] != "--no-signals"
 SERVER, PAWL = (sys.argv[1 if SIGNALS else 2:] + [None])[:2]
+SEED = int(os.environ.get("PAWL_TEST_SEED") or time.time_ns() % 1000000)
 PATIENCE = 30  # seconds: as long as a busy machine may take
 
 
@@ -389,6 +395,170 @@ def a_snapshot_is_written_while_it_serves_and_loads_again():
             assert "No such file" in server.said(), server.said()
 
 
+# ---- cut off, and without room ----
+
+FILES = {"items", "items.writing"}
+
+
+def each_value_is_of_its_key(client):
+    keys = re.findall(rb"key=(k\d+) ", client.ask(b"lru_crawler metadump all\r\n", b"END\r\n"))
+    for at in range(0, len(keys), 50):
+        got = client.ask(b"get " + b" ".join(keys[at:at + 50]) + b"\r\n", b"END\r\n").split(b"\r\n")[:-2]
+        for line, value in zip(got[::2], got[1::2]):
+            assert value == line.split()[1] + VALUE, (line, value[:50])
+
+
+VALUE = b":" + b"x" * 3000
+
+
+def sets(first):
+    """1,500 items, some 4.5 MiB."""
+    return b"".join(b"set k%d 0 0 %d noreply\r\nk%d%s\r\n" % (i, len(b"k%d" % i) + len(VALUE), i, VALUE)
+                    for i in range(first, first + 1500))
+
+
+def churn(client, first):
+    client.send(sets(first))
+    assert client.ask(b"version\r\n").startswith(b"VERSION")
+
+
+def begins(path, before):
+    """Somebody is writing the file, or has written it since it was `before`."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if os.path.exists(path + ".writing"):
+            return True
+        if os.path.exists(path) and os.stat(path).st_ino != before:
+            return True
+        time.sleep(0.0002)
+    return False
+
+
+def a_snapshot_cut_off_anywhere_leaves_the_old_one_or_the_new_one():
+    seen = collections.Counter()
+    r = random.Random(SEED)
+    print(f"# PAWL_TEST_SEED={SEED}")
+    with folder() as where:
+        path, generation, first, cut = where + "/items", 0, 0, False
+        for number in range(60 if served.longer() else 4):
+            with Server("-m", "8", "-I", "1m", "-o", f"snapshot={path},load={path}") as server:
+                assert number == 0 or "was not loaded" not in server.said(), server.said()
+                assert not os.path.exists(path + ".writing") and ("while it wrote a new one" in server.said()) == cut, server.said()
+                client = server.client()
+                if number > 0:
+                    found = int(client.ask(b"get generation\r\n", b"END\r\n").split(b"\r\n")[1])
+                    assert found in (generation, generation + 1), (found, generation)
+                    generation = found
+                    each_value_is_of_its_key(client)
+                churn(client, first)
+                first += 1500
+                client.ask(b"set generation 0 0 3\r\n%3d\r\n" % (generation + 1))
+                [client.ask(b"get generation\r\n", b"END\r\n") for _ in range(3)]  # so that it is not evicted
+                before = os.stat(path).st_ino if number > 0 else 0
+                server.process.send_signal(signal.SIGUSR1)
+                if number == 0:
+                    until(lambda: os.path.exists(path), "the first one")
+                    generation = 1
+                    continue
+                assert begins(path, before), "it is asked for, and does not begin"
+                client.send(sets(first)[:r.randrange(1 << 20)])  # evicts meanwhile
+                time.sleep(r.random() * r.random() / 20)
+                ending = signal.SIGTERM if number % 2 else signal.SIGKILL
+                server.stop(ending)
+                whole = "bytes written in" in server.said()
+                seen[(ending.name, whole)] += 1
+                left = set(os.listdir(where))
+                cut = "items.writing" in left
+                assert left <= FILES and (ending == signal.SIGKILL or left == {"items"}), left
+                assert ending == signal.SIGKILL or whole or "Operation canceled" in server.said(), server.said()
+    print("#", dict(seen))
+
+
+def who_is_killed_while_it_writes_its_items_starts_empty_and_says_why():
+    with folder() as where:
+        path = where + "/items"
+        with Server("-e", path, "-m", "16") as server:
+            churn(server.client(), 0)
+            churn(server.client(), 1500)
+            server.process.send_signal(signal.SIGTERM)
+            caught = begins(path, 0)
+            server.process.kill()
+            server.process.wait()
+        cut = caught and os.path.exists(path + ".writing")
+        assert cut or os.path.exists(path), os.listdir(where)
+        if not cut:  # it was faster
+            print("# it was written before it was killed")
+            os.rename(path, path + ".writing")
+        with Server("-e", path) as server:
+            assert "stopped while it wrote it; starts empty" in server.said(), server.said()
+            assert os.listdir(where) == [] and server.client().stats()["curr_items"] == "0"
+        assert os.listdir(where) == ["items"]
+        for _ in range(100 if served.longer() else 3):  # killed while it loads: the file is there, until all of it was
+            process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path], stderr=subprocess.DEVNULL)
+            time.sleep(random.random() / 20)
+            process.kill()
+            process.wait()
+            with Server("-e", path) as server:
+                assert "not loaded" not in server.said(), server.said()
+        os.rename(path, path + ".writing")
+        with open(path + ".writing", "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            done = subprocess.run([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path], capture_output=True, text=True,
+                                  timeout=PATIENCE)
+            assert done.returncode == 1 and "is being written" in done.stderr, done
+
+
+def without_room_the_old_snapshot_stays_and_the_server_serves():
+    with folder() as where:
+        path = where + "/items"
+        tmpfs = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", where],
+                                                     capture_output=True).returncode == 0
+        try:
+            with Server("-m", "16", "-o", "snapshot=" + path) as server:
+                client = server.client()
+
+                def snapshot(says, times=1):
+                    server.process.send_signal(signal.SIGUSR1)
+                    until(lambda: server.said().count(says) == times, says)
+                    assert os.listdir(where) == ["items"] and client.ask(b"get a\r\n", b"END\r\n").startswith(b"VALUE"), os.listdir(where)
+                client.ask(b"set a 0 0 1\r\nx\r\n")
+                snapshot("1 items")
+                old = open(path, "rb").read()
+                churn(client, 0)
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+                snapshot("was not written: File too large")
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+                if tmpfs:
+                    snapshot("was not written: No space left on device")
+                assert open(path, "rb").read() == old
+                client.ask(b"flush_all\r\n")
+                client.ask(b"set a 0 0 1\r\ny\r\n")
+                until(lambda: client.stats()["curr_items"] == "1", "flushed")
+                os.symlink("/dev/null", path + ".writing")
+                server.process.send_signal(signal.SIGUSR1)
+                until(lambda: ".writing behind it is not ours" in server.said(), "a link is refused")
+                os.unlink(path + ".writing")
+                with open(path + ".writing", "w") as letter:
+                    letter.write("dear cache\n")
+                server.process.send_signal(signal.SIGUSR1)
+                until(lambda: server.said().count(".writing behind it is not ours") == 2, "a letter is refused")
+                assert open(path + ".writing").read() == "dear cache\n"
+                with Server("-e", path + "none", "-o", f"snapshot={path}") as other:
+                    assert "a new one" not in other.said() and os.path.exists(path + ".writing")
+                    other.process.kill()
+                os.unlink(path + ".writing")
+                snapshot(": 1 items", 2)
+            if tmpfs:
+                with Server("-m", "16", "-e", where + "/kept") as server:
+                    churn(server.client(), 0)
+                    assert server.stop() == 1 and "kept was not written: No space left on device" in server.said(), server.said()
+                    server.process.returncode = 0  # as it should be here
+                assert os.listdir(where) == ["items"]
+        finally:
+            if tmpfs:
+                subprocess.run(["umount", where], check=True)
+
+
 # ---- who listens ----
 
 def a_watcher_is_told_as_memcached_tells():
@@ -485,6 +655,56 @@ def slow_turns_are_kept_with_their_client():
         assert client.stats("slow") == {}
 
 
+def packet(opcode, key=b"", value=b""):
+    return struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), 0, 0, 0, len(key + value), 0, 0) + key + value
+
+
+def either_kind_of_client_gives_its_password_which_is_told_to_nobody():
+    with folder() as where:
+        with open(where + "/users", "w") as out:
+            out.write("user:secret\n")
+        with Server("-S", "-Y", where + "/users", "-o", "slow_log=1") as server:
+            client = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            file = client.makefile("rb")
+
+            def ask(*pieces):
+                for piece in pieces:
+                    time.sleep(0.005)
+                    client.sendall(piece)
+                head = file.read(24)
+                return head[6:8], file.read(struct.unpack(">I", head[8:12])[0])
+            # Neither a password nor a user: nothing stands behind them.
+            for data in b"\0user\0", b"\0\0", b"\0\0secret", b"\0user\0secre", b"\0user\0secrets":
+                auth = packet(0x21, b"PLAIN", data)
+                assert ask(auth) == ask(auth[:-1], auth[-1:]) == (b"\0\x20", b"Auth failure."), data
+            auth = packet(0x21, b"PLAIN", b"\0user\0secret")
+            for pieces in [(auth,), (auth[:10], auth[10:]), (auth[:26], auth[26:]), (auth[:29], auth[29:]), (auth[:35], auth[35:])]:
+                assert ask(*pieces) == (b"\0\0", b"Authenticated")
+            assert ask(packet(0x00, b"some key")) == (b"\0\1", b"Not found")
+            client.sendall(packet(0x10, b"slow"))
+            told = b""
+            while not told.endswith(struct.pack(">BBHBBHIIQ", 0x81, 0x10, 0, 0, 0, 0, 0, 0, 0)):
+                told += file.read1()
+            assert b"0x21 PLAIN" in told and b"0x00 some key" in told and b"user" not in told and b"secret" not in told, told
+            client.close()
+            client = server.client()
+            assert client.ask(b"get a\r\n") == b"CLIENT_ERROR unauthenticated\r\n"
+            assert client.ask(b"set x 0 0 11\r\nuser secret\r\n") == b"STORED\r\n"
+            assert client.ask(b"get a\r\n") == b"END\r\n"
+            if not SIGNALS:
+                client.send(b"shutdown\r\n")
+                server.process.wait(PATIENCE)
+        for options in ["-Y", where + "/users"], ["-Y", where + "/users", "-S", "-B", "ascii"]:
+            with Server(*options) as server, socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
+                client.sendall(packet(0x0b) + b"\n")
+                assert client.recv(100) == b"CLIENT_ERROR unauthenticated\r\n"
+                if not SIGNALS:
+                    server.process.kill()
+        done = subprocess.run([SERVER, "-S"], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 64 and "-Y FILE" in done.stderr, done
+
+
 def sizes_are_counted_while_they_are_wanted():
     with Server() as server:
         client = server.client()
@@ -566,10 +786,14 @@ PROMISES = [
     who_is_connected_is_told,
     a_file_of_somebody_else_is_not_overwritten,
     a_snapshot_is_written_while_it_serves_and_loads_again,
+    a_snapshot_cut_off_anywhere_leaves_the_old_one_or_the_new_one,
+    who_is_killed_while_it_writes_its_items_starts_empty_and_says_why,
+    without_room_the_old_snapshot_stays_and_the_server_serves,
     a_watcher_is_told_as_memcached_tells,
     watchers_hear_of_evictions_and_connections_and_there_are_twenty,
     a_tap_from_outside_sees_and_a_killed_one_harms_nothing,
     slow_turns_are_kept_with_their_client,
+    either_kind_of_client_gives_its_password_which_is_told_to_nobody,
     sizes_are_counted_while_they_are_wanted,
     sockets_of_systemd_are_served_and_it_is_told,
     what_is_no_listening_socket_is_refused,
@@ -587,7 +811,10 @@ def main():
             print(f"ok {number} - {name} # SKIP built without libhttp-parser", flush=True)
             continue
         if not SIGNALS and promise in (an_end_while_it_starts_loses_nothing,
-                                       a_snapshot_is_written_while_it_serves_and_loads_again):
+                                       a_snapshot_is_written_while_it_serves_and_loads_again,
+                                       a_snapshot_cut_off_anywhere_leaves_the_old_one_or_the_new_one,
+                                       who_is_killed_while_it_writes_its_items_starts_empty_and_says_why,
+                                       without_room_the_old_snapshot_stays_and_the_server_serves):
             print(f"ok {number} - {name} # SKIP without signals", flush=True)
             continue
         try:

@@ -101,7 +101,17 @@ static const struct conversation classic[] = {
     {"slabs reassign 1 2\r\nslabs reassign 1 1\r\nslabs automove 1\r\nslabs automove 3\r\nslabs x\r\n",
      "BADCLASS invalid src or dst class id\r\nSAME src and dst class are identical\r\nOK\r\n" ERROR ERROR},
     {"lru_crawler enable\r\nlru_crawler crawl all\r\nlru_crawler sleep 9999999\r\nlru_crawler metadump all\r\n",
-     "OK\r\nOK\r\nCLIENT_ERROR sleep must be one second or less\r\nERROR metadump not allowed\r\n"},
+     "OK\r\nOK\r\nCLIENT_ERROR sleep must be one second or less\r\nEND\r\n"},
+    {"lru_crawler metadump 64\r\nlru_crawler metadump x\r\nlru_crawler metadump\r\nlru_crawler metadump hash\r\n",
+     "BADCLASS invalid class id\r\nBADCLASS invalid class id\r\n" ERROR "END\r\n"},
+    {"ms YSBi 1 b\r\n1\r\nlru_crawler metadump all\r\nmn\r\nset c/d 9 100 2\r\n12\r\nstats cachedump 1 0\r\n",
+     "HD\r\nkey=a%20b exp=-1 la=* cas=* fetch=no cls=1 size=*\nEND\r\nMN\r\n"
+     "STORED\r\nITEM c/d [2 b; * s]\r\nEND\r\n"},
+    {"stats cachedump\r\nstats cachedump 1\r\nstats cachedump 1 x\r\nstats cachedump 64 1\r\nstats cachedump 63 1\r\n",
+     "CLIENT_ERROR bad command line\r\nCLIENT_ERROR bad command line\r\n" BAD_FORMAT
+     "CLIENT_ERROR Illegal slab id\r\nEND\r\n"},
+    {"set a 0 0 1\r\n1\r\nflush_all 1000000000\r\nget a\r\nflush_all 1000\r\nget a\r\nflush_all -1\r\nget a\r\n",
+     "STORED\r\nOK\r\nVALUE a 0 1\r\n1\r\nEND\r\nOK\r\nVALUE a 0 1\r\n1\r\nEND\r\nOK\r\nEND\r\n"},
     {"lru mode flat\r\nlru mode x\r\nlru temp_ttl 9\r\nlru\r\n", "OK\r\n" ERROR "OK\r\n" ERROR},
     {"lru_crawler crawl 1,63\r\nlru_crawler crawl 64\r\nlru_crawler crawl 1,x\r\n",
      "OK\r\nBADCLASS invalid class id\r\nBADCLASS invalid class id\r\n"},
@@ -114,7 +124,7 @@ static const struct conversation classic[] = {
     {"\r\n\n \r\nx\r\nnonsense\r\nGETX\r\nseta a 0 0 1\r\n", ERROR ERROR ERROR ERROR ERROR ERROR ERROR},
     {"stats nonsense\r\nstats reset\r\nstats detail\r\nstats sizes\r\nstats cachedump 1 1\r\nstats conns\r\n",
      ERROR "RESET\r\nCLIENT_ERROR usage: stats detail on|off|dump\r\nSTAT sizes_status disabled\r\nEND\r\n"
-           "CLIENT_ERROR stats cachedump not allowed\r\nEND\r\n"},
+           "END\r\nEND\r\n"},
     {"stats detail on\r\nset p:1 0 0 1\r\n1\r\nget p:1 p:2 q\r\ndelete p:1\r\nstats detail dump\r\nstats detail off\r\n"
      "stats reset\r\n",
      "OK\r\nSTORED\r\nVALUE p:1 0 1\r\n1\r\nEND\r\nDELETED\r\nPREFIX p get 2 hit 1 set 1 del 1\r\nEND\r\nOK\r\n"
@@ -467,6 +477,47 @@ static void flush_may_be_forbidden(void **state)
     loop.service.no_flush = false;
 }
 
+static void dumps_may_be_forbidden(void **state)
+{
+    (void)state;
+    loop.service.no_dump = true;
+    whole_and_cut("stats cachedump 1 1\r\nlru_crawler metadump all\r\n",
+                  "CLIENT_ERROR stats cachedump not allowed\r\nERROR metadump not allowed\r\n");
+    loop.service.no_dump = false;
+}
+
+/* More than a reply takes: in several turns, and what was sent behind it is answered behind it. A connection that ends in its middle
+ * leaves nothing (of which AddressSanitizer tells). */
+static void a_long_dump_tells_of_every_item(void **state)
+{
+    enum { KEYS = 10000 };
+    static const char ask[] = "lru_crawler metadump all\r\nmn\r\n";
+    struct cache_protocol protocol;
+    const char *at;
+    size_t lines = 0;
+
+    (void)state;
+    loop_flush(&loop);
+    for (int i = 0; i < KEYS; i++) {
+        char text[128];
+        const int count = snprintf(text, sizeof text, "set %d/" KEY50 " 0 0 1 noreply\r\n1\r\n", i);
+
+        (void)loop_converse(&loop, text, (size_t)count, NULL, 0);
+    }
+    assert_false(loop_converse(&loop, ask, sizeof ask - 1, NULL, 0));
+    assert_in_range(loop.full, 1, 2);
+    for (at = loop.sent; (at = memmem(at, loop.sent_count - (size_t)(at - loop.sent), "key=", 4)) != NULL;
+         at++)
+        lines++;
+    assert_int_equal(lines, KEYS);
+    assert_memory_equal(loop.sent + loop.sent_count - 9, "END\r\nMN\r\n", 9);
+    cache_protocol_init(&protocol, &loop.service);
+    assert_int_equal(cache_feed(&protocol, loop.session, ask, sizeof ask - 1, &loop.reply), PROTOCOL_FULL);
+    cache_reply_clear(&loop.reply);
+    cache_protocol_free(&protocol, loop.session);
+    loop_flush(&loop);
+}
+
 static bool has_line(const char *line)
 {
     return memmem(loop.sent, loop.sent_count, line, strlen(line)) != NULL;
@@ -502,12 +553,51 @@ static void commands_are_counted(void **state)
                                         "STAT get_flushed 1\r\n",
                                         "STAT items:1:outofmemory 0\r\n",
                                         "STAT hash_power_level "};
+    /* Without one of these Prometheus' exporter for memcached says that the server is down. */
+    static const char *const watched[] = {"conn_yields",
+                                          "lru_crawler_starts",
+                                          "direct_reclaims",
+                                          "crawler_items_checked",
+                                          "crawler_reclaimed",
+                                          "moves_to_cold",
+                                          "moves_to_warm",
+                                          "moves_within_lru",
+                                          "total_malloced",
+                                          "items:1:number",
+                                          "items:1:age",
+                                          "items:1:hits_to_hot",
+                                          "items:1:hits_to_warm",
+                                          "items:1:hits_to_cold",
+                                          "items:1:hits_to_temp",
+                                          "1:chunk_size",
+                                          "1:chunks_per_page",
+                                          "1:total_pages",
+                                          "1:total_chunks",
+                                          "1:used_chunks",
+                                          "1:free_chunks",
+                                          "1:free_chunks_end",
+                                          "1:mem_requested",
+                                          "1:get_hits",
+                                          "1:delete_hits",
+                                          "1:incr_hits",
+                                          "1:decr_hits",
+                                          "1:cas_hits",
+                                          "1:touch_hits",
+                                          "1:cas_badval",
+                                          "1:cmd_set"};
 
     (void)state;
     (void)loop_converse(&loop, input, strlen(input), NULL, 0);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (!has_line(lines[i]))
             fail_msg("no line %s in\n%.*s", lines[i], (int)loop.sent_count, loop.sent);
+    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++) {
+        char line[64];
+
+        (void)snprintf(line, sizeof line, "STAT %s ", watched[i]);
+        if (!has_line(line))
+            fail_msg("no line %s in\n%.*s", line, (int)loop.sent_count, loop.sent);
+    }
 }
 
 int main(void)
@@ -527,6 +617,8 @@ int main(void)
         cmocka_unit_test(cas_numbers_are_of_use),
         cmocka_unit_test(tokens_open_the_ascii_protocol),
         cmocka_unit_test(flush_may_be_forbidden),
+        cmocka_unit_test(dumps_may_be_forbidden),
+        cmocka_unit_test(a_long_dump_tells_of_every_item),
         cmocka_unit_test(commands_are_counted),
     };
     int failed;

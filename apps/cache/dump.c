@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys that there are: `lru_crawler metadump` and `stats cachedump`. A walk through the map in sections of a few dozen
+ * items. metadump goes on when the client has taken what was said so far, so that however many items there are, they cost
+ * no memory. Items that stay while it walks are told of, others perhaps. All stand in class 1. */
+#include "turn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    BUCKETS_A_STEP = 8, /* some 40 items a section */
+    NUMBERS_MOST = 200, /* bytes of what stands behind a key */
+    LINE_MOST = 16 + 3 * CACHE_KEY_MAX + NUMBERS_MOST,
+    CLASS = 1,
+};
+
+struct cache_dump {
+    struct pawl_map_cursor cursor;
+};
+
+/* What a step writes, of which items. */
+struct step {
+    struct cache_turn *turn;
+    int64_t unix_now;
+    uint64_t left; /* how many more */
+};
+
+static struct step step_of(struct cache_turn *turn)
+{
+    return (struct step){.turn = turn, .unix_now = (int64_t)time(NULL), .left = UINT64_MAX};
+}
+
+/* Of the Unix clock; `never` if it does not expire. */
+static long long expires_at(const struct step *step, const struct cache_item *item, long long never)
+{
+    const int64_t ttl = cache_ttl(step->turn->store, item);
+
+    return ttl < 0 ? never : (long long)(step->unix_now + ttl);
+}
+
+static bool walk(struct step *step, struct pawl_map_cursor *cursor, cache_visit_fn *say)
+{
+    bool more;
+
+    cache_read(step->turn);
+    more = cache_walk(step->turn->store, cursor, BUCKETS_A_STEP, say, step);
+    cache_write(step->turn);
+    return more && !step->turn->reply->failed;
+}
+
+/* ---- lru_crawler metadump ---- */
+
+/* As in an URL. */
+static char *put_encoded(char *at, const char *key, size_t count)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char c = (unsigned char)key[i];
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           c == '-' || c == '.' || c == '_' || c == '~';
+
+        if (plain) {
+            *at++ = (char)c;
+        } else {
+            *at++ = '%';
+            *at++ = digits[c >> 4];
+            *at++ = digits[c & 15];
+        }
+    }
+    return at;
+}
+
+static void say_meta(void *arg, const struct cache_item *item)
+{
+    const struct step *step = arg;
+    char *at = cache_reply_room(step->turn->reply, LINE_MOST);
+
+    at = put_encoded(cache_put_bytes(at, "key=", 4), cache_item_key(item), item->key_bytes);
+    at += snprintf(at, NUMBERS_MOST, " exp=%lld la=%lld cas=%llu fetch=%s cls=%d size=%zu\n",
+                   expires_at(step, item, -1),
+                   (long long)(step->unix_now - (int64_t)cache_age(step->turn->store, item)),
+                   (unsigned long long)cache_item_cas(item), cache_item_fetched(item) ? "yes" : "no", CLASS,
+                   cache_item_bytes(item));
+    cache_reply_end(step->turn->reply, at);
+}
+
+void cache_dump_free(struct cache_protocol *protocol)
+{
+    free(protocol->dump);
+    protocol->dump = NULL;
+}
+
+bool cache_dump_begin(struct cache_turn *turn)
+{
+    turn->protocol->dump = calloc(1, sizeof *turn->protocol->dump);
+    if (turn->protocol->dump == NULL)
+        return false;
+    turn->protocol->state = CACHE_DUMPS;
+    return true;
+}
+
+void cache_feed_dump(struct cache_turn *turn)
+{
+    struct cache_protocol *protocol = turn->protocol;
+    struct step step = step_of(turn);
+    bool more = true;
+
+    while (more && !cache_reply_full(turn->reply))
+        more = walk(&step, &protocol->dump->cursor, say_meta);
+    if (more)
+        return; /* there is a next turn */
+    cache_reply_text(turn->reply, "END\r\n");
+    cache_dump_free(protocol);
+    protocol->state = cache_protocol_next(protocol);
+}
+
+/* ---- stats cachedump ---- */
+
+/* Could it stand in a line? */
+static bool is_text(const struct cache_item *item)
+{
+    for (uint32_t i = 0; i < item->key_bytes; i++) {
+        const unsigned char c = (unsigned char)cache_item_key(item)[i];
+
+        if (c <= ' ' || c == 127)
+            return false;
+    }
+    return true;
+}
+
+static void say_short(void *arg, const struct cache_item *item)
+{
+    struct step *step = arg;
+    char *at;
+
+    if (step->left == 0 || !is_text(item))
+        return;
+    step->left--;
+    at = cache_reply_room(step->turn->reply, LINE_MOST);
+    at = cache_put_bytes(cache_put_bytes(at, "ITEM ", 5), cache_item_key(item), item->key_bytes);
+    at += snprintf(at, NUMBERS_MOST, " [%u b; %lld s]\r\n", cache_item_value_bytes(item),
+                   expires_at(step, item, 0));
+    cache_reply_end(step->turn->reply, at);
+}
+
+void cache_dump_class(struct cache_turn *turn, uint32_t class, uint32_t limit)
+{
+    const size_t before = turn->reply->count;
+    struct pawl_map_cursor cursor = {0};
+    struct step step = step_of(turn);
+    bool more = class == CLASS;
+
+    if (limit != 0)
+        step.left = limit;
+    while (more && step.left > 0 && turn->reply->count - before < CACHE_REPLY_MOST)
+        more = walk(&step, &cursor, say_short);
+    cache_reply_text(turn->reply, "END\r\n");
+}
