@@ -6,6 +6,7 @@
  * two adds, which is how programs count. */
 #include "bench.h"
 #include "tbb_counter.h"
+#include "work.h"
 
 #include <pawl/counter.h>
 
@@ -66,14 +67,6 @@ static inline void add_thread_local(void)
 {
     /* relaxed load and store: a reader may look at any time, nobody else writes */
     pawl_store_relaxed(&thread_word, pawl_load_relaxed(&thread_word) + 1);
-}
-
-/* A chain of multiplications that the adds do not depend on: about 15 cycles. */
-static inline uint64_t work(uint64_t x)
-{
-    for (int i = 0; i < 4; i++)
-        x = x * 6364136223846793005u + 1442695040888963407u;
-    return x;
 }
 
 /* Two loops for each contender: bare, and with work. */

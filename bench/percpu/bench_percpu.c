@@ -3,6 +3,7 @@
  * was found at configure time. The librseq loops are its documented idiom: read the CPU number, try, read
  * it again when the try was aborted. */
 #include "bench.h"
+#include "work.h"
 
 #include <pawl/cpu.h>
 #include <pawl/percpu.h>
@@ -141,6 +142,26 @@ PAWL_LOOP(pawl_list, struct pawl_percpu_node *node = pawl_percpu_pop(pc, AT(list
 PAWL_LOOP(pawl_stack, void *item; if (pawl_percpu_stack_pop(pc, AT(stack), &item) == 0)(void)
               pawl_percpu_stack_push(pc, AT(stack), item))
 
+/* With work behind each operation. Back to back, a core that remembers which store a load will read hands the node of
+ * a thread-local list from push to pop without a trip through memory, now and then: docs/percpu.md. */
+#define LIST_IN_WORK(name, pop, push)                                  \
+    static void name(struct bench_thread *thread, uint64_t iterations) \
+    {                                                                  \
+        uint64_t x = thread->random;                                   \
+        for (uint64_t i = 0; i < iterations; i++) {                    \
+            struct pawl_percpu_node *node = pop;                       \
+            x = work(x);                                               \
+            if (node != NULL) {                                        \
+                push;                                                  \
+            }                                                          \
+            x = work(x);                                               \
+        }                                                              \
+        bench_keep(x);                                                 \
+    }
+
+LIST_IN_WORK(pawl_list_in_work, pawl_percpu_pop(thread->shared, AT(list)),
+             (void)pawl_percpu_push(thread->shared, AT(list), node))
+
 #define PAWL(loop)                                                                                \
     {                                                                                             \
         .name = "pawl", .unavailable = no_sequences, .setup = open_region, .reset = reset_region, \
@@ -212,6 +233,7 @@ static inline void own_stack_push(void *item)
 
 OWN_LOOP(own_add, own.word++)
 OWN_LOOP(own_list, struct pawl_percpu_node *node = own_pop(); if (node != NULL) own_push(node))
+LIST_IN_WORK(own_list_in_work, own_pop(), own_push(node); in_memory())
 OWN_LOOP(own_stack, void *item = own_stack_pop(); if (item != NULL) own_stack_push(item))
 
 #define THREAD_LOCAL(loop)                                      \
@@ -346,6 +368,8 @@ static void librseq_list(struct bench_thread *thread, uint64_t iterations)
     }
 }
 
+LIST_IN_WORK(librseq_list_in_work, librseq_pop(thread->shared), librseq_push(thread->shared, node))
+
 #define LIBRSEQ(loop)                                                                              \
     {                                                                                              \
         .name = "librseq", .unavailable = no_sequences, .setup = open_slots, .reset = reset_slots, \
@@ -377,6 +401,10 @@ static const struct bench_contender list[] = {THREAD_LOCAL(own_list),
                                               PAWL(pawl_list),
                                               LIBRSEQ(librseq_list),
                                               {0}};
+static const struct bench_contender list_in_work[] = {THREAD_LOCAL(own_list_in_work),
+                                                      PAWL(pawl_list_in_work),
+                                                      LIBRSEQ(librseq_list_in_work),
+                                                      {0}};
 static const struct bench_contender stack[] = {THREAD_LOCAL(own_stack), PAWL(pawl_stack), {0}};
 
 int main(int argc, char **argv)
@@ -409,6 +437,11 @@ int main(int argc, char **argv)
          .unit = "pop+push pair",
          .threads = {1, 2},
          .contenders = list},
+        {.name = "list-in-work",
+         .about = "The same with a few nanoseconds of arithmetic behind each operation.",
+         .unit = "pop+push pair",
+         .threads = {1, 2},
+         .contenders = list_in_work},
         {.name = "stack",
          .about = "Bounded stack of pointers.",
          .unit = "pop+push pair",

@@ -35,6 +35,7 @@ static const char help[] =
     "  --distinct             count distinct complete executions by their hash (to test the checker)\n"
     "  --json                 one JSON object as the result\n"
     "  --quiet                the result line only when something is wrong\n"
+    "  --help                 this text\n"
     "exit status: 0 no bug in any execution; 1 a bug; 2 wrong options; 3 no bug, not everything explored;\n"
     "             4 the checker cannot go on\n";
 

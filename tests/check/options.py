@@ -130,7 +130,23 @@ def main():
         expect(0, pawl_cc, "-c", tests / "gallery/dekker.c", "-DFIXED", "-o", scratch / "part.o")
         expect(0, pawl_cc, scratch / "part.o", "-o", scratch / "linked")
         expect(PASS, scratch / "linked")
-        expect(USAGE, pawl_cc, "-static", tests / "gallery/dekker.c")
+        for wrong in ["-static", tests / "gallery/dekker.c"], ["-c", scratch / "part.o"], ["-o"], []:
+            assert expect(USAGE, pawl_cc, *wrong).stderr, wrong
+        assert expect(0, pawl_cc, "--help").stdout
+        # Where a compiler's options stand must not matter: the name joined to -o, and -E behind -I.
+        expect(0, pawl_cc, tests / "gallery/dekker.c", "-DFIXED", f"-o{scratch / 'joined'}")
+        expect(PASS, scratch / "joined")
+        (scratch / "one.h").write_text("int from_the_folder;\n")
+        (scratch / "one.c").write_text("#include <one.h>\n#include <pawl/atomic.h>\n")
+        assert "from_the_folder" in expect(0, pawl_cc, f"-I{scratch}", "-E", scratch / "one.c").stdout
+        assert expect(USAGE, pawl_check, "-j2", scratch / "joined").stderr
+        # Built by pawl-check, the program is gone afterwards: what it says leads to the same execution.
+        failed = subprocess.run([pawl_check, tests / "gallery/dekker.c"], cwd=scratch, capture_output=True, text=True,
+                                check=False)
+        again = failed.stderr.splitlines()[-1].split()
+        replay = again.index("pawl-check", 1)
+        answer = subprocess.run([pawl_check, *again[replay + 1:]], cwd=scratch, capture_output=True, check=False)
+        assert (failed.returncode, answer.returncode) == (BUG, BUG), (failed, answer)
         weak = build("features/weak_cas.c", "weak")
         for option, count in ("--quiet", 2), ("--spurious", 3):
             assert json.loads(expect(PASS, weak, "--json", option).stdout)["complete"] == count

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,6 +120,54 @@ static void a_writer_that_was_killed_can_still_be_read(void **state)
     assert_contains(PAWL("tap", "--json", path)->out, "{\"lost\":{\"vital\":0,");
 }
 
+/* The word in front of the bytes of a record is its stamp. */
+static void spoil_stamp(int fd, const char *bytes, uint64_t stamp)
+{
+    const size_t size = (size_t)lseek(fd, 0, SEEK_END);
+    char *file = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *at;
+
+    assert_true(file != MAP_FAILED);
+    at = memmem(file, size, bytes, strlen(bytes));
+    assert_non_null(at);
+    memcpy(at - sizeof stamp, &stamp, sizeof stamp);
+    munmap(file, size);
+}
+
+static void records_of_anybody_command_no_terminal_and_may_have_any_time(void **state)
+{
+    const struct pawl_logring_options small = {.ring_bytes = 16 << 10};
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct pawl_logring *log;
+    const struct outcome *shown;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(pawl_logring_format(fd, &small), 0);
+    log = pawl_logring_open(fd);
+    assert_non_null(log);
+    /* colours, a control character of two bytes, half a character, one too long, a surrogate; and three good ones */
+    assert_int_equal(
+        pawl_logring_push(log, 0,
+                          "a\033[31m\xc2\x9b\xe2\x82|\xc0\xaf\xed\xa0\x80 \\ gr\xc3\xbcn \xe2\x82\xac", 28),
+        0);
+    shown = PAWL("tap", path);
+    assert_int_equal(shown->status, 0);
+    assert_contains(
+        shown->out,
+        "  a\\x1b[31m\\xc2\\x9b\\xe2\\x82|\\xc0\\xaf\\xed\\xa0\\x80 \\\\ gr\xc3\xbcn \xe2\x82\xac\n");
+    assert_int_equal(pawl_logring_push(log, 0, "the far end of time", 19), 0);
+    spoil_stamp(fd, "the far end of time", INT64_MAX);
+    assert_contains(PAWL("tap", path)->out, "vital      the far end of time\n");
+    shown = PAWL("tap", "--json", "--grep", "the far end", path);
+    assert_int_equal(shown->status, 0);
+    assert_contains(shown->out, "\"stamp_ns\":9223372036854775807");
+    spoil_stamp(fd, "the far end of time", UINT64_MAX - 5);
+    assert_contains(PAWL("tap", path)->out, "vital      the far end of time\n");
+    pawl_logring_close(log);
+    close(fd);
+}
+
 static void following_ends_after_so_many_records(void **state)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), status;
@@ -171,6 +220,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_demonstration_can_be_listed_and_filtered, begin, end),
         cmocka_unit_test_setup_teardown(json_has_an_object_for_each_record, begin, end),
         cmocka_unit_test_setup_teardown(a_writer_that_was_killed_can_still_be_read, begin, end),
+        cmocka_unit_test_setup_teardown(records_of_anybody_command_no_terminal_and_may_have_any_time, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(following_ends_after_so_many_records, begin, end),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_said, begin, end),
     };

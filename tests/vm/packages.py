@@ -26,6 +26,10 @@ CMOCKA_DEFINES = [
 ]
 
 
+# What the runtime and its layers stand on, with static libraries, for the machine that is not the host's.
+LIBRARIES = ["liburing-dev", "libssl-dev", "libc-ares-dev"]
+
+
 class Unavailable(Exception):
     """Something is missing that the user can provide; the text says how."""
 
@@ -129,6 +133,31 @@ def kernel(build, arch, suite):
     next(place.glob("vmlinuz-*")).rename(image)  # last: its presence says that all is complete
     archive.unlink()
     return image
+
+
+def libraries(build, arch):
+    """The pkg-config folder of the libraries of another machine, fetched once; None for the host's own machine."""
+    if arch == os.uname().machine:
+        return None
+    debian_arch = DEBIAN_ARCH[arch]
+    place = (build / "libraries" / arch).resolve()
+    if not place.exists():
+        fresh = place.with_name(f"{arch}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        apt = Apt(build / "apt" / f"{SOURCE_SUITE}-{debian_arch}", "deb", SOURCE_SUITE, debian_arch)
+        apt.update()
+        for package in LIBRARIES:
+            archive = apt.download(package)
+            subprocess.run(["dpkg-deb", "-x", archive, fresh], check=True)
+            archive.unlink()
+        # Debian's compiler looks into the machine's own folder by itself; the cross compiler looks into another.
+        for own in list(fresh.glob("usr/include/*-linux-gnu")):
+            shutil.copytree(own, own.parent, dirs_exist_ok=True)
+        for description in fresh.glob("usr/lib/*/pkgconfig/*.pc"):
+            description.write_text(re.sub(r"^(\w+)=/usr", rf"\1={place}/usr", description.read_text(), flags=re.MULTILINE))
+        fresh.rename(place)  # last: its presence says that all is complete
+    return next(place.glob("usr/lib/*/pkgconfig"))
 
 
 def cmocka(build, arch, cc):

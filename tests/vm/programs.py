@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COMPILER = {"aarch64": "aarch64-linux-gnu-gcc", "x86_64": "gcc"}
 ELF_MACHINE = {62: "x86_64", 183: "aarch64"}
-SLOWDOWN = 10  # of an emulated machine, on a test's own time limit
+SLOWDOWN = 10  # of an emulated machine, on a test's own time limit, and on its alarms (patience.c)
 PT_INTERP = 3
 
 # (what shows that it is there, its package), by what needs it
@@ -56,15 +56,18 @@ def elf(path):
     return ELF_MACHINE.get(machine), PT_INTERP not in types
 
 
-def compile_static(build, arch, name):
-    """One of this folder's own programs."""
-    program = build / "bin" / arch / name
-    source = HERE / f"{name}.c"
+def compile_own(build, arch, source, program, *flags):
+    """One of this folder's own sources."""
+    source, program = HERE / source, (build / "bin" / arch / program).resolve()
     program.parent.mkdir(parents=True, exist_ok=True)
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        subprocess.run([COMPILER[arch], "-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-static",
-                        "-pthread", f"-I{ROOT}/include", source, "-o", program], check=True)
+        subprocess.run([COMPILER[arch], "-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Werror", *flags,
+                        f"-I{ROOT}/include", source, "-o", program], check=True)
     return program
+
+
+def compile_static(build, arch, name):
+    return compile_own(build, arch, f"{name}.c", name, "-static", "-pthread")
 
 
 def probe(build, arch, arguments, limit):
@@ -74,29 +77,53 @@ def probe(build, arch, arguments, limit):
 def configure(build, arch):
     """A Meson build folder with static test programs."""
     folder = build / "meson" / arch
-    options = ["-Ddefault_library=static", "-Dc_link_args=-static", "-Dcpp_link_args=-static", "-Dtests=auto",
+    patience = compile_own(build, arch, "patience.c", "patience.o", "-c")
+    link = f"-static -Wl,--wrap=alarm {patience}"
+    found = [packages.cmocka(build, arch, COMPILER[arch]), packages.libraries(build, arch)]
+    options = ["-Ddefault_library=static", f"-Dc_link_args={link}", f"-Dcpp_link_args={link}", "-Dtests=auto",
                "-Dbench=disabled", "-Dtools=disabled", "-Dman=disabled",
-               f"-Dpkg_config_path={packages.cmocka(build, arch, COMPILER[arch])}"]
+               "-Dpkg_config_path=" + ",".join(str(path) for path in found if path)]
     command = ["meson", "setup", *options, folder, ROOT]
-    if (folder / "build.ninja").exists():
-        command.insert(2, "--reconfigure")
-    elif arch == "aarch64":
+    if arch == "aarch64":
         command[2:2] = ["--cross-file", HERE / "aarch64.ini"]
+    # Meson writes new link arguments down and links by the old ones: a folder of other options starts anew.
+    wish, stamp = "\n".join(map(str, command)), folder / ".pawl-setup"
+    if stamp.exists() and stamp.read_text() == wish:
+        command.insert(2, "--reconfigure")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     log = build / "meson" / f"{arch}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as output:
         if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
             raise packages.Unavailable(f"meson setup for {arch} failed; see {log}:\n"
                                        + "".join(log.read_text().splitlines(True)[-15:]))
+    stamp.write_text(wish)
     return folder
 
 
-def suite_tests(build, arch, suites, limit):
-    """The tests of some suites, built; and the names of those that cannot run in a guest."""
+def compile_libraries(folder):
+    """All of the product, whatever tests are chosen."""
+    targets = json.loads(subprocess.run(["meson", "introspect", "--targets", folder], capture_output=True,
+                                        check=True).stdout)
+    libraries = [str(pathlib.Path(file).relative_to(folder)) for target in targets
+                 if target["type"] == "static library" and target["defined_in"].startswith(str(ROOT))
+                 for file in target["filename"]]
+    subprocess.run(["ninja", "--quiet", "-C", folder, *libraries], check=True)
+
+
+def suite_tests(build, arch, suites, more, limit):
+    """The tests of some suites and some by name, built; and the names of those that cannot run in a guest."""
     folder = configure(build, arch)
+    compile_libraries(folder)
     listed = json.loads(subprocess.run(["meson", "introspect", "--tests", folder], capture_output=True,
                                        check=True).stdout)
-    chosen = [test for test in listed if not suites.isdisjoint(name.split(":")[-1] for name in test["suite"])]
+    unknown = set(more) - {test["name"] for test in listed}
+    if unknown:
+        raise packages.Unavailable(f"no such tests for {arch}: {', '.join(sorted(unknown))} (see MORE in tests/vm/run; what "
+                                   f"Meson left out is in {folder}/meson-logs/meson-log.txt)")
+    chosen = [test for test in listed if test["name"] in more or
+              not suites.isdisjoint(name.split(":")[-1] for name in test["suite"])]
     # Scripts, or programs that a script drives: there is no shell in a guest.
     inside = [test for test in chosen if folder in pathlib.Path(test["cmd"][0]).parents]
     outside = [test["name"] for test in chosen if test not in inside]

@@ -114,15 +114,22 @@ static bool is_wanted(const struct wish *wish, const struct pawl_logring_record 
            tap_cache_wanted(record->data, record->bytes, wish->kinds, wish->least_us);
 }
 
+/* The time of day. In a spoilt file it is any number: the sum wraps. */
+static int64_t realtime_of(const struct pawl_logring_record *record, const struct pawl_logring_counts *file)
+{
+    return (int64_t)(record->stamp_ns + (uint64_t)file->realtime_ns);
+}
+
 static void print_time(int64_t realtime_ns)
 {
-    time_t seconds = (time_t)(realtime_ns / 1000000000);
+    int64_t rest = realtime_ns % 1000000000;
+    time_t seconds = (time_t)(realtime_ns / 1000000000 - (rest < 0));
     struct tm local;
     char text[32] = "";
 
     if (localtime_r(&seconds, &local) != NULL)
         strftime(text, sizeof text, "%F %T", &local);
-    printf("%s.%06d", text, (int)(realtime_ns % 1000000000 / 1000));
+    printf("%s.%06d", text, (int)((rest < 0 ? rest + 1000000000 : rest) / 1000));
 }
 
 /* The bytes, on one line. */
@@ -130,19 +137,12 @@ static void print_bytes(const unsigned char *bytes, size_t count)
 {
     while (count > 0 && bytes[count - 1] == '\n')
         count--;
-    for (size_t i = 0; i < count; i++) {
-        if (bytes[i] == '\\')
-            fputs("\\\\", stdout);
-        else if (isprint(bytes[i]) || bytes[i] >= 0x80)
-            putchar(bytes[i]);
-        else
-            printf("\\x%02x", bytes[i]);
-    }
+    tap_print_bytes(bytes, count, true);
 }
 
 static void print_text(const struct pawl_logring_record *record, const struct pawl_logring_counts *file)
 {
-    print_time((int64_t)record->stamp_ns + file->realtime_ns);
+    print_time(realtime_of(record, file));
     if (record->ring < file->cpus)
         printf("  cpu %-3" PRIu32, record->ring);
     else
@@ -185,8 +185,7 @@ static int print_json(const struct pawl_logring_record *record, const struct paw
 {
     bool of_cpu = record->ring < file->cpus;
     json_t *object = json_pack("{s:I, s:I, s:i, s:s, s:I, s:i}", "stamp_ns", (json_int_t)record->stamp_ns,
-                               "realtime_ns", (json_int_t)record->stamp_ns + (json_int_t)file->realtime_ns,
-                               of_cpu ? "cpu" : "lane",
+                               "realtime_ns", (json_int_t)realtime_of(record, file), of_cpu ? "cpu" : "lane",
                                (int)(of_cpu ? record->ring : record->ring - file->cpus), "class",
                                class_names[record->importance], "number", (json_int_t)record->number, "bytes",
                                (int)record->bytes);

@@ -82,19 +82,47 @@ bool tap_cache_wanted(const void *data, size_t bytes, uint32_t kinds, uint64_t l
 
 /* ---- how ---- */
 
-/* A key may have any bytes: on one line, without blanks. */
-static void print_key(const char *bytes, size_t count)
+/* How many of the bytes are a character beyond ASCII that can be printed. 0: they are none, or a control character. */
+static size_t utf8_length(const unsigned char *bytes, size_t left)
 {
-    for (size_t i = 0; i < count; i++) {
-        const unsigned char byte = (unsigned char)bytes[i];
+    static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000};
+    const size_t length = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
+    uint32_t code = bytes[0] & (0xffu >> (length + 1));
 
-        if (byte == '\\')
-            fputs("\\\\", stdout);
-        else if (isgraph(byte) || byte >= 0x80)
-            putchar(byte);
-        else
-            printf("\\x%02x", byte);
+    if (bytes[0] < 0xc2 || bytes[0] > 0xf4 || left < length)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (bytes[i] & 0x3f);
     }
+    return code >= least[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? length : 0;
+}
+
+void tap_print_bytes(const void *bytes, size_t count, bool blanks)
+{
+    const unsigned char *at = bytes;
+
+    for (size_t length; count > 0; at += length, count -= length) {
+        const bool plain = *at != '\\' && *at < 0x80 && (isgraph(*at) || (blanks && *at == ' '));
+
+        length = plain ? 1 : utf8_length(at, count);
+        if (length != 0) {
+            fwrite(at, 1, length, stdout);
+            continue;
+        }
+        length = 1;
+        if (*at == '\\')
+            fputs("\\\\", stdout);
+        else
+            printf("\\x%02x", *at);
+    }
+}
+
+/* Whoever wrote the file may have written any number. */
+static const char *reason_of(int32_t reason)
+{
+    return reason == 0 ? "closed" : reason < 0 && reason > -4096 ? strerror(-reason) : "unknown";
 }
 
 bool tap_cache_print(const void *data, size_t bytes)
@@ -111,7 +139,7 @@ bool tap_cache_print(const void *data, size_t bytes)
         printf(" %-10s", cache_tap_statuses[record->status]);
     if (record->kind != CACHE_TAP_OPEN && record->kind != CACHE_TAP_CLOSE) {
         putchar(' ');
-        print_key(cache_tap_text(record), record->text_bytes);
+        tap_print_bytes(cache_tap_text(record), record->text_bytes, false);
     }
     if (record->kind <= CACHE_TAP_EXPIRE) {
         printf("  bytes=%" PRIu32, record->value_bytes);
@@ -121,7 +149,8 @@ bool tap_cache_print(const void *data, size_t bytes)
     if (record->kind == CACHE_TAP_EVICT || record->kind == CACHE_TAP_EXPIRE)
         printf(" age=%" PRIu32 " fetched=%s", record->age, record->fetched != 0 ? "yes" : "no");
     if (record->fd >= 0) {
-        printf("  client=%.*s", (int)record->address_bytes, record->text);
+        fputs("  client=", stdout);
+        tap_print_bytes(record->text, record->address_bytes, false);
         if (record->port != 0)
             printf(":%u", record->port);
         printf(" fd=%" PRId32, record->fd);
@@ -129,7 +158,7 @@ bool tap_cache_print(const void *data, size_t bytes)
     if (record->latency_ns != 0)
         printf(" us=%.1f", (double)record->latency_ns / 1e3);
     if (record->kind == CACHE_TAP_CLOSE)
-        printf(" reason=%s", record->reason == 0 ? "closed" : strerror(-record->reason));
+        printf(" reason=%s", reason_of(record->reason));
     return true;
 }
 

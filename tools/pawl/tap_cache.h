@@ -24,6 +24,10 @@ int tap_cache_want(int fd, uint32_t kinds);
 /* Is it one of these, and did it take at least so long? What is no record of a cache is wanted. */
 bool tap_cache_wanted(const void *data, size_t bytes, uint32_t kinds, uint64_t least_us);
 
+/* The bytes, on one line, as they are where they are printable ASCII or UTF-8; everything else, and a backslash, so that
+ * no terminal takes it for a command. Blanks too, unless `blanks`. */
+void tap_print_bytes(const void *bytes, size_t count, bool blanks);
+
 /* Behind the time, without an end. False: it is no such record. */
 bool tap_cache_print(const void *data, size_t bytes);
 
