@@ -308,6 +308,7 @@ void cache_binary_sasl(struct cache_turn *turn, const struct cache_receiving *re
     const struct packet packet = {.opcode = receiving->opcode, .opaque = receiving->packet_opaque};
     const struct cache_word mechanism = {receiving->key, receiving->key_bytes};
 
+    turn->protocol->authenticated = false; /* who asks anew is nobody until the answer */
     cache_tally(turn->stats, CACHE_AUTH_CMDS);
     if (receiving->opcode == OP_SASL_AUTH && cache_word_is(mechanism, plain) &&
         is_known(turn->service, value, receiving->change.value_bytes)) {

@@ -338,14 +338,27 @@ static bool is_left(int fd, const struct stat *status)
            (memcmp(magic, zeros, (size_t)count) == 0 || memcmp(magic, SNAPSHOT_MAGIC, (size_t)count) == 0);
 }
 
+/* Who has made it need not look whose it is: some file systems give all files one owner. */
+static int open_beside(const char *name, bool *is_new)
+{
+    const int how = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = open(name, how | O_EXCL, S_IRUSR | S_IWUSR);
+
+    *is_new = fd >= 0;
+    if (fd < 0 && errno == EEXIST)
+        fd = open(name, how, S_IRUSR | S_IWUSR);
+    return fd < 0 ? -errno : fd;
+}
+
 /* An empty file of that name that nobody else writes. What a killed writer has left is used again. */
 static int open_locked(const char *name, struct cache_snapshot *result)
 {
     struct stat status = {0};
+    bool is_new;
 
     for (;;) { /* once more: another writer has finished meanwhile */
-        const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR);
-        int error = fd < 0 ? -errno : lock(fd);
+        const int fd = open_beside(name, &is_new);
+        int error = fd < 0 ? fd : lock(fd);
 
         if (error == 0 && fstat(fd, &status) != 0)
             error = -errno;
@@ -355,7 +368,7 @@ static int open_locked(const char *name, struct cache_snapshot *result)
         }
         if (error == -EBUSY)
             result->wrong = "another process is writing it";
-        if (error == -ELOOP || error == -ENXIO || (error == 0 && !is_left(fd, &status))) {
+        if (error == -ELOOP || error == -ENXIO || (error == 0 && !is_new && !is_left(fd, &status))) {
             result->wrong = "the file of that name with .writing behind it is not ours";
             error = -EEXIST;
         }
@@ -381,6 +394,8 @@ int cache_snapshot_left(const char *path)
     error = fd < 0 ? -errno : lock(fd);
     if (error == 0 && (fstat(fd, &status) != 0 || !is_left(fd, &status)))
         error = -EEXIST;
+    if (error == 0 && has_moved(name, &status))
+        error = -ENOENT; /* its writer has finished meanwhile: the name is the next one's */
     if (error == 0 && unlink(name) != 0)
         error = -errno;
     if (fd >= 0)

@@ -14,6 +14,7 @@ struct rot {
     struct pawl_layered layered; /* first */
     char *kept;                  /* has come, and the program has not had it */
     size_t count;
+    bool over; /* nothing comes any more */
 };
 
 static void turn(char *to, const char *from, size_t count)
@@ -26,7 +27,7 @@ static void turn(char *to, const char *from, size_t count)
     }
 }
 
-/* Up, as long as the program reads. */
+/* Up, as long as the program reads; then the end. */
 static void give(struct pawl_layered *layered)
 {
     struct rot *self = (struct rot *)layered;
@@ -45,6 +46,8 @@ static void give(struct pawl_layered *layered)
         memmove(self->kept, self->kept + count, self->count);
         pawl_layer_give(layered, count); /* calls the program: last */
     }
+    if (self->over && self->count == 0)
+        pawl_layer_end(layered);
 }
 
 static void received(struct pawl_layered *layered, const struct pawl_slice *slice)
@@ -59,6 +62,12 @@ static void received(struct pawl_layered *layered, const struct pawl_slice *slic
     self->kept = kept;
     memcpy(kept + self->count, slice->bytes, slice->count);
     self->count += slice->count;
+    give(layered);
+}
+
+static void ended(struct pawl_layered *layered)
+{
+    ((struct rot *)layered)->over = true;
     give(layered);
 }
 
@@ -102,7 +111,7 @@ static const struct pawl_layer rot13 = {
     .start = pawl_layer_opened, /* without a greeting */
     .received = received,
     .resumed = give,
-    .ended = pawl_layer_end,
+    .ended = ended,
     .encode = encode,
     .finish = say_no_goodbye,
     .detach = detach,

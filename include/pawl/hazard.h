@@ -26,7 +26,7 @@
  *            domain, and when it begins or ends. So threads that all retire interrupt nobody. If one does not (it
  *            only reads, or is idle) for 240 objects, a membarrier takes the place of that, for the marks of all.
  * Bounds     With H slots in use in the domain, a thread keeps at most max(240, 2 H) objects more
- *            than were protected at its last scan, beside what ended threads left: O(threads x H), however
+ *            than were protected at its last two scans, beside what ended threads left: O(threads x H), however
  *            long readers sleep. A scan costs O(list + H), so a retire O(1) amortised. What a scan finds free is
  *            reclaimed by the retires that follow it, one object each, up to 4 to catch up.
  * Ordering   A: protect acquires: what was stored in the object before it was published is visible.

@@ -37,7 +37,7 @@
  * Progress   push, pop, push_n, pop_n, close, size: lock-free. An operation is repeated only because another
  *            one succeeded. The waiting forms block.
  *            Two cases wait for a bounded time: who has lost a CAS, 320 to 640 ns; and a pop that finds nothing when
- *            eight or more were popped since one found nothing, 320 ns, once.
+ *            eight or more were popped since one found nothing, 320 ns; again only if eight more were popped meanwhile.
  *            A thread killed inside: its push has happened or not, its pop has taken the element with it or
  *            not. Nothing is left to repair; killed in a push of a large element it takes a lane with it.
  * Ordering   P: push releases, the pop that returns the element acquires: what the pusher did before is

@@ -89,12 +89,13 @@ static void delete_block(void *block)
     fast_free(block);
 }
 
-/* Defines one, weak so that a program which is linked with the archive may define it too, and a name for this
- * definition, whichever the program uses. */
-#define OPERATOR(type, name, parameters)                                                       \
-    PAWL_API type name parameters __attribute__((weak));                                       \
-    extern type pawl_own##name parameters __attribute__((alias(#name), visibility("hidden"))); \
-    type name parameters
+/* Defines one, under a name of this library, and its name in C++ for it: weak, so that a program which is linked with
+ * the archive may define that, too. (Not the other way around: where links optimise, the second name of what a program
+ * defines is the program's.) */
+#define OPERATOR(type, name, parameters)                                          \
+    type pawl_own##name parameters HIDDEN;                                        \
+    PAWL_API type name parameters __attribute__((weak, alias("pawl_own" #name))); \
+    type pawl_own##name parameters
 #define UNUSED __attribute__((unused))
 
 /* Whether the operator of this name that the program uses is not the one here. The compiler must not know that they
@@ -151,7 +152,7 @@ OPERATOR(void *, _ZnamRKSt9nothrow_t, (size_t size, const void *tag))
     void *(*catching)(size_t size, const void *tag);
 
     if (!IS_REPLACED(_Znam))
-        return _ZnwmRKSt9nothrow_t(size, tag);
+        return pawl_own_ZnwmRKSt9nothrow_t(size, tag); /* as new(size) is, not the program's nothrow one */
     *(void **)&catching = of_runtime("_ZnamRKSt9nothrow_t");
     return catching != NULL ? catching(size, tag) : _Znam(size);
 }
@@ -197,7 +198,7 @@ OPERATOR(void *, _ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignm
 {
     if (IS_REPLACED(_ZnamSt11align_val_t))
         return nothrow_aligned_by_runtime("_ZnamSt11align_val_tRKSt9nothrow_t", size, alignment, tag);
-    return _ZnwmSt11align_val_tRKSt9nothrow_t(size, alignment, tag);
+    return pawl_own_ZnwmSt11align_val_tRKSt9nothrow_t(size, alignment, tag);
 }
 
 /* ---- delete(block), delete[](block), sized, with std::nothrow ---- */

@@ -71,7 +71,8 @@ int pawl_rt_hold_(struct pawl_rt *rt)
 }
 
 /* While a worker runs functions of the program it is not quiet, so the runtime does not end before it has counted what they
- * began. A signal handler may find it quiet: then it may be too late. */
+ * began. A handler that interrupts it inside may find it quiet, or just up again because of the signal: another worker
+ * may be ending the runtime then. */
 bool pawl_rt_may_begin_(const struct pawl_rt *rt)
 {
     const struct pawl_worker *here;
@@ -79,7 +80,7 @@ bool pawl_rt_may_begin_(const struct pawl_rt *rt)
     if (PAWL_LIKELY(!pawl_rt_closing_(rt)))
         return true;
     here = pawl_worker_here_();
-    return here != NULL && here->rt == rt && !pawl_load_relaxed(&here->quiet);
+    return here != NULL && here->rt == rt && !pawl_worker_is_in_(here);
 }
 
 void pawl_rt_release_(struct pawl_rt *rt)

@@ -45,6 +45,12 @@ static void end(struct pawl_send_file *send, int64_t status)
     finish(send, status < 0 ? status : (int64_t)send->sent);
 }
 
+/* The stream's own reason, if it has ended with one. */
+static int what_ended(const struct pawl_stream *stream, int status)
+{
+    return (stream->state & STREAM_DEAD) != 0 && stream->reason != 0 ? stream->reason : status;
+}
+
 /* Begins to read the next piece. 0 or a negative errno. */
 static int next_piece(struct pawl_send_file *send)
 {
@@ -99,7 +105,8 @@ static bool direct_piece(struct pawl_send_file *send, int *status)
     return n > 0;
 }
 
-/* The next piece. The stream may have ended meanwhile: who sends or reads is told. */
+/* The next piece. The stream may have ended meanwhile: whoever sends is told, but a runtime that closes would refuse the
+ * read before that, and with another error. */
 static void go_on(struct pawl_send_file *send)
 {
     int status;
@@ -107,6 +114,10 @@ static void go_on(struct pawl_send_file *send)
 
     if (send->left == 0 || told_to_end(send)) {
         end(send, 0);
+        return;
+    }
+    if ((send->stream->state & STREAM_DEAD) != 0) {
+        end(send, what_ended(send->stream, -EPIPE));
         return;
     }
     went = direct_piece(send, &status);
@@ -142,7 +153,7 @@ static int send_piece(struct pawl_send_file *send, size_t count)
     pawl_chunk_let_go_(send->chunk);
     send->chunk = NULL;
     if (status != 0)
-        return (stream->state & STREAM_DEAD) != 0 && stream->reason != 0 ? stream->reason : status;
+        return what_ended(stream, status);
     advance(send, count);
     return 0;
 }

@@ -165,7 +165,9 @@ void pawl_worker_woke_(struct pawl_worker *worker)
     if (pawl_worker_is_in_(worker)) {
         get_up(worker);
         stop_searching(worker);
-        pawl_worker_out_(worker);
+        /* Quiet, it has no functions to run, and the runtime may be ending: a handler's spawn must not come to rest here. */
+        if (!worker->quiet)
+            pawl_worker_out_(worker);
     }
 }
 
@@ -175,16 +177,14 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
     struct pawl_rt *rt = worker->rt;
     uint64_t deadline = pawl_wheel_next_(&worker->wheel);
     bool look = pawl_idle_down_(&rt->idle, &worker->sleeper, worker->searching);
-    bool something = look && pawl_worker_anything_(worker), quiet = false;
+    bool something = look && pawl_worker_anything_(worker);
 
     worker->searching = false;
     if (something || !pawl_mpsc_empty(&worker->inbox) || until(rt) ||
         pawl_rt_closing_(rt) != worker->closing) {
         deadline = 0;
     } else if (worker->closing && pawl_engine_idle_(worker->engine)) {
-        quiet = true;
-        pawl_store_relaxed(&worker->quiet, true); /* relaxed, both: for handlers of the same thread */
-        pawl_fence_compiler();
+        worker->quiet = true;
         pawl_rt_quiet_(rt);
         if (until(rt))
             deadline = 0;
@@ -197,10 +197,10 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
     /* However many search: what it has seen, it takes, or sees that it is gone. */
     if (something && !worker->searching)
         worker->searching = pawl_idle_search_(&rt->idle, UINT64_MAX);
-    if (quiet) {
+    if (worker->quiet) {
+        worker->quiet = false;
         /* acq_rel Q: before anything that it does now; see pawl_rt_quiet_() */
         pawl_fetch_sub_acq_rel(&rt->quiet, 1u);
-        pawl_store_relaxed(&worker->quiet, false);
     }
 }
 
@@ -283,7 +283,7 @@ int pawl_worker_init_(struct pawl_worker *worker, struct pawl_rt *rt, uint32_t i
     pawl_mpsc_init(&worker->inbox);
     pawl_mutex_init(&worker->live_lock, PAWL_PRIVATE);
     pawl_wheel_init_(&worker->wheel, worker->now);
-    /* One worker alone steals from nobody but itself, now and then the oldest. */
+    /* One worker alone: nobody steals from it, nor it from itself. */
     flags = rt->workers == 1 ? PAWL_DEQUE_RARELY_STOLEN : 0;
     status = pawl_deque_init(&worker->deque[0], PAWL_WORKER_DEQUE_, flags);
     if (status != 0)

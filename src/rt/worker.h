@@ -64,9 +64,9 @@ struct pawl_worker {
     PAWL_ATOMIC(uint32_t) inside PAWL_LINE_PAIR_ALIGNED; /* see above; a handler reads it */
     bool searching;                                      /* counted in rt->idle */
     bool closing;                                        /* it has seen that the runtime closes */
-    PAWL_ATOMIC(bool) quiet; /* counted in rt->quiet; a handler on this thread reads it */
-    uint64_t now;            /* CLOCK_MONOTONIC in ns, once a turn */
-    uint64_t slice_end;      /* of tasks: pawl_clock_cycles() */
+    bool quiet;                                          /* counted in rt->quiet */
+    uint64_t now;                                        /* CLOCK_MONOTONIC in ns, once a turn */
+    uint64_t slice_end;                                  /* of tasks: pawl_clock_cycles() */
     struct pawl_task *running;
     struct pawl_task *lifo;               /* made ready last; nobody steals it */
     struct pawl_task *again, **again_end; /* those that let others go first */
@@ -153,8 +153,8 @@ static inline bool pawl_rt_closing_(const struct pawl_rt *rt)
  * returns 0, or -EPIPE: it closes (not to workers). release is the last touch of the runtime, unless a worker makes
  * it. Any thread. */
 int pawl_rt_hold_(struct pawl_rt *rt);
-/* Whether the caller may begin something: the runtime is open, or it is one of its workers that does not count as quiet. For
- * threads that are no workers that says something until the end of their section of RCU. */
+/* Whether the caller may begin something: the runtime is open, or it is a function that one of its workers runs. For
+ * threads that are no workers, and handlers, that says something until the end of their section of RCU. */
 bool pawl_rt_may_begin_(const struct pawl_rt *rt);
 void pawl_rt_release_(struct pawl_rt *rt);
 /* How many holds and tasks have not ended; 0 is certain. */

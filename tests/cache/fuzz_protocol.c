@@ -53,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size < 2)
         return 0;
-    loop.service.tokens = (data[0] & 3) == 1;
-    loop.service.sasl = (data[0] & 3) == 2;
+    loop.service.tokens = (data[0] & 1) != 0;
+    loop.service.sasl = (data[0] & 2) != 0;
     (void)converse(&loop, (const char *)data + 1, size - 1, data[0] & 3, &whole, &whole_count);
     (void)converse(&loop, (const char *)data + 1, size - 1, data[0], &cut, &cut_count);
     /* Numbers of cas, times, and lines longer than may be kept differ; what is short and plain does not. */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,38 @@ static void what_is_no_file_is_refused(void)
     check(cache_snapshot_remove(path, &unsynced) == -ENOENT, "and not there any more");
     check(rmdir(folder) == 0, "nothing is left");
     cache_session_close(session);
+    cache_store_close(store);
+}
+
+/* As on a file system that gives all files one owner, who is not the one that writes. */
+static void it_is_written_where_files_are_of_another_owner(void)
+{
+    enum { OTHER = 1, NOBODY = -1 /* is never set */ };
+    char folder[] = "/tmp/pawl-snapshot-XXXXXX", path[sizeof folder + 8], beside[sizeof path + 8];
+    struct cache_store *store = open_store();
+    struct cache_snapshot result;
+    int left;
+
+    setfsuid(OTHER);
+    if (setfsuid((uid_t)NOBODY) != OTHER) { /* not root, or root of a namespace that has no other users */
+        cache_store_close(store);
+        return;
+    }
+    setfsuid(geteuid());
+    check(mkdtemp(folder) != NULL, "a folder");
+    snprintf(path, sizeof path, "%s/items", folder);
+    snprintf(beside, sizeof beside, "%s.writing", path);
+    check(chmod(folder, S_IRWXU | S_IRWXG | S_IRWXO) == 0, "everybody's folder");
+    setfsuid(OTHER);
+    check(cache_snapshot_write(store, path, NULL, &result) == 0, "the file is ours: we have made it");
+    left = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    check(left >= 0, "one that was there");
+    close(left);
+    setfsuid(geteuid());
+    check(cache_snapshot_write(store, path, NULL, &result) == -EEXIST && result.wrong != NULL,
+          "what was there of another owner is not ours");
+    check(cache_snapshot_left(path) == -EEXIST && unlink(beside) == 0, "nor is it removed");
+    check(unlink(path) == 0 && rmdir(folder) == 0, "nothing is left");
     cache_store_close(store);
 }
 
@@ -247,6 +280,7 @@ int main(void)
               access("/tmp/pawl-snapshot-stopped", F_OK) != 0,
           "one that is stopped leaves nothing");
     what_is_no_file_is_refused();
+    it_is_written_where_files_are_of_another_owner();
     snapshots_of_what_changes();
     check(cache_snapshot_write(store, "/none/x", NULL, &result) == -ENOENT, "there is no such folder");
     cache_store_close(store);

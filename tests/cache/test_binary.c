@@ -199,6 +199,8 @@ static void bad_packets_end_the_connection(void **state)
 
 static void sasl_opens_the_binary_protocol(void **state)
 {
+    static const uint8_t closed[] = {0x00, 0x01, 0x04, 0x05, 0x07, 0x08, 0x09,
+                                     0x0a, 0x10, 0x11, 0x18, 0x1d, 0x23};
     static struct stream in, out;
 
     (void)state;
@@ -213,10 +215,21 @@ static void sasl_opens_the_binary_protocol(void **state)
     answer(&out, 0x21, 0, "", 0, "", "Authenticated");
     request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 1, "", 0, "", "Not found");
     packets_whole_and_cut(&in, &out);
+    for (size_t i = 0; i < sizeof closed; i++) {
+        in.count = out.count = 0;
+        put_header(&in, 0x80, closed[i], 0, 1, 0, 1, 0), put(&in, "a", 1);
+        answer(&out, closed[i], 0x20, "", 0, "", "Auth failure.");
+        expect_packets(&in, &out, NULL, 0);
+        assert_true(loop_converse(&loop, in.bytes, in.count, NULL, 0));
+    }
+    /* Who asks anew, and is not known, is nobody. */
     in.count = out.count = 0;
+    put_header(&in, 0x80, 0x21, 0, 5, 0, 15, 0), put(&in, "PLAIN\0user\0pass", 15);
+    answer(&out, 0x21, 0, "", 0, "", "Authenticated");
+    put_header(&in, 0x80, 0x21, 0, 5, 0, 15, 0), put(&in, "PLAIN\0user\0fail", 15);
+    answer(&out, 0x21, 0x20, "", 0, "", "Auth failure.");
     request(&in, 0x00, "", 0, "a", ""), answer(&out, 0x00, 0x20, "", 0, "", "Auth failure.");
     expect_packets(&in, &out, NULL, 0);
-    assert_true(loop_converse(&loop, in.bytes, in.count, NULL, 0));
     assert_true(loop_closes(&loop, "get a\r\nmore than a header has\r\n"));
     loop.service.sasl = false;
 }

@@ -130,7 +130,9 @@ def main():
         expect(0, pawl_cc, "-c", tests / "gallery/dekker.c", "-DFIXED", "-o", scratch / "part.o")
         expect(0, pawl_cc, scratch / "part.o", "-o", scratch / "linked")
         expect(PASS, scratch / "linked")
-        for wrong in ["-static", tests / "gallery/dekker.c"], ["-c", scratch / "part.o"], ["-o"], []:
+        (scratch / "other.cc").write_text("int main() {}\n")
+        for wrong in (["-static", tests / "gallery/dekker.c"], ["-c", scratch / "part.o"], ["-o"], [],
+                      [scratch / "other.cc", "-o", scratch / "other"]):
             assert expect(USAGE, pawl_cc, *wrong).stderr, wrong
         assert expect(0, pawl_cc, "--help").stdout
         # Where a compiler's options stand must not matter: the name joined to -o, and -E behind -I.
@@ -140,6 +142,10 @@ def main():
         (scratch / "one.c").write_text("#include <one.h>\n#include <pawl/atomic.h>\n")
         assert "from_the_folder" in expect(0, pawl_cc, f"-I{scratch}", "-E", scratch / "one.c").stdout
         assert expect(USAGE, pawl_check, "-j2", scratch / "joined").stderr
+        # What cannot be built, or is not there, is no bug that was found.
+        assert expect(USAGE, pawl_check, scratch / "no program").stderr
+        (scratch / "no program.c").write_text("int main(void) { return nothing; }\n")
+        assert "nothing" in expect(USAGE, pawl_check, scratch / "no program.c").stderr
         # Built by pawl-check, the program is gone afterwards: what it says leads to the same execution.
         failed = subprocess.run([pawl_check, tests / "gallery/dekker.c"], cwd=scratch, capture_output=True, text=True,
                                 check=False)

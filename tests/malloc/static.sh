@@ -103,5 +103,32 @@ promise 5 'the program its own new and delete, static' $?
 "$cc" -O2 -fno-builtin "$work/q.c" "$shared" -Wl,-rpath,"$(dirname "$shared")" -pthread -o "$work/dynamic2" >"$work/said" 2>&1 &&
     "$work/dynamic2" >>"$work/said" 2>&1
 promise 6 '... and shared' $?
-echo 1..6
+# Where the link optimises, operators that it sees are more than names to it. In C++: what a handler throws has its way through.
+lto=("$cc" -O2 -flto -fno-builtin -pthread -I"$root/include")
+cat >"$work/r.cc" <<'END'
+#include <new>
+static void give_up() { throw std::bad_alloc(); }
+void *operator new(std::size_t, const std::nothrow_t &) noexcept { return nullptr; } // no other form leads here
+int main()
+{
+    volatile unsigned long too_much = ~0ul / 8;
+    if (::operator new[](8, std::nothrow) == nullptr) return 2;
+    std::set_new_handler(give_up);
+    try { ::operator delete(::operator new(too_much)); } catch (const std::bad_alloc &) { return 0; }
+    return 1;
+}
+END
+echo 'int main() { return 0; }' | "${lto[@]}" -x c++ - -lstdc++ -o "$work/empty" 2>/dev/null
+if [[ -x $work/empty ]]; then
+    "${lto[@]}" -fexceptions -I"$root/src/malloc" -c "$root/src/malloc/cxx.c" -o "$work/cxx.o" 2>"$work/said"
+    "${lto[@]}" "$work/q.c" "$work/cxx.o" "$archive" -o "$work/static3" >>"$work/said" 2>&1 && "$work/static3" >>"$work/said" 2>&1
+    promise 7 '... optimised at the link' $?
+    "${lto[@]}" -x c++ "$work/r.cc" -x none "$work/cxx.o" "$archive" -lstdc++ -o "$work/static4" >"$work/said" 2>&1 &&
+        "$work/static4" >>"$work/said" 2>&1
+    promise 8 '... and the handler of new throws' $?
+else
+    echo 'ok 7 - # SKIP no links that optimise'
+    echo 'ok 8 - # SKIP no links that optimise'
+fi
+echo 1..8
 exit $failed

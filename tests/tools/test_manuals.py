@@ -40,10 +40,14 @@ def of_help(command):
 
 def main():
     pages = pathlib.Path(sys.argv[1])
-    groups = " ".join(sys.argv[2:]).split(" -- ")
+    groups = [[]]
+    for word in sys.argv[2:]:
+        if word == "--":
+            groups.append([])
+        else:
+            groups[-1].append(word)
     failed = False
-    for number, group in enumerate(groups, 1):
-        name, *command = group.split()
+    for number, (name, *command) in enumerate(groups, 1):
         told, known = of_page(pages / f"{name}.1.scd"), of_help(command)
         differ = long_names(told) ^ long_names(known) | {" ".join(p) for p in pairs(told) ^ pairs(known)}
         if not known:

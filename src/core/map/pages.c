@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE ((size_t)2 << 20) /* a huge page; two and more are asked for */
 
@@ -11,7 +12,7 @@ void *pawl_map_pages_open_(size_t bytes, bool huge)
 {
     size_t spare = huge && bytes >= 2 * HUGE ? HUGE : 0; /* to begin where a huge page can */
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    size_t before;
+    size_t page, before;
     char *pages;
 
     if (bytes <= HUGE)
@@ -21,6 +22,8 @@ void *pawl_map_pages_open_(size_t bytes, bool huge)
         return NULL;
     if (spare == 0)
         return pages;
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    bytes = (bytes + page - 1) & ~(page - 1); /* what follows is unmapped, by whole pages */
     before = -(uintptr_t)pages & (HUGE - 1);
     if (before > 0)
         (void)munmap(pages, before);

@@ -162,10 +162,11 @@ void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head)
 
 /* The place at `head` is not filled. Room that the consumer has kept, less than `lag`, is given back when it finds nothing
  * twice: a consumer that is just behind the producers finds nothing all the time, and each of them reads the room. Nobody
- * has to wait for it (docs/mpsc.md), but who sleeps should find the queue as empty as it is. */
+ * has to wait for it (docs/mpsc.md), but who sleeps should find the queue as empty as it is. `lag` or more, which a consumer
+ * has kept that was killed, at once. */
 int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
 {
-    if (head != q->nothing_at)
+    if (head != q->nothing_at && head - q->room_given < q->lag)
         q->nothing_at = head;
     else if (head != q->room_given)
         pawl_mpsc_ring_give_room_(q, head);
@@ -291,6 +292,10 @@ int pawl_mpsc_ring_skip(struct pawl_mpsc_ring *q)
     /* relaxed: whose producer is dead is not filled any more; the element is not read */
     if (pawl_load_relaxed(&place->filled) == (head | PAWL_MPSC_RING_BIT_) || pawl_mpsc_ring_size(q) == 0)
         return -EAGAIN;
-    pawl_store_relaxed(&q->head, head + PAWL_MPSC_RING_STEP_); /* relaxed: as in pop */
+    head += PAWL_MPSC_RING_STEP_;
+    pawl_store_relaxed(&q->head, head); /* relaxed: as in pop */
+    /* as in pop: who waits for room waits for this place too, and nothing else may come to be popped */
+    if (head - q->room_given >= q->lag)
+        pawl_mpsc_ring_give_room_(q, head);
     return 0;
 }

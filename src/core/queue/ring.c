@@ -271,7 +271,7 @@ size_t pawl_ring_size(const struct pawl_ring *ring)
         head = end - ring->lap;
     if (!is_lock_free(ring))
         return (size_t)(end - head) / PAWL_RING_STEP_;
-    for (; head != end; head += PAWL_RING_STEP_)
+    for (; (int64_t)(end - head) > 0; head += PAWL_RING_STEP_)
         inside += holds(ring, head);
     return inside;
 }

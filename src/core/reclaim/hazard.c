@@ -306,11 +306,16 @@ static void plan(struct keep *keep)
 {
     uint64_t until = is_worth_a_fence(keep) ? 2 * keep->held : MARK_EVERY;
     uint64_t portion = (keep->ready_count + until - 1) / until;
+    uint64_t here = keep->open.count + keep->marked.count;
+    uint64_t most = FENCE_AT + keep->held; /* see mark_and_sort() */
 
     /* One is left when what became ready is reclaimed one by one until the next fence. */
-    if (keep->open.count + keep->marked.count + keep->ready_count <= FENCE_AT + 1 + keep->held)
+    if (here + keep->ready_count <= most + 1)
         portion = 1;
     keep->portion = (uint8_t)(portion < LARGEST_PORTION ? portion : LARGEST_PORTION);
+    /* Not a whole step beyond the limit, which is no multiple of it while slots hold what this thread has not retired. */
+    if (here < most && most - here < until && !is_worth_a_fence(keep))
+        until = most - here;
     keep->look_at = keep->open.count + until;
 }
 

@@ -109,6 +109,34 @@ static void huge_pages_are_for_who_asks(void **state)
     close_map(&map);
 }
 
+static unsigned long pages_of_address_space(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    (void)fclose(file);
+    return pages;
+}
+
+/* A table is no whole number of pages, and what was mapped to align it is given back all the same. */
+static void huge_pages_leave_no_addresses_behind(void **state)
+{
+    const struct pawl_map_memory *memory = &pawl_map_huge_pages;
+    const size_t bytes = ((size_t)4 << 20) + PAWL_CACHELINE;
+    unsigned long before = pages_of_address_space();
+
+    (void)state;
+    for (int i = 0; i < 64; i++) {
+        void *table = memory->allocate(bytes, memory->context);
+
+        assert_non_null(table);
+        memory->release(table, bytes, memory->context);
+    }
+    assert_in_range(pages_of_address_space(), 0, before + 256);
+}
+
 static void bad_options_are_refused(void **state)
 {
     struct pawl_map_options options = {.equal = item_equal, .hash_of = item_hash};
@@ -432,6 +460,7 @@ int run_map_limits(void)
         cmocka_unit_test(it_grows_and_shrinks_and_gives_the_memory_back),
         cmocka_unit_test(room_that_was_asked_for_is_kept),
         cmocka_unit_test(huge_pages_are_for_who_asks),
+        cmocka_unit_test(huge_pages_leave_no_addresses_behind),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(an_odd_object_aborts),
         cmocka_unit_test(without_memory_nothing_is_lost),

@@ -158,6 +158,44 @@ static void a_place_that_is_not_filled_hides_what_comes_after_it(void **state)
     pawl_mpsc_ring_free(q);
 }
 
+static void a_place_that_is_given_up_is_room_again(void **state)
+{
+    (void)state;
+    for (size_t capacity = 1; capacity <= 64; capacity *= 4) {
+        struct pawl_mpsc_ring *q = pawl_mpsc_ring_open(capacity, 8);
+
+        while (push_number(q, 0) == 0) /* full, be it of more than was asked for */
+            assert_true(pawl_mpsc_ring_size(q) <= 2 * capacity);
+        while (pawl_mpsc_ring_size(q) > 0)
+            assert_int_equal(pop_number(q, 0), 0);
+        while (pawl_mpsc_ring_size(q) < capacity) /* producers that were killed */
+            pawl_fetch_add_relaxed(&q->tail, PAWL_MPSC_RING_STEP_);
+        while (pawl_mpsc_ring_size(q) > 0)
+            assert_int_equal(pawl_mpsc_ring_skip(q), 0);
+        for (uint64_t i = 0; i < capacity; i++) /* without a look at the empty queue */
+            assert_int_equal(push_number(q, i), 0);
+        for (uint64_t i = 0; i < capacity; i++)
+            assert_int_equal(pop_number(q, i), 0);
+        pawl_mpsc_ring_free(q);
+    }
+}
+
+/* A consumer that was killed as soon as it had popped: again by hand. */
+static void room_that_a_dead_consumer_kept_is_given_by_the_next(void **state)
+{
+    struct pawl_mpsc_ring *q = pawl_mpsc_ring_open(1, 8);
+
+    (void)state;
+    assert_int_equal(push_number(q, 0), 0);
+    pawl_store_relaxed(&q->head,
+                       pawl_load_relaxed(&q->head) + PAWL_MPSC_RING_STEP_); /* relaxed, both: alone */
+    assert_int_equal(push_number(q, 1), -EAGAIN);
+    assert_int_equal(pop_number(q, 1), -EAGAIN);
+    assert_int_equal(push_number(q, 1), 0);
+    assert_int_equal(pop_number(q, 1), 0);
+    pawl_mpsc_ring_free(q);
+}
+
 static void after_close_pushes_fail_and_pops_drain(void **state)
 {
     struct pawl_mpsc_ring *q = pawl_mpsc_ring_open(4, 8);
@@ -226,6 +264,8 @@ int main(void)
         cmocka_unit_test(capacity_is_there_at_every_position),
         cmocka_unit_test(batches_go_in_whole_or_not_at_all),
         cmocka_unit_test(a_place_that_is_not_filled_hides_what_comes_after_it),
+        cmocka_unit_test(a_place_that_is_given_up_is_room_again),
+        cmocka_unit_test(room_that_a_dead_consumer_kept_is_given_by_the_next),
         cmocka_unit_test(after_close_pushes_fail_and_pops_drain),
         cmocka_unit_test(waits_end_at_their_deadline),
         cmocka_unit_test(pushes_that_looked_at_once_have_places),

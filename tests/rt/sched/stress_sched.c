@@ -421,6 +421,60 @@ static void what_is_spawned_while_it_closes_runs_or_is_refused(void **state)
     }
 }
 
+/* Handlers that spawn on workers that are just up again, until the runtime has gone: what they are told is true. */
+enum { TASKS_OF_HANDLERS = 64 };
+
+static struct by_handler {
+    struct pawl_task task[TASKS_OF_HANDLERS];
+    PAWL_ATOMIC(uint32_t) next, accepted;
+    PAWL_ATOMIC(bool) on;
+} by_handler;
+
+static void spawn_by_signal(int number)
+{
+    uint32_t i = pawl_fetch_add_relaxed(&by_handler.next, 1);
+
+    (void)number;
+    if (i < TASKS_OF_HANDLERS && pawl_task_spawn(pawl_rt_here(), &by_handler.task[i]) == 0)
+        pawl_fetch_add_relaxed(&by_handler.accepted, 1);
+}
+
+/* In front of what the engines tell when a wait is over, by the linker (--wrap). */
+void __real_pawl_worker_woke_(struct pawl_worker *worker);
+void __wrap_pawl_worker_woke_(struct pawl_worker *worker);
+
+void __wrap_pawl_worker_woke_(struct pawl_worker *worker)
+{
+    __real_pawl_worker_woke_(worker);
+    if (pawl_load_acquire(&by_handler.on))
+        raise(SIGUSR1);
+}
+
+static void what_a_handler_spawns_while_it_closes_runs_or_is_refused(void **state)
+{
+    struct sigaction action = {.sa_handler = spawn_by_signal}, before;
+    uint32_t began = 0;
+
+    (void)state;
+    sigaction(SIGUSR1, &action, &before);
+    for (int n = rounds(100); n > 0; n--) {
+        struct pawl_rt *rt;
+
+        by_handler = (struct by_handler){.next = 0};
+        refused = (struct refused){.rt = NULL};
+        for (int i = 0; i < TASKS_OF_HANDLERS; i++)
+            pawl_task_init(&by_handler.task[i], run_once, 0);
+        rt = open_rt(2, 0);
+        pawl_store_release(&by_handler.on, true);
+        assert_int_equal(pawl_rt_close(rt), 0);
+        began += pawl_load_relaxed(&by_handler.next);
+        assert_int_equal(pawl_load_relaxed(&refused.ran), pawl_load_relaxed(&by_handler.accepted));
+    }
+    pawl_store_release(&by_handler.on, false);
+    assert_true(began > 0);
+    sigaction(SIGUSR1, &before, NULL);
+}
+
 static struct pawl_rt *stopped;
 
 static void on_term(int number)
@@ -499,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_deadline_and_a_cancel_complete_a_task_once),
         cmocka_unit_test(it_opens_and_closes_under_load_any_number_of_times),
         cmocka_unit_test(what_is_spawned_while_it_closes_runs_or_is_refused),
+        cmocka_unit_test(what_a_handler_spawns_while_it_closes_runs_or_is_refused),
     };
     const char *wish = getenv("PAWL_TEST_SEED");
 
