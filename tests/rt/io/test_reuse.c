@@ -127,27 +127,32 @@ static void abort_other(struct pawl_stream *stream, const struct pawl_slice *sli
 {
     (void)stream;
     (void)slice;
-    assert_non_null(reuse.stream);
     assert_true(pawl_stream_queued(reuse.stream) != 0);
     pawl_stream_abort(reuse.stream, 0);
     take_number(SOCK_STREAM);
     pawl_stream_close(stream);
 }
 
-static const struct pawl_stream_config talkative = {.opened = io_opened,
-                                                    .received = say_much,
-                                                    .closed = closed};
-static const struct pawl_stream_config aborting = {.opened = io_opened,
-                                                   .received = abort_other,
-                                                   .closed = closed};
+/* Which of them is heard first is the kernel's choice: io_uring of Linux 6.1 tells of the last first. */
+static void say_much_or_abort_other(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    if (reuse.stream == NULL)
+        say_much(stream, slice);
+    else
+        abort_other(stream, slice);
+}
+
+static const struct pawl_stream_config one_of_two = {.opened = io_opened,
+                                                     .received = say_much_or_abort_other,
+                                                     .closed = closed};
 
 static void adopt_both(void *arg)
 {
     int *pairs = arg;
     struct pawl_stream *stream;
 
-    assert_int_equal(pawl_stream_adopt(&stream, &talkative, pairs[0]), 0);
-    assert_int_equal(pawl_stream_adopt(&stream, &aborting, pairs[2]), 0);
+    assert_int_equal(pawl_stream_adopt(&stream, &one_of_two, pairs[0]), 0);
+    assert_int_equal(pawl_stream_adopt(&stream, &one_of_two, pairs[2]), 0);
 }
 
 static void hold_worker(struct pawl_message *message, struct pawl_worker *worker)
@@ -176,7 +181,7 @@ static void what_a_stream_was_to_send_goes_to_nobody_who_has_its_number_next(voi
     let_turn();
     pawl_worker_send_(&reuse.rt->worker[0], &message);
     io_reach(&reuse.held, 1);
-    io_write(pairs[1], "a", 1); /* the worker hears of both in the same turn, in this order */
+    io_write(pairs[1], "a", 1); /* the worker hears of both in the same turn */
     io_write(pairs[3], "b", 1);
     assert_int_equal(sem_post(&reuse.hold), 0);
     io_reach(&reuse.closed, 2);
