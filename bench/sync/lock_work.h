@@ -37,7 +37,7 @@ static inline uint64_t lock_work_chain(uint64_t x, unsigned links)
 
 static inline unsigned lock_work_links(unsigned ns)
 {
-    return (unsigned)(ns * lock_work_links_a_ns + 0.5);
+    return (unsigned)(ns * lock_work_links_a_ns); /* a link is about a nanosecond */
 }
 
 /* A run() for each length of section, NAME_0, NAME_50, NAME_200, and NAME_bare with nothing inside or outside. `acquire`
