@@ -256,7 +256,7 @@ static void ask_for_stream(struct uring_engine *self, const struct io_uring_cqe 
     const char *stream = (const char *)receiver(self, cqe);
 
     for (size_t at = 0; stream != NULL && at < URING_TOUCHED; at += PAWL_CACHELINE)
-        __builtin_prefetch(stream + at, 1);
+        pawl_prefetch_write(stream + at);
 }
 
 static void ask_ahead(struct uring_engine *self, const struct io_uring_cqe *cqe, unsigned step)

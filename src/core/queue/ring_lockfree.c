@@ -87,7 +87,7 @@ static PAWL_COLD uint64_t let_pass(const struct pawl_ring *ring, uint64_t positi
     leave_alone(PUSH_ROUND);
     position = pawl_ring_later_(&ring->tail_hint, position);
     /* That push is some cells on when this one has found the end: there the line is taken from it in time. */
-    __builtin_prefetch(pawl_ring_cell_at_(ring, position + (uint64_t)CELLS_AHEAD * PAWL_RING_STEP_), 1);
+    pawl_prefetch_write(pawl_ring_cell_at_(ring, position + (uint64_t)CELLS_AHEAD * PAWL_RING_STEP_));
     return position;
 }
 
