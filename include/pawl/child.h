@@ -4,18 +4,20 @@
  * Purpose    Programs that run others: filters, compilers, hooks, supervisors.
  * Model      pawl_child_wait() completes an operation (<pawl/op.h>) with the child's status as waitpid(2) gives it (for
  *            WIFEXITED, WEXITSTATUS, WIFSIGNALED, ...), once, and the child is reaped then. It is told by a descriptor of
- *            the process (pidfd): no SIGCHLD, no handler, nobody else's children, no number that belongs to
- *            another process by now. A program that waits for SIGCHLD (<pawl/signal.h>) hears it all the same.
+ *            the process (pidfd), or by io_uring itself (Linux 6.7): no SIGCHLD, no handler, nobody else's children. A
+ *            program that waits for SIGCHLD (<pawl/signal.h>) hears it all the same.
  *            A wait that is cancelled, or late, leaves the child as it was; it may be waited for again.
  *            pawl_child_spawn() starts a program, and connects any of its standard input, output and error to streams
  *            (<pawl/stream.h>), which are sockets.
  * Who else waits    One process's status is for one waiter. If another part of the program takes it (wait(-1), SIGCHLD
- *            ignored or with SA_NOCLDWAIT), the operation completes with -ECHILD.
+ *            ignored or with SA_NOCLDWAIT), the operation completes with -ECHILD. So it does for a process that is no child
+ *            of this one: when that ends, or at once.
  * Threads    Functions are called on a worker, and continuations run there.
  * Progress   wait: no function waits. spawn: posix_spawn(3), which returns when the child has executed or could not; some
  *            100 us in which the worker serves nobody.
  * Closing    The runtime cancels waits and closes streams; children live on.
- * Memory     88 bytes, the caller's; a descriptor for each wait, two for each stream until the child is started.
+ * Memory     88 bytes, the caller's; a descriptor for each wait (io_uring, Linux 6.7: of those beyond 64 on a worker), two
+ *            for each stream until the child is started.
  */
 #ifndef PAWL_CHILD_H
 #define PAWL_CHILD_H
@@ -31,7 +33,7 @@ struct pawl_stream_config;
 
 /* Idle when zeroed. */
 struct pawl_child {
-    pid_t pid; /* of pawl_child_spawn() */
+    pid_t pid; /* of pawl_child_spawn(), and pawl_child_wait() */
     /* the runtime's */
     int fd;
     struct pawl_op *op;
@@ -39,8 +41,8 @@ struct pawl_child {
 };
 
 /* The operation completes with the status of the child `pid`, 0 or more; or with a negative errno: -ECHILD, and those of
- * every operation. Returns 0; -EPERM (not on a worker), -EBUSY, -ESRCH (no such process), -EINVAL (the kernel has no
- * pidfd), -EMFILE, -ENOMEM, -EPIPE (the runtime closes). `child` is the operation's until that completes. */
+ * every operation. Returns 0; -EPERM (not on a worker), -EBUSY, -ESRCH (no such process), -EINVAL (no number of
+ * one), -EMFILE, -ENOMEM, -EPIPE (the runtime closes). `child` is the operation's until that completes. */
 PAWL_API int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid) PAWL_NONNULL;
 
 /* What one of the child's descriptors 0, 1, 2 is to be. */

@@ -59,9 +59,10 @@ struct pawl_rt_config {
 PAWL_API int pawl_rt_open(struct pawl_rt **rt, const struct pawl_rt_config *config) PAWL_MUST_USE
     __attribute__((nonnull(1)));
 
-/* Ends it as described above; the runtime is gone afterwards. It waits for the sections of <pawl/rcu.h> that are open: it
- * must not be called in one, and none may wait for what worker 0 of PAWL_RT_CALLER does. Returns 0; -EDEADLK: called by one
- * of its workers; -EPERM: with PAWL_RT_CALLER by another thread than the one that opened it. NULL is nothing. */
+/* Ends it as described above; the runtime is gone afterwards. It waits for the sections of <pawl/rcu.h> that are open, and all
+ * workers serve meanwhile, the caller too if it is one: it must not be called in a section. (A caller that is one, and
+ * online, waits first; then no section may wait for what worker 0 does.) Returns 0; -EDEADLK: called by one of its workers;
+ * -EPERM: with PAWL_RT_CALLER by another thread than the one that opened it. NULL is nothing. */
 PAWL_API int pawl_rt_close(struct pawl_rt *rt);
 
 /* With PAWL_RT_CALLER, by the thread that opened: is worker 0 until pawl_rt_stop(). May be called again; between calls

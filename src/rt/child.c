@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Children: pidfd_open(2), waitid(2), posix_spawn(3). */
+/* Children: pidfd_open(2), waitid(2), posix_spawn(3).
+ *
+ * An engine that waits for children by itself tells that one can be waited for, and leaves it a zombie: whose status has not been
+ * taken can be waited for again, and no memory of ours is the kernel's. It spares the descriptor of the process, which costs
+ * more than all the rest of the wait. */
 #include <pawl/child.h>
 
 #include "engine.h"
@@ -29,6 +33,10 @@ static struct pawl_child *child_of(struct pawl_watch *watch)
 
 static void let_go(struct pawl_child *child)
 {
+    if (child->fd < 0) {
+        pawl_watch_stop(&child->watch); /* without a descriptor */
+        return;
+    }
     pawl_watch_close_(&child->watch);
     child->fd = -1;
 }
@@ -41,6 +49,32 @@ static int64_t status_of(const siginfo_t *info)
     return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
 }
 
+static int watch_by_descriptor(struct pawl_child *child)
+{
+    int status;
+
+    child->fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    if (child->fd < 0)
+        return -errno;
+    status = pawl_watch_start(&child->watch, child->fd, EPOLLIN);
+    if (status != 0) {
+        close(child->fd);
+        child->fd = -1;
+    }
+    return status;
+}
+
+/* The engine could not wait after all. */
+static PAWL_COLD void wait_otherwise(struct pawl_child *child)
+{
+    int status;
+
+    pawl_watch_stop(&child->watch);
+    status = watch_by_descriptor(child);
+    if (status != 0)
+        pawl_op_complete_(child->op, status == -ESRCH ? -ECHILD : status);
+}
+
 static void ended(struct pawl_watch *watch, uint32_t events)
 {
     struct pawl_child *child = child_of(watch);
@@ -48,12 +82,19 @@ static void ended(struct pawl_watch *watch, uint32_t events)
     int64_t result;
     int status;
 
-    (void)events;
+    if (child->fd < 0 && (events & EPOLLERR) != 0) {
+        wait_otherwise(child);
+        return;
+    }
     do
-        status = waitid((idtype_t)BY_PIDFD, (id_t)child->fd, &info, WEXITED | WNOHANG);
+        status = child->fd < 0 ? waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG)
+                               : waitid((idtype_t)BY_PIDFD, (id_t)child->fd, &info, WEXITED | WNOHANG);
     while (status != 0 && errno == EINTR);
-    if (status == 0 && info.si_pid == 0)
-        return; /* it has not ended: the descriptor will say so again */
+    if (status == 0 && info.si_pid == 0) { /* it has not ended: the descriptor will say so again */
+        if (child->fd < 0)
+            wait_otherwise(child);
+        return;
+    }
     result = status == 0 ? status_of(&info) : -errno;
     let_go(child);
     pawl_op_complete_(child->op, result);
@@ -81,19 +122,18 @@ int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
         return -EPERM;
     if (pawl_op_pending(op) || child->watch.started)
         return -EBUSY;
-    child->fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (child->fd < 0)
-        return -errno;
+    if (pid <= 0)
+        return -EINVAL;
+    child->pid = pid;
+    child->fd = -1;
     child->watch.ready = ended;
     child->watch.stopped = stopped;
     child->op = op;
-    status = pawl_watch_start(&child->watch, child->fd, EPOLLIN);
-    if (status != 0) {
-        close(child->fd);
-        child->fd = -1;
-        return status;
-    }
-    return pawl_op_begin_(op, worker->engine, child, withdraw);
+    /* The descriptor's word for it, which io_uring would only say later */
+    status = kill(pid, 0) != 0 && errno == ESRCH ? -ESRCH : pawl_watch_child_(&child->watch, pid);
+    if (status == -ENOSYS)
+        status = watch_by_descriptor(child);
+    return status == 0 ? pawl_op_begin_(op, worker->engine, child, withdraw) : status;
 }
 
 /* ---- the beginning ---- */

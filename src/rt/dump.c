@@ -271,7 +271,7 @@ int pawl_rt_dump(struct pawl_rt *rt, int fd)
 {
     static const char *const phases[] = {"open", "closing", "ended"};
     struct sink sink = {.fd = fd};
-    uint32_t phase = pawl_load_relaxed(&rt->phase); /* relaxed: to be shown */
+    uint32_t phase = pawl_load_relaxed(&rt->ending.phase); /* relaxed: to be shown */
 
     say(&sink, "runtime %s, %s (%s), %s: %" PRIu32 " workers, %" PRIu64 " tasks and operations alive\n",
         rt->name, pawl_rt_engine(rt), pawl_rt_engine_reason(rt), phases[phase], rt->workers,

@@ -45,6 +45,7 @@ enum pawl_verb {
     PAWL_VERB_ROOM,    /* a poll: datagrams may be sent again */
     PAWL_VERB_END,     /* the answer to the cancellation of a stream's or listener's submission */
     PAWL_VERB_ZERO,    /* a send without a copy */
+    PAWL_VERB_CHILD,   /* a wait for a child */
 };
 
 #define PAWL_NO_SLOT UINT32_C(0xfffffff)
@@ -58,9 +59,11 @@ struct pawl_source {
     struct pawl_engine *engine; /* of the worker that owns it */
     int fd;
     uint32_t slot;   /* PAWL_NO_SLOT: not with an engine */
-    uint32_t events; /* a watch: what it waits for */
-    bool
-        unarmed; /* io_uring: its poll was refused for want of memory, and is submitted again after a while */
+    uint32_t events; /* a watch: what it waits for; of a child: its number */
+    /* io_uring: nothing is submitted for it. Its poll was refused for want of memory, and is submitted again after a while; or
+     * it is a child, whose end has been told */
+    bool unarmed;
+    bool child; /* a watch: of a child, without a descriptor */
 };
 
 struct pawl_slot {
@@ -138,6 +141,11 @@ struct pawl_engine_class {
     int (*watch)(struct pawl_engine *engine, struct pawl_source *source, uint32_t events);
     void (*unwatch)(struct pawl_engine *engine, struct pawl_source *source);
 
+    /* A child, by its number in source->events; ready() hears EPOLLIN when it can be waited for, EPOLLERR when it is to be waited for
+     * in another way. Ends with unwatch(). Returns -ENOSYS: this kernel has no such thing, or there are too many. NULL: an
+     * engine that cannot. */
+    int (*watch_child)(struct pawl_engine *engine, struct pawl_source *source);
+
     /* connect(2) was called: leads to pawl_stream_connected_() when it has ended. */
     int (*connecting)(struct pawl_engine *engine, struct pawl_stream *stream);
     /* A stream whose descriptor is connected arrives, and leaves. After detach() the engine may still hold
@@ -189,6 +197,8 @@ bool pawl_engine_idle_(const struct pawl_engine *engine);
 /* watch.c: stops a watch whose descriptor is nobody else's, and closes that. */
 struct pawl_watch;
 void pawl_watch_close_(struct pawl_watch *watch);
+/* Starts one for a child: as pawl_watch_start(), or -ENOSYS. */
+int pawl_watch_child_(struct pawl_watch *watch, int pid);
 
 /* ---- for the engines ---- */
 

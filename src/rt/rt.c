@@ -40,31 +40,31 @@ static bool forked(const struct pawl_rt *rt)
 
 /* ---- what keeps it open ---- */
 
-/* L: tasks and holds that are not finished. The finished ones are counted first: every one that this counts was
- * spawned before, and what it spawned itself was counted before it finished. So if the sums are equal, there was nothing
- * at the moment between the two countings; else there may have been less than this says. */
+static const struct pawl_tally *tally_of(const void *worker, uint32_t i)
+{
+    return &((const struct pawl_worker *)worker)[i].counts.tally;
+}
+
+static struct pawl_tallies tallies(const struct pawl_rt *rt)
+{
+    return (struct pawl_tallies){.outside = &rt->outside,
+                                 .of = tally_of,
+                                 .context = rt->worker,
+                                 .workers = rt->workers};
+}
+
 uint64_t pawl_rt_alive_(const struct pawl_rt *rt)
 {
-    uint64_t spawned = 0,
-             finished = pawl_load_acquire(&rt->finished); /* acquire L, all: pair with the releases */
+    struct pawl_tallies all = tallies(rt);
 
-    for (uint32_t i = 0; i < rt->workers; i++)
-        finished += pawl_load_acquire(&rt->worker[i].counts.finished);
-    for (uint32_t i = 0; i < rt->workers; i++)
-        spawned += pawl_load_relaxed(&rt->worker[i].counts.spawned); /* relaxed, both: behind the acquires */
-    spawned += pawl_load_relaxed(&rt->spawned);
-    return spawned - finished;
+    return pawl_tallies_alive_(&all);
 }
 
 int pawl_rt_hold_(struct pawl_rt *rt)
 {
     if (forked(rt))
         return -ECHILD;
-    /* seq_cst: before the look at the phase; pairs with pawl_rt_close(), which sets the phase before workers count. One
-     * of the two sees the other. */
-    pawl_fetch_add_seq_cst(&rt->spawned, UINT64_C(1));
-    pawl_fence_seq_cst();
-    if (PAWL_LIKELY(pawl_rt_may_begin_(rt)))
+    if (PAWL_LIKELY(pawl_ending_hold_(&rt->ending, &rt->outside)) || pawl_rt_may_begin_(rt))
         return 0;
     pawl_rt_release_(rt);
     return -EPIPE;
@@ -87,22 +87,17 @@ void pawl_rt_release_(struct pawl_rt *rt)
 {
     /* From the addition on the runtime may end, but not its memory: pawl_rt_close() waits for this section. */
     pawl_rcu_read_lock();
-    pawl_fetch_add_release(&rt->finished,
-                           UINT64_C(1)); /* release L: pairs with the acquires in pawl_rt_alive_() */
-    pawl_fence_seq_cst(); /* the addition before the look: either a worker that counts sees it, or it is called */
-    if (pawl_rt_closing_(rt))
+    if (pawl_ending_release_(&rt->ending, &rt->outside))
         pawl_worker_call_(&rt->worker[0]); /* it counts again */
     pawl_rcu_read_unlock();
 }
 
 void pawl_rt_quiet_(struct pawl_rt *rt)
 {
-    /* acq_rel Q: pairs with those of the others, which were quiet before this one or have left again: what they did
-     * until then is counted */
-    if (pawl_fetch_add_acq_rel(&rt->quiet, 1u) + 1 != rt->workers || pawl_rt_alive_(rt) != 0)
+    struct pawl_tallies all = tallies(rt);
+
+    if (!pawl_ending_quiet_(&rt->ending, &all))
         return;
-    pawl_store_release(&rt->phase,
-                       (uint32_t)PAWL_RT_ENDED_); /* release C: pairs with the acquires of the workers */
     for (uint32_t i = 0; i < rt->workers; i++)
         if (&rt->worker[i] != pawl_worker_here_())
             pawl_worker_call_(&rt->worker[i]);
@@ -112,8 +107,7 @@ void pawl_rt_quiet_(struct pawl_rt *rt)
 
 static bool ended(const struct pawl_rt *rt)
 {
-    /* acquire C: pairs with the release in pawl_rt_quiet_() */
-    return pawl_load_acquire(&rt->phase) == PAWL_RT_ENDED_;
+    return pawl_ending_over_(&rt->ending);
 }
 
 static bool ended_or_stopped(const struct pawl_rt *rt)
@@ -377,6 +371,20 @@ void pawl_rt_stop(struct pawl_rt *rt)
     pawl_rcu_read_unlock();
 }
 
+/* Behind a grace period, spawns from outside that have not seen the phase have counted their tasks. Who is worker 0 serves
+ * meanwhile, and looks now and then: a section may wait for what that worker is to do. (Not who is online, for whom there
+ * would be no grace period: it waits here.) */
+static void wait_for_spawns(struct pawl_rt *rt)
+{
+    if ((rt->flags & PAWL_RT_CALLER) != 0 && !pawl_rcu_read_held()) {
+        rt->grace = pawl_rcu_start_poll();
+        rt->worker[0].awaits_grace = true;
+        return;
+    }
+    pawl_rcu_synchronize();
+    pawl_rt_release_(rt);
+}
+
 int pawl_rt_close(struct pawl_rt *rt)
 {
     int status;
@@ -391,15 +399,11 @@ int pawl_rt_close(struct pawl_rt *rt)
     status = may_wait(rt);
     if (status != 0)
         return status;
-    /* relaxed L: a hold of its own, which makes workers that count in vain until it is released */
-    pawl_fetch_add_relaxed(&rt->spawned, UINT64_C(1));
-    /* seq_cst: before the calls' looks at sleepers, and see pawl_rt_hold_(). C: publishes the hold, and nothing else. */
-    pawl_store_seq_cst(&rt->phase, (uint32_t)PAWL_RT_CLOSING_);
+    pawl_ending_begin_(&rt->ending, &rt->outside);
     pawl_block_end_(rt);
     for (uint32_t i = 0; i < rt->workers; i++)
         pawl_worker_call_(&rt->worker[i]);
-    pawl_rcu_synchronize(); /* spawns from outside that have not seen the phase have counted their tasks */
-    pawl_rt_release_(rt);
+    wait_for_spawns(rt);
     if ((rt->flags & PAWL_RT_CALLER) != 0)
         pawl_worker_loop_(&rt->worker[0], ended);
     join_all(rt);

@@ -14,19 +14,20 @@ static const struct counter {
     bool engine; /* one of struct pawl_io_counts */
     bool gauge;
 } counters[] = {
-#define COUNTER(field, help)                                                                              \
-    {                                                                                                     \
-#field, help, offsetof(struct pawl_rt_counts, field), offsetof(struct pawl_worker_counts, field), \
-            false, false                                                                                  \
+#define COUNTER_AT(field, help, at)                                                                    \
+    {                                                                                                  \
+#field, help, offsetof(struct pawl_rt_counts, field), offsetof(struct pawl_worker_counts, at), \
+            false, false                                                                               \
     }
+#define COUNTER(field, help) COUNTER_AT(field, help, field)
 #define ENGINE(field, help, gauge)                                                                          \
     {                                                                                                       \
 #field, help, offsetof(struct pawl_rt_counts, field), offsetof(struct pawl_io_counts, field), true, \
             gauge                                                                                           \
     }
     COUNTER(tasks, "Runs of tasks"),
-    COUNTER(spawned, "Tasks spawned"),
-    COUNTER(finished, "Tasks completed"),
+    COUNTER_AT(spawned, "Tasks spawned", tally.began),
+    COUNTER_AT(finished, "Tasks completed", tally.ended),
     COUNTER(messages, "Messages run"),
     COUNTER(injected, "Tasks taken from the shared queues"),
     COUNTER(steals, "Steals that found something"),
@@ -46,6 +47,7 @@ static const struct counter {
     ENGINE(sent, "Bytes sent", false),
     ENGINE(starved, "Times a listener had to wait for descriptors or memory", false),
 #undef COUNTER
+#undef COUNTER_AT
 #undef ENGINE
 };
 
@@ -77,8 +79,8 @@ int pawl_rt_stats(const struct pawl_rt *rt, uint32_t worker, struct pawl_rt_coun
     }
     for (uint32_t i = 0; i < rt->workers; i++)
         add(stats, &rt->worker[i]);
-    stats->spawned += pawl_load_relaxed(&rt->spawned); /* relaxed, both: as in count_of() */
-    stats->finished += pawl_load_relaxed(&rt->finished);
+    stats->spawned += pawl_load_relaxed(&rt->outside.began); /* relaxed, both: as in count_of() */
+    stats->finished += pawl_load_relaxed(&rt->outside.ended);
     return 0;
 }
 

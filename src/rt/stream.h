@@ -60,18 +60,21 @@ enum {
 enum { PAWL_STREAM_HIGH_ = 256 << 10, PAWL_STREAM_LOW_ = 64 << 10 };
 
 struct pawl_stream {
+    /* every request: two lines, if they begin one */
     struct pawl_source source;
     const struct pawl_stream_config *config;
     uint32_t state;
     uint16_t depth;    /* continuations of it on the stack */
     uint16_t inflight; /* submissions of io_uring without an answer */
     struct pawl_outs outs;
-    uint64_t sent; /* bytes since it began: flush operations wait for a value of it */
+    uint64_t read_at, write_at; /* the turn in which something was received, sent; ns */
+    uint64_t sent;              /* bytes since it began: flush operations wait for a value of it */
+    struct pawl_op *flushes;    /* in the order of what they wait for */
+    bool bytes_only; /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
+    /* now and then */
     struct pawl_stream *next_dirty;
     struct pawl_message later;
-    struct pawl_op *flushes; /* in the order of what they wait for */
     struct pawl_timer timer;
-    uint64_t read_at, write_at; /* the turn in which something was received, sent; ns */
     void *extra;     /* io_uring: the message of the submitted send; pieces received while paused */
     int reason;      /* why it ended */
     uint32_t target; /* moving: the worker */
@@ -85,10 +88,10 @@ struct pawl_stream {
      * such reads there were; how many are not to be trusted, because one was not the last. */
     bool pipe;
     uint8_t doubt, shorts, distrust;
-    bool bytes_only; /* epoll: nobody can send descriptors to it, so a plain recv(2) sees all there is */
 } __attribute__((aligned(16)));
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_stream) <= 256, "as the header says");
+PAWL_STATIC_ASSERT(offsetof(struct pawl_stream, bytes_only) < (size_t)2 * PAWL_CACHELINE, "as it is drawn");
 
 static inline struct pawl_stream *pawl_stream_of_(struct pawl_source *source)
 {

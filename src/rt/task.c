@@ -63,7 +63,7 @@ static int spawn_outside(struct pawl_rt *rt, struct pawl_task *task)
     } else {
         task->rt = rt;
         task->home = 0;
-        pawl_fetch_add_relaxed(&rt->spawned, UINT64_C(1)); /* relaxed L: the section orders it, as above */
+        pawl_tally_began_(&rt->outside);
         pawl_rt_inject_(rt, task);
     }
     pawl_rcu_read_unlock();
@@ -83,7 +83,7 @@ int pawl_task_spawn(struct pawl_rt *rt, struct pawl_task *task)
     task->rt = rt;
     task->home = 0;
     pawl_worker_in_(worker);
-    pawl_count_(&worker->counts.spawned, 1);
+    pawl_tally_began_own_(&worker->counts.tally);
     pawl_worker_ready_(worker, task);
     pawl_worker_out_(worker);
     return 0;
@@ -294,8 +294,7 @@ static void finish(struct pawl_worker *worker, struct pawl_task *task)
     if (done != NULL)
         done(task);
     pawl_worker_in_(worker);
-    /* L: last, so that the runtime cannot end before */
-    pawl_store_release(&worker->counts.finished, pawl_load_relaxed(&worker->counts.finished) + 1);
+    pawl_tally_ended_own_(&worker->counts.tally); /* last, so that the runtime cannot end before */
 }
 
 void pawl_task_run_(struct pawl_worker *worker, struct pawl_task *task)

@@ -110,14 +110,25 @@ static void ready_came(struct uring_engine *self, struct pawl_source *source, co
     source->ready(source, cqe->res >= 0 ? (uint32_t)cqe->res : (uint32_t)EPOLLERR);
 }
 
+/* A poll was refused for want of memory. Not again at once: it would be refused again. */
+static void put_off(struct uring_engine *self)
+{
+    if (!self->unarmed)
+        self->arm_at = self->engine.worker->now + LACKING_NS;
+    self->unarmed = true;
+}
+
 static void came(struct uring_engine *self, const struct io_uring_cqe *cqe)
 {
     enum pawl_verb verb = pawl_key_verb_(cqe->user_data);
     struct pawl_source *source;
 
     if (verb == PAWL_VERB_NOTIFY) {
-        if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+        if (PAWL_UNLIKELY((cqe->flags & IORING_CQE_F_MORE) == 0)) {
             self->waking = false;
+            if (cqe->res < 0)
+                put_off(self); /* meanwhile the worker looks at its inbox that often */
+        }
         return;
     }
     if (verb == PAWL_VERB_CANCEL)
@@ -148,6 +159,9 @@ static void came(struct uring_engine *self, const struct io_uring_cqe *cqe)
         break;
     case PAWL_VERB_ZERO:
         pawl_uring_zero_came_(source, cqe);
+        break;
+    case PAWL_VERB_CHILD:
+        pawl_uring_child_came_(source, cqe->res);
         break;
     case PAWL_VERB_FILE:
         pawl_uring_file_came_(source, cqe->res);
@@ -215,9 +229,7 @@ bool pawl_uring_unarmed_(struct pawl_source *source, int result)
     if (PAWL_LIKELY(result != -ENOMEM && result != -EAGAIN && result != -EINTR))
         return false;
     source->unarmed = true;
-    if (!self->unarmed)
-        self->arm_at = source->engine->worker->now + LACKING_NS; /* not at once: it would be refused again */
-    self->unarmed = true;
+    put_off(self);
     return true;
 }
 
@@ -295,11 +307,11 @@ static int uring_turn(struct pawl_engine *engine, uint64_t deadline)
 
     if (pawl_stream_flush_dirty_(engine))
         deadline = 0;
-    if (PAWL_UNLIKELY(!self->waking))
-        arm_wake(self);
     pawl_uring_buffers_flush_(self);
     if (PAWL_UNLIKELY(self->unarmed) && engine->worker->now >= self->arm_at)
         arm_again(self);
+    if (PAWL_UNLIKELY(!self->waking) && !self->unarmed)
+        arm_wake(self);
     again = engine->worker->now + LACKING_NS;
     if (PAWL_UNLIKELY(self->lacking != 0 || self->unarmed) && deadline > again)
         deadline = again; /* looks for memory again, if nothing else happens */
@@ -352,6 +364,10 @@ static void uring_unwatch(struct pawl_engine *engine, struct pawl_source *source
 {
     struct io_uring_sqe *sqe;
 
+    if (source->child) {
+        pawl_uring_unwatch_child_(uring_of_(engine), source);
+        return;
+    }
     if (source->unarmed) { /* nothing to take back */
         source->unarmed = false;
         return;
@@ -370,6 +386,7 @@ const struct pawl_engine_class pawl_engine_uring_ = {
     .notify = uring_notify,
     .watch = uring_watch,
     .unwatch = uring_unwatch,
+    .watch_child = pawl_uring_watch_child_,
     .connecting = pawl_uring_connecting_,
     .attach = pawl_uring_attach_,
     .detach = pawl_uring_detach_,

@@ -26,12 +26,18 @@ struct uring_engine {
     struct io_uring ring;
     int wake_fd;
     bool ring_ready, waking; /* the eventfd is being polled */
-    bool unarmed;            /* there may be sources whose poll was refused: */
+    bool unarmed;            /* there may be sources whose poll was refused, the eventfd too: */
     uint64_t arm_at;         /* they are polled again when this has passed; ns */
     struct io_uring_buf_ring *buffers;
     struct pawl_chunk *chunk[URING_BUFFERS]; /* of each buffer id; NULL: there was no memory for one */
     uint32_t lacking;                        /* how many are NULL */
     uint32_t added;                          /* buffers given back, and not made known yet */
+    uint32_t children;                       /* that it waits for */
+    enum {
+        URING_MAY_WAIT, /* nobody has asked yet */
+        URING_WAITS,    /* the kernel waits for children */
+        URING_WAITS_NOT,
+    } waits;
 };
 
 static inline struct uring_engine *uring_of_(struct pawl_engine *engine)
@@ -61,6 +67,12 @@ void pawl_uring_buffers_close_(struct uring_engine *self);
 void pawl_uring_buffer_back_(struct uring_engine *self, uint32_t id);
 /* Makes known what was given back, and finds memory for those that lack it. */
 void pawl_uring_buffers_flush_(struct uring_engine *self);
+
+/* ---- uring_child.c ---- */
+
+int pawl_uring_watch_child_(struct pawl_engine *engine, struct pawl_source *source);
+void pawl_uring_unwatch_child_(struct uring_engine *self, struct pawl_source *source);
+void pawl_uring_child_came_(struct pawl_source *source, int result);
 
 /* ---- uring_dgram.c ---- */
 

@@ -7,7 +7,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_source) <= sizeof(((struct pawl_watch *)NULL)->inside),
@@ -39,35 +38,62 @@ static void source_stop(struct pawl_source *source)
         watch->stopped(watch);
 }
 
-int pawl_watch_start(struct pawl_watch *watch, int fd, uint32_t events)
+/* Its source is filled in. */
+static int start(struct pawl_watch *watch)
 {
     struct pawl_worker *worker = pawl_worker_here_();
     struct pawl_source *source = source_of(watch);
+    struct pawl_engine *engine = worker->engine;
     int status;
 
-    if (watch->started)
-        return -EBUSY;
-    if (worker == NULL)
-        return -EPERM;
-    if (worker->engine->io.stopping)
-        return -EPIPE;
-    if (fd < 0)
-        return -EBADF;
-    memset(source, 0, sizeof *source);
     source->ready = source_ready;
     source->stop = source_stop;
-    source->fd = fd;
-    source->events = events;
-    status = pawl_slot_take_(worker->engine, source);
+    status = pawl_slot_take_(engine, source);
     if (status != 0)
         return status;
-    status = worker->engine->class->watch(worker->engine, source, events);
+    status = source->child ? engine->class->watch_child(engine, source)
+                           : engine->class->watch(engine, source, source->events);
     if (status != 0) {
         pawl_slot_give_(source);
         return status;
     }
     watch->started = true;
     return 0;
+}
+
+static int may_start(const struct pawl_watch *watch)
+{
+    const struct pawl_worker *worker = pawl_worker_here_();
+
+    if (watch->started)
+        return -EBUSY;
+    if (worker == NULL)
+        return -EPERM;
+    return worker->engine->io.stopping ? -EPIPE : 0;
+}
+
+int pawl_watch_start(struct pawl_watch *watch, int fd, uint32_t events)
+{
+    int status = may_start(watch);
+
+    if (status != 0)
+        return status;
+    if (fd < 0)
+        return -EBADF;
+    *source_of(watch) = (struct pawl_source){.fd = fd, .events = events};
+    return start(watch);
+}
+
+int pawl_watch_child_(struct pawl_watch *watch, int pid)
+{
+    int status = may_start(watch);
+
+    if (status != 0)
+        return status;
+    if (pawl_worker_here_()->engine->class->watch_child == NULL)
+        return -ENOSYS;
+    *source_of(watch) = (struct pawl_source){.fd = -1, .events = (uint32_t)pid, .child = true};
+    return start(watch);
 }
 
 void pawl_watch_stop(struct pawl_watch *watch)

@@ -14,6 +14,7 @@ enum {
     CLOCK_EVERY = 16,    /* tasks between two looks at the clock */
     SLICE_TASKS = 512,   /* the most a turn, however short they are */
     SEARCHES_A_POLL = 8, /* turns that begin with stolen work, until the engine is asked */
+    GRACE_NS = 1000000,  /* between two looks at the grace period of a close */
 };
 
 /* initial-exec: a signal handler may ask, which must not allocate. */
@@ -189,6 +190,8 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
         if (until(rt))
             deadline = 0;
     }
+    if (PAWL_UNLIKELY(worker->awaits_grace) && deadline > worker->now + GRACE_NS)
+        deadline = worker->now + GRACE_NS;
     if (deadline != 0) {
         pawl_count_(&worker->counts.parks, 1);
         poll_engine(worker, deadline);
@@ -199,8 +202,7 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
         worker->searching = pawl_idle_search_(&rt->idle, UINT64_MAX);
     if (worker->quiet) {
         worker->quiet = false;
-        /* acq_rel Q: before anything that it does now; see pawl_rt_quiet_() */
-        pawl_fetch_sub_acq_rel(&rt->quiet, 1u);
+        pawl_ending_loud_(&rt->ending);
     }
 }
 
@@ -213,6 +215,15 @@ static void begin_closing(struct pawl_worker *worker)
     pawl_engine_stop_(worker->engine);
     pawl_timers_close_(worker);
     pawl_worker_in_(worker);
+}
+
+/* The thread that closes the runtime is this worker. */
+static void look_for_grace(struct pawl_worker *worker)
+{
+    if (!pawl_rcu_poll(worker->rt->grace))
+        return;
+    worker->awaits_grace = false;
+    pawl_rt_release_(worker->rt);
 }
 
 static void run_timers(struct pawl_worker *worker)
@@ -263,6 +274,8 @@ void pawl_worker_loop_(struct pawl_worker *worker, bool (*until)(const struct pa
     while (!until(worker->rt)) {
         if (PAWL_UNLIKELY(pawl_rt_closing_(worker->rt)) && !worker->closing)
             begin_closing(worker);
+        if (PAWL_UNLIKELY(worker->awaits_grace))
+            look_for_grace(worker);
         turn(worker, until);
     }
     stop_searching(worker);

@@ -15,6 +15,7 @@
 #define PAWL_RT_WORKER_H
 
 #include "dump.h"
+#include "ending.h"
 #include "engine.h"
 #include "fiber.h"
 #include "idle.h"
@@ -39,9 +40,10 @@ enum {
 
 /* The worker writes, others may look: how much it has done. */
 struct pawl_worker_counts {
+    PAWL_ATOMIC(uint64_t) tasks;
+    struct pawl_tally tally; /* tasks that it spawned; that completed here */
     PAWL_ATOMIC(uint64_t)
-    tasks, spawned, finished, messages, injected, steals, stolen, searches, parks, wakes, turns, polls,
-        events, timers;
+    messages, injected, steals, stolen, searches, parks, wakes, turns, polls, events, timers;
 };
 
 struct pawl_worker {
@@ -64,7 +66,8 @@ struct pawl_worker {
     PAWL_ATOMIC(uint32_t) inside PAWL_LINE_PAIR_ALIGNED; /* see above; a handler reads it */
     bool searching;                                      /* counted in rt->idle */
     bool closing;                                        /* it has seen that the runtime closes */
-    bool quiet;                                          /* counted in rt->quiet */
+    bool awaits_grace;                                   /* its thread closes the runtime: rt->grace */
+    bool quiet;                                          /* counted in rt->ending */
     uint64_t now;                                        /* CLOCK_MONOTONIC in ns, once a turn */
     uint64_t slice_end;                                  /* of tasks: pawl_clock_cycles() */
     struct pawl_task *running;
@@ -86,12 +89,6 @@ struct pawl_worker {
     int status; /* of its start */
 } PAWL_LINE_PAIR_ALIGNED;
 
-enum pawl_rt_phase {
-    PAWL_RT_OPEN_,
-    PAWL_RT_CLOSING_, /* everything is being cancelled */
-    PAWL_RT_ENDED_,   /* nothing is left: workers go */
-};
-
 enum pawl_rt_go {
     PAWL_RT_WAIT_, /* not all workers have started */
     PAWL_RT_GO_,
@@ -105,7 +102,8 @@ struct pawl_rt {
     uint64_t generation;        /* of the process: see fork */
     uint32_t workers, nodes;
     uint32_t flags;
-    PAWL_ATOMIC(uint32_t) phase; /* C: enum pawl_rt_phase */
+    struct pawl_ending ending;
+    uint64_t grace; /* worker 0's: the ticket of the grace period behind which the runtime may end */
     uint64_t cycles_a_slice;
     struct pawl_place place;
     const char *engine_wish;
@@ -117,10 +115,8 @@ struct pawl_rt {
     uint32_t block_threads, block_queue;
     /* who sleeps, who searches */
     struct pawl_idle idle PAWL_LINE_PAIR_ALIGNED;
-    PAWL_ATOMIC(uint32_t) quiet; /* Q: closing: workers that have nothing left */
     /* others' */
-    PAWL_ATOMIC(uint64_t) spawned PAWL_LINE_PAIR_ALIGNED;  /* by threads that are no workers; L */
-    PAWL_ATOMIC(uint64_t) finished;                        /* likewise */
+    struct pawl_tally outside PAWL_LINE_PAIR_ALIGNED;      /* by threads that are no workers; and holds */
     struct pawl_eventcount changed PAWL_LINE_PAIR_ALIGNED; /* of what follows */
     PAWL_ATOMIC(uint32_t) started;                         /* O: workers that have an engine, or a status */
     PAWL_ATOMIC(uint32_t) go;                              /* O: enum pawl_rt_go */
@@ -145,8 +141,7 @@ void pawl_worker_woke_(struct pawl_worker *worker);
 /* Whether the runtime closes: operations begin no more. Any thread. */
 static inline bool pawl_rt_closing_(const struct pawl_rt *rt)
 {
-    /* acquire C: pairs with the release in pawl_rt_close() */
-    return pawl_load_acquire(&rt->phase) != PAWL_RT_OPEN_;
+    return pawl_ending_begun_(&rt->ending);
 }
 
 /* Something outside of the workers (a job in the pool) still belongs to the runtime: close waits for the release. hold

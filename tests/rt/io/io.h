@@ -127,10 +127,13 @@ uint64_t io_failed(void);
 
 /* ---- submissions (refuse.c) ---- */
 
-/* The next n polls that are submitted to io_uring are answered with -ENOMEM. */
+/* The next n polls, and waits for children, that are submitted to io_uring are answered with -ENOMEM. */
 void io_refuse_polls(int64_t n);
 /* So far. */
 uint64_t io_refused(void);
+/* The same for the poll by which the engine hears of other threads. */
+void io_refuse_wakes(int64_t n);
+uint64_t io_refused_wakes(void);
 /* Whether this engine and this kernel let us. */
 bool io_can_refuse(void);
 

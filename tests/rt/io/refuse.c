@@ -4,23 +4,36 @@
 #include "io.h"
 
 /* relaxed, all: counters of a test that waits for what follows from them */
-static PAWL_ATOMIC(int64_t) to_refuse;
-static PAWL_ATOMIC(uint64_t) refused;
+static struct refusals {
+    PAWL_ATOMIC(int64_t) left;
+    PAWL_ATOMIC(uint64_t) made;
+} polls, wakes;
 
 void io_refuse_polls(int64_t n)
 {
-    pawl_store_relaxed(&to_refuse, n);
+    pawl_store_relaxed(&polls.left, n);
 }
 
 uint64_t io_refused(void)
 {
-    return pawl_load_relaxed(&refused);
+    return pawl_load_relaxed(&polls.made);
+}
+
+void io_refuse_wakes(int64_t n)
+{
+    pawl_store_relaxed(&wakes.left, n);
+}
+
+uint64_t io_refused_wakes(void)
+{
+    return pawl_load_relaxed(&wakes.made);
 }
 
 #if TESTS_URING
 #include <liburing.h>
 
-enum { INJECT_RESULT = 1 }; /* IORING_NOP_INJECT_RESULT, which older headers do not name */
+/* Which older headers do not name: IORING_NOP_INJECT_RESULT, IORING_OP_WAITID. */
+enum { INJECT_RESULT = 1, OP_WAITID = 50 };
 
 int __real_io_uring_submit(struct io_uring *ring);
 int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
@@ -44,16 +57,32 @@ static void refuse(struct io_uring_sqe *sqe, int result)
     sqe->user_data = key;
 }
 
+/* The engine's own poll, or a source's, by their verbs. */
+static struct refusals *refusals_of(const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode != IORING_OP_POLL_ADD && sqe->opcode != OP_WAITID)
+        return NULL;
+    switch (pawl_key_verb_(sqe->user_data)) {
+    case PAWL_VERB_READY:
+    case PAWL_VERB_CHILD:
+        return &polls;
+    case PAWL_VERB_NOTIFY:
+        return &wakes;
+    default:
+        return NULL;
+    }
+}
+
 static void refuse_some(struct io_uring *ring)
 {
     for (unsigned at = ring->sq.sqe_head; at != ring->sq.sqe_tail; at++) {
         struct io_uring_sqe *sqe = &ring->sq.sqes[at & *ring->sq.kring_mask];
 
-        /* not the engine's own, which has another verb */
-        if (sqe->opcode == IORING_OP_POLL_ADD && pawl_key_verb_(sqe->user_data) == PAWL_VERB_READY &&
-            pawl_load_relaxed(&to_refuse) > 0) {
-            (void)pawl_fetch_sub_relaxed(&to_refuse, 1);
-            (void)pawl_fetch_add_relaxed(&refused, 1);
+        struct refusals *which = refusals_of(sqe);
+
+        if (which != NULL && pawl_load_relaxed(&which->left) > 0) {
+            (void)pawl_fetch_sub_relaxed(&which->left, 1);
+            (void)pawl_fetch_add_relaxed(&which->made, 1);
             refuse(sqe, -ENOMEM);
         }
     }

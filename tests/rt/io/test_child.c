@@ -82,6 +82,14 @@ static void wait_no_more(void *arg)
     assert_int_equal(pawl_op_cancel(&waiting->op), 0);
 }
 
+/* It may have been told already. */
+static void wait_no_more_perhaps(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    waiting->begun = pawl_op_cancel(&waiting->op);
+}
+
 static void run(void *arg)
 {
     struct waiting *waiting = arg;
@@ -137,11 +145,15 @@ static void a_child_that_ends_is_told_once_with_its_status(void **state)
     waiting.pid = getppid(); /* not ours: its end is not for us */
     io_on(rt, 0, wait_for, &waiting);
     assert_int_equal(waiting.begun, 0);
-    io_on(rt, 0, wait_no_more, &waiting);
+    io_on(rt, 0, wait_no_more_perhaps, &waiting);
     io_reach(&waiting.completed, 4);
+    assert_int_equal(waiting.result, waiting.begun == 0 ? -ECANCELED : -ECHILD);
     waiting.pid = 0x3fffffff;
     io_on(rt, 0, wait_for, &waiting);
     assert_int_equal(waiting.begun, -ESRCH);
+    waiting.pid = -1; /* any child: not one */
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, -EINVAL);
 
     shell(&waiting, rt, "exec sleep 1000");
     assert_int_equal(waitpid(waiting.pid, NULL, WNOHANG), 0);
@@ -157,6 +169,45 @@ static void a_child_that_ends_is_told_once_with_its_status(void **state)
     assert_int_equal(waiting.result, -ECANCELED);
     assert_int_equal(kill(waiting.pid, SIGKILL), 0);
     assert_int_equal(waitpid(waiting.pid, NULL, 0), waiting.pid);
+}
+
+enum { MANY = 70 };
+
+/* More than an engine waits for by itself; and one whose status is taken by somebody else meanwhile. */
+static void many_children_are_told_of_each_with_its_own_status(void **state)
+{
+    static struct waiting waiting[MANY + 1];
+    struct pawl_rt *rt;
+    int status;
+
+    (void)state;
+    memset(waiting, 0, sizeof waiting);
+    io_open(&rt, 1);
+    for (int i = 0; i <= MANY; i++) {
+        fflush(NULL);
+        waiting[i].pid = fork();
+        assert_true(waiting[i].pid >= 0);
+        if (waiting[i].pid == 0) {
+            pause();
+            _exit(0);
+        }
+        io_on(rt, 0, wait_for, &waiting[i]);
+        assert_int_equal(waiting[i].begun, 0);
+    }
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(kill(waiting[i].pid, i % 2 == 0 ? SIGTERM : SIGKILL), 0);
+    for (int i = 0; i < MANY; i++) {
+        io_reach(&waiting[i].completed, 1);
+        status = (int)waiting[i].result;
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == (i % 2 == 0 ? SIGTERM : SIGKILL));
+    }
+    assert_int_equal(io_get(&waiting[MANY].completed), 0);
+    assert_int_equal(kill(waiting[MANY].pid, SIGKILL), 0);
+    while (waitpid(waiting[MANY].pid, &status, WNOHANG) == 0) /* one of the two takes it */
+        ;
+    io_reach(&waiting[MANY].completed, 1);
+    assert_true(waiting[MANY].result == -ECHILD || WTERMSIG((int)waiting[MANY].result) == SIGKILL);
+    io_close(rt);
 }
 
 static char said[64];
@@ -413,6 +464,7 @@ static void lost_changes_are_told_and_stopping_may_happen_anywhere(void **state)
 
 const struct CMUnitTest child_tests[] = {
     cmocka_unit_test(a_child_that_ends_is_told_once_with_its_status),
+    cmocka_unit_test(many_children_are_told_of_each_with_its_own_status),
     cmocka_unit_test(a_child_s_input_and_output_are_streams),
     cmocka_unit_test(changes_of_a_folder_are_told_in_order),
     cmocka_unit_test(lost_changes_are_told_and_stopping_may_happen_anywhere),

@@ -215,7 +215,53 @@ static void a_connection_is_made_though_polls_are_refused(void **state)
     assert_int_equal(reason, -ECANCELED);
 }
 
+/* ---- the engine's own ---- */
+
+static PAWL_ATOMIC(uint64_t) heard;
+
+static void note(void *arg)
+{
+    (void)arg;
+    io_add(&heard, 1);
+}
+
+/* Messages are heard of all the same, and the worker does not spin: it tries again after a while, 10 ms here. */
+static void a_worker_whose_wake_ups_are_refused_hears_late_and_does_not_spin(void **state)
+{
+    uint64_t since = pawl_deadline(0), made, periods;
+    struct pawl_rt_counts before, after;
+    struct pawl_rt *rt;
+
+    (void)state;
+    if (!io_can_refuse())
+        skip();
+    pawl_store_relaxed(&heard, UINT64_C(0)); /* relaxed: before the threads of the test */
+    io_refuse_wakes(INT64_MAX);
+    made = io_refused_wakes();
+    io_open(&rt, 1);
+    io_on(rt, 0, note, NULL);
+    assert_int_equal(pawl_rt_stats(rt, 0, &before), 0);
+    while (io_refused_wakes() < made + 5)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    io_on(rt, 0, note, NULL);
+    assert_int_equal(io_get(&heard), 2);
+    assert_int_equal(pawl_rt_stats(rt, 0, &after), 0);
+    periods = (pawl_deadline(0) - since) / 10000000 + 2; /* however long it took */
+    assert_in_range(io_refused_wakes() - made, 5, periods);
+    assert_in_range(after.turns - before.turns, 4, 8 * periods);
+
+    io_refuse_wakes(0); /* and then it sleeps as long as nothing happens, and hears at once */
+    do {
+        made = io_waits(rt);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    } while (io_waits(rt) != made);
+    io_on(rt, 0, note, NULL);
+    assert_int_equal(io_get(&heard), 3);
+    io_close(rt);
+}
+
 const struct CMUnitTest refused_tests[] = {
+    cmocka_unit_test(a_worker_whose_wake_ups_are_refused_hears_late_and_does_not_spin),
     cmocka_unit_test(a_child_is_heard_of_though_polls_are_refused),
     cmocka_unit_test(an_operation_is_not_completed_by_a_refusal),
     cmocka_unit_test(a_pipe_is_read_though_polls_are_refused),

@@ -65,6 +65,40 @@ static void no_descriptors_slow_accepting_down_and_it_recovers(void **state)
     }
 }
 
+/* Each descriptor that a runtime of two workers needs, from the last to the first. */
+static void a_runtime_without_descriptors_is_not_opened_and_leaves_nothing(void **state)
+{
+    const struct pawl_rt_config config = {.workers = 2, .engine = io_engine};
+    struct rlimit limit, less;
+    struct pawl_rt *rt;
+    int lowest, before, status = -EMFILE, n = 0;
+
+    (void)state;
+    io_open(&rt, 2); /* what is found out once a process is known then */
+    io_close(rt);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    lowest = dup(0);
+    close(lowest);
+    before = io_descriptors();
+    for (; status != 0; n++) {
+        int64_t allocations = io_live_allocations();
+
+        less = (struct rlimit){.rlim_cur = (rlim_t)(lowest + n), .rlim_max = limit.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+        status = pawl_rt_open(&rt, &config);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        if (status == 0)
+            break;
+        assert_int_equal(status, -EMFILE);
+        assert_int_equal(io_descriptors(), before);
+        assert_int_equal(io_live_allocations(), allocations);
+    }
+    assert_true(n >= 4); /* an eventfd a worker, and the engine's own */
+    assert_string_equal(pawl_rt_engine(rt), io_engine);
+    assert_string_equal(pawl_rt_engine_reason(rt), "asked for");
+    assert_int_equal(pawl_rt_close(rt), 0);
+}
+
 /* Whatever cannot be allocated: a connection may be lost for it, and is closed then; the next ones work. */
 static void no_memory_costs_connections_at_most(void **state)
 {
@@ -338,13 +372,13 @@ static void a_thread_that_polls_for_submissions_changes_nothing(void **state)
 
 /* ---- a kernel that says no ---- */
 
-/* As in a container: io_uring_setup(2) answers EPERM from now on, in this process. */
-static int forbid_io_uring(void)
+/* As in a container, or an old kernel: io_uring_setup(2) answers so from now on, in this process. */
+static int forbid_io_uring(int error)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
@@ -354,42 +388,49 @@ static int forbid_io_uring(void)
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
 }
 
-static int engines_without_io_uring(void)
+/* `error`: of io_uring_setup(2). Built without liburing it is not called, and there is none. */
+static int engines_without_io_uring(int error)
 {
     struct pawl_rt_config config = {.workers = 2, .engine = "auto"};
+    const char *reason = TESTS_URING && error != ENOSYS
+                             ? "io_uring is forbidden here"
+                             : "no io_uring as new as is needed, or built without liburing";
     struct pawl_rt *rt;
-    int status;
 
-    if (forbid_io_uring() != 0)
+    if (forbid_io_uring(error) != 0)
         return 77; /* nor may we forbid */
     if (pawl_rt_open(&rt, &config) != 0 || strcmp(pawl_rt_engine(rt), "epoll") != 0)
         return 1;
-    if (strstr(pawl_rt_engine_reason(rt), "io_uring") == NULL || pawl_rt_close(rt) != 0)
+    if (strcmp(pawl_rt_engine_reason(rt), reason) != 0 || pawl_rt_close(rt) != 0)
         return 3;
     config.engine = "uring";
-    status = pawl_rt_open(&rt, &config);
-    return status == -EPERM || status == -ENOSYS ? 0 : 2; /* built without liburing: ENOSYS */
+    return pawl_rt_open(&rt, &config) == (TESTS_URING ? -error : -ENOSYS) ? 0 : 2;
 }
 
 static void where_io_uring_is_forbidden_there_is_epoll(void **state)
 {
-    int status;
-    pid_t child;
+    const int errors[] = {EPERM, EACCES, ENOSYS};
 
     (void)state;
-    fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        _exit(engines_without_io_uring());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        int status;
+        pid_t child;
+
+        fflush(NULL);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(engines_without_io_uring(errors[i]));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+    }
 }
 
 const struct CMUnitTest want_tests[] = {
     cmocka_unit_test(where_io_uring_is_forbidden_there_is_epoll),
     cmocka_unit_test(a_thread_that_polls_for_submissions_changes_nothing),
+    cmocka_unit_test(a_runtime_without_descriptors_is_not_opened_and_leaves_nothing),
     cmocka_unit_test(no_descriptors_slow_accepting_down_and_it_recovers),
     cmocka_unit_test(no_memory_costs_connections_at_most),
     cmocka_unit_test(a_stream_that_ends_for_want_of_memory_leaves_no_timer),

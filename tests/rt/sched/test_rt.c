@@ -3,6 +3,8 @@
 #include "place.h"
 #include "sched_test.h"
 
+#include <pawl/rcu.h>
+
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -217,6 +219,42 @@ static void closing_waits_for_what_tasks_do_at_their_end(void **state)
     assert_int_equal(pawl_load_relaxed(&answered), 1);
 }
 
+/* A section of RCU that ends when a task has run, which nobody but the thread that closes can run. */
+static void *read_until_it_has_run(void *argument)
+{
+    struct counted *it = argument;
+
+    pawl_rcu_read_lock();
+    pawl_fetch_add_release(&answered, 1);
+    must(reaches(&it->runs, 1), "who closes serves, though a section is open");
+    pawl_rcu_read_unlock();
+    return NULL;
+}
+
+static void who_closes_as_worker_0_serves_those_whom_the_close_waits_for(void **state)
+{
+    struct pawl_rt *rt = open_rt(1, PAWL_RT_CALLER);
+    struct counted it;
+    pthread_t reader;
+
+    (void)state;
+    pawl_store_relaxed(&answered, 0);
+    spawn(rt, &it, wait_for_the_end);
+    reader = start(read_until_it_has_run, &it);
+    assert_true(reaches(&answered, 1));
+    assert_int_equal(pawl_rt_close(rt), 0);
+    join(reader);
+    assert_int_equal(pawl_load_relaxed(&it.runs), 1);
+
+    rt = open_rt(1,
+                 PAWL_RT_CALLER); /* online: it waits as pawl_rcu_synchronize() does, and is online again */
+    spawn(rt, &it, wait_for_the_end);
+    pawl_rcu_online();
+    assert_int_equal(pawl_rt_close(rt), 0);
+    pawl_rcu_offline();
+    assert_int_equal(pawl_load_relaxed(&it.runs), 1);
+}
+
 /* ---- idle ---- */
 
 static uint64_t switches(void)
@@ -396,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_signal_handler_stops_it),
         cmocka_unit_test(only_the_right_thread_closes),
         cmocka_unit_test(closing_waits_for_what_tasks_do_at_their_end),
+        cmocka_unit_test(who_closes_as_worker_0_serves_those_whom_the_close_waits_for),
         cmocka_unit_test(an_idle_runtime_does_nothing),
         cmocka_unit_test(a_child_of_fork_has_no_use_for_it_but_to_free_it),
         cmocka_unit_test(a_child_that_returns_to_the_worker_is_ended),
