@@ -5,6 +5,8 @@
 #include <pawl/reclaim.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
 enum { NODES = 1000 };
@@ -281,6 +283,58 @@ static void retire_hazard(struct bench_thread *thread, uint64_t n)
         pawl_hazard_retire(hazard, new_garbage(), drop);
 }
 
+/* ---- a thread at rest ---- */
+
+/* It has used everything once and waits, as a main thread does in pthread_join. */
+struct rester {
+    pthread_t thread;
+    sem_t rests, end;
+};
+
+static void *rest(void *argument)
+{
+    struct rester *rester = argument;
+    struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
+
+    pawl_hazard_give(hazard, slot);
+    pawl_epoch_pin(epoch);
+    pawl_epoch_unpin(epoch);
+    sem_post(&rester->rests);
+    while (sem_wait(&rester->end) != 0)
+        continue; /* a signal */
+    return NULL;
+}
+
+static int start_rester(unsigned threads, void **shared)
+{
+    struct rester *rester = malloc(sizeof *rester);
+    int error;
+
+    (void)threads;
+    if (rester == NULL)
+        return -ENOMEM;
+    sem_init(&rester->rests, 0, 0);
+    sem_init(&rester->end, 0, 0);
+    error = pthread_create(&rester->thread, NULL, rest, rester);
+    if (error != 0) {
+        free(rester);
+        return -error;
+    }
+    while (sem_wait(&rester->rests) != 0)
+        continue;
+    *shared = rester;
+    return 0;
+}
+
+static void end_rester(void *shared)
+{
+    struct rester *rester = shared;
+
+    sem_post(&rester->end);
+    pthread_join(rester->thread, NULL);
+    free(rester);
+}
+
 /* ---- who takes part ---- */
 
 #if BENCH_URCU
@@ -383,6 +437,24 @@ static const struct bench_contender retiring[] = {
     {0},
 };
 
+/* Peers do not know the thread: it is not registered with them. */
+static const struct bench_contender retiring_beside[] = {
+    OURS("free at once", drop_at_once),
+    {.name = "pawl_epoch",
+     .setup = start_rester,
+     .run = retire_epoch,
+     .leave = end_epoch,
+     .teardown = end_rester},
+    {.name = "pawl_hazard",
+     .setup = start_rester,
+     .run = retire_hazard,
+     .leave = end_hazard,
+     .teardown = end_rester},
+    CK("ck_epoch", peer_ck_retire),
+    CK("ck_hp", peer_ck_retire_hp),
+    {0},
+};
+
 int main(int argc, char **argv)
 {
     static const struct bench_group groups[] = {
@@ -416,6 +488,11 @@ int main(int argc, char **argv)
          .unit = "object",
          .threads = {1, 2},
          .contenders = retiring},
+        {.name = "beside",
+         .about = "The same beside a thread that has used the library and waits.",
+         .unit = "object",
+         .threads = {1, 2},
+         .contenders = retiring_beside},
         {0},
     };
     static const struct bench_program program = {

@@ -12,15 +12,20 @@
  *              thread's bags:   [open, filling] -> [closed, waits for grace period n] -> [ready] -> reclaim()
  *
  *            A bag is closed when it is full or pawl_epoch_collect() is called; only then is its grace period
- *            read off, after one full fence for all of them. It holds 120 objects, and up to 480 where a
- *            membarrier interrupts other CPUs for long.
+ *            read off, after one mark for all of them.
+ * Marks      A grace period begins with a mark, and needs that all other threads have come by since: a thread does when it
+ *            closes a bag, in whatever domain, and when it begins or ends. So threads that all retire interrupt nobody. If one
+ *            does not for two bags, a membarrier takes the place of that; a thread that does not pin for long is found to
+ *            rest by it, and costs no further one until it pins. A bag holds 120 objects, and up to 480 where
+ *            such membarriers are needed and take long.
  * Progress   pin, unpin, repin: wait-free. retire, collect: non-blocking: a thread that cannot advance the
  *            grace period, because another is at it or is pinned, keeps its garbage and goes on. A stopped
  *            pinned thread, or one that is stopped while it advances, stops reclamation, not the others.
  * Bounds     A retire reclaims one object, up to 4 while it catches up, and once a bag up to 480 that ended
  *            threads left; a collect up to 480. Held while all threads unpin now and then: a bag where one
- *            thread retires, two if it is pinned meanwhile; 2 to 4 a thread where several do. Held while one
- *            stays pinned: all that is retired meanwhile; no scheme of this kind bounds it.
+ *            thread retires, two if it is pinned meanwhile; 2 to 4 a thread where several do, or where some thread
+ *            passes no mark and does not rest. Held while one stays pinned: all that is retired meanwhile; no scheme
+ *            of this kind bounds it.
  * Ordering   As of sections and grace periods in <pawl/rcu.h> (G): what a pinned thread read comes before
  *            the reclaim. What happened before retire is visible to reclaim().
  * Signals    pin and unpin may be called from signal handlers, also as the first call of a thread; the rest
@@ -32,11 +37,12 @@
  *            keeps no pointer to code or data of the program.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       pin: 4 loads, 1 store; unpin: 3 loads, 1 store; no atomic read-modify-write, no fence. retire:
- *            4 stores, and 4 for the object that it reclaims; once a bag, a fence, and for one of the threads
- *            a membarrier. Without membarrier (<pawl/fence.h>) each pin has a full fence.
+ * Cost       pin: 5 loads, 1 store, and once after a rest a fence and 2 system calls; unpin: 3 loads, 1 store; no
+ *            atomic read-modify-write, no fence. retire: 4 stores, and 4 for the object that it reclaims; once a
+ *            bag, 3 RMWs and 3 fences on lines that all who retire share, and a look at two lines of each thread.
+ *            Without membarrier (<pawl/fence.h>) each pin has a full fence.
  * Source     K. Fraser, "Practical lock-freedom", 2004; crossbeam-epoch. Ours: the grace periods of
- *            <pawl/rcu.h>, so that one advance is enough to reclaim, and fences on the advancing side only.
+ *            <pawl/rcu.h>, so that one advance is enough to reclaim, and marks that threads pass in place of fences.
  */
 #ifndef PAWL_EPOCH_H
 #define PAWL_EPOCH_H
@@ -59,10 +65,25 @@ PAWL_API struct pawl_epoch *pawl_epoch_open(void) PAWL_MUST_USE;
  * allowed. */
 PAWL_API void pawl_epoch_close(struct pawl_epoch *epoch);
 
+PAWL_API PAWL_COLD void pawl_epoch_wake_(PAWL_ATOMIC(uint64_t) * rest);
+
 /* Pointers read from here on stay valid until the matching unpin. */
 PAWL_API PAWL_INLINE void pawl_epoch_pin(struct pawl_epoch *epoch)
 {
-    pawl_grace_enter_(&epoch->grace, pawl_grace_word_(&epoch->grace));
+    PAWL_ATOMIC(uint64_t) *word = pawl_grace_word_(&epoch->grace);
+
+    if (PAWL_LIKELY(pawl_load_relaxed(word) == 0)) { /* relaxed: the thread's own */
+        /* acquire E: pairs with the release where a grace period begins: who shows its number sees what was retired
+         * before. release R: as in pawl_grace_enter_() */
+        pawl_store_release(word, pawl_load_acquire(&epoch->grace.entry));
+        pawl_grace_entered_();
+    } else {
+        pawl_grace_enter_(&epoch->grace, word);
+    }
+    /* relaxed: what follows has a fence. The word after that of the grace period: src/core/reclaim/rest.h. Nested as well: a
+     * handler may have interrupted the outer pin before this. */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(word + 1) != 0))
+        pawl_epoch_wake_(word + 1);
 }
 
 PAWL_API PAWL_INLINE void pawl_epoch_unpin(struct pawl_epoch *epoch)

@@ -24,7 +24,8 @@
  * Scans      Every 60 objects a thread marks what it has retired, and scans what it marked before. That needs
  *            all other threads to have come by since: a thread does when it retires its own 60th, in whatever
  *            domain, and when it begins or ends. So threads that all retire interrupt nobody. If one does not (it
- *            only reads, or is idle) for 240 objects, a membarrier takes the place of that, for the marks of all.
+ *            only reads, or is idle) for 240 objects, a membarrier takes the place of that, for the marks of all. One that
+ *            takes no slot for long is found to rest by such a membarrier, and costs no further one until it takes a slot.
  * Bounds     With H slots in use in the domain, a thread keeps at most max(240, 2 H) objects more
  *            than were protected at its last two scans, beside what ended threads left: O(threads x H), however
  *            long readers sleep. A scan costs O(list + H), so a retire O(1) amortised. What a scan finds free is
@@ -45,8 +46,8 @@
  * dlclose    As <pawl/epoch.h>: close the domain first.
  * Memory     256 bytes a thread and domain, reserved as 16 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       take: 4 loads, 1 store; give: 1 load, 1 store. protect: 2 loads, 1 store, no fence (a full one
- *            without membarrier, see <pawl/fence.h>).
+ * Cost       take: 5 loads, 1 store, and once after a rest a fence and 2 system calls; give: 1 load, 1 store.
+ *            protect: 2 loads, 1 store, no fence (a full one without membarrier, see <pawl/fence.h>).
  *            retire: 5 stores, and 4 for the object that it reclaims. Once in 60: an RMW, a fence and a store in two
  *            lines that all who retire read, and a look at a line or two of each thread; or a membarrier in 240.
  * Source     M. Michael, "Hazard pointers", 2004; folly's hazptr for the asymmetric fence. Ours: the tables
@@ -78,6 +79,8 @@ struct pawl_hazard_slot {
 struct pawl_hazard_place {
     struct pawl_hazard_slot slot[PAWL_HAZARD_SLOTS];
     PAWL_ATOMIC(struct pawl_hazard_page *) more;
+    PAWL_ATOMIC(uint64_t)
+    rest; /* not 0: who takes a slot has to say that it is awake. src/core/reclaim/rest.h */
 } PAWL_LINE_PAIR_ALIGNED;
 
 PAWL_STATIC_ASSERT(sizeof(struct pawl_hazard_place) == PAWL_READER_STRIDE, "places are one stride apart");
@@ -97,18 +100,38 @@ PAWL_API void pawl_hazard_close(struct pawl_hazard *hazard);
 
 PAWL_API PAWL_COLD struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard);
 PAWL_API PAWL_COLD void pawl_hazard_not_taken_(void) __attribute__((noreturn));
+PAWL_API PAWL_COLD struct pawl_hazard_slot *pawl_hazard_wake_(struct pawl_hazard_place *place,
+                                                              struct pawl_hazard_slot *slot);
+
+/* After the store that takes the slot, which it returns. */
+PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_taken_(struct pawl_hazard_place *place,
+                                                                 struct pawl_hazard_slot *slot)
+{
+    /* The store before the look below: either a fence's scan sees it, or this sees what was stored before the fence. (Where
+     * there is no membarrier all come here out of line, and marks need not be passed.) */
+#if PAWL_INSTRUMENTED
+    pawl_fence_light();
+#else
+    pawl_fence_compiler();
+#endif
+    /* relaxed: what follows has a fence */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(&place->rest) != 0))
+        return pawl_hazard_wake_(place, slot);
+    return slot;
+}
 
 /* A slot, empty. NULL with errno ENOMEM: this thread has eight, and there is no page for more. */
 PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard)
 {
-    struct pawl_hazard_slot *slot = hazard->places[pawl_reader_self_->number].slot;
+    struct pawl_hazard_place *place = &hazard->places[pawl_reader_self_->number];
+    struct pawl_hazard_slot *slot = place->slot;
 
     /* relaxed: only this thread, and handlers that interrupt it and give back what they take, change the word */
     for (unsigned int i = 0; i < PAWL_HAZARD_SLOTS; i++)
         if (PAWL_LIKELY(pawl_load_relaxed(&slot[i].word) == 0)) {
             /* release Z: a scan that sees this has missed the 0 of the last give */
             pawl_store_release(&slot[i].word, PAWL_HAZARD_EMPTY_);
-            return &slot[i];
+            return pawl_hazard_taken_(place, &slot[i]);
         }
     return pawl_hazard_take_slow_(hazard);
 }

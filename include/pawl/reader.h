@@ -95,6 +95,16 @@ PAWL_API PAWL_INLINE PAWL_ATOMIC(uint64_t) * pawl_grace_word_(const struct pawl_
     return (PAWL_ATOMIC(uint64_t) *)(void *)(grace->words + at);
 }
 
+/* The light side of the fence in begin(): the store that enters before the section's loads. */
+PAWL_API PAWL_INLINE void pawl_grace_entered_(void)
+{
+#if PAWL_INSTRUMENTED
+    pawl_fence_seq_cst();
+#else
+    pawl_fence_compiler();
+#endif
+}
+
 /* All values are guessed by the branch predictor, so that back-to-back sections do not wait for each other's
  * stores: that, and a word that needs no addition, is why a section costs less than its instructions. */
 PAWL_API PAWL_INLINE void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word)
@@ -113,12 +123,7 @@ PAWL_API PAWL_INLINE void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMI
         pawl_grace_enter_slow_(grace); /* no number yet, or too deep */
         return;
     }
-    /* The light side of the fence in begin(): the store above before the section's loads. */
-#if PAWL_INSTRUMENTED
-    pawl_fence_seq_cst();
-#else
-    pawl_fence_compiler();
-#endif
+    pawl_grace_entered_();
 }
 
 /* What pawl_grace_enter_() does most of the time, and nothing else: enters if this thread is outside, and has
@@ -129,11 +134,7 @@ PAWL_API PAWL_INLINE bool pawl_grace_try_enter_(struct pawl_grace *grace, PAWL_A
     if (PAWL_UNLIKELY(pawl_load_relaxed(word) != 0)) /* relaxed, both: as above */
         return false;
     pawl_store_release(word, pawl_load_relaxed(&grace->entry)); /* release R: as above */
-#if PAWL_INSTRUMENTED
-    pawl_fence_seq_cst(); /* the light side of the fence in begin(), as above */
-#else
-    pawl_fence_compiler();
-#endif
+    pawl_grace_entered_();
     return true;
 }
 

@@ -19,7 +19,7 @@ library() { # DEFINES
     libraries=$((libraries + 1))
     mkdir "$work/$libraries"
     (cd "$work/$libraries" &&
-        "$pawl_cc" "${flags[@]}" "${defines[@]}" -c "$core"/reclaim/{epoch,grace,hazard,pass,rcu,rcu_call,rcu_cell,reader}.c \
+        "$pawl_cc" "${flags[@]}" "${defines[@]}" -c "$core"/reclaim/{epoch,grace,hazard,pass,rcu,rcu_call,rcu_cell,reader,rest}.c \
             "$core"/sync/eventcount.c && "$pawl_cc" "${flags[@]}" -c "$core/reclaim/fence.c") || exit 1
     objects=("${below[@]}" "$work/$libraries"/*.o)
 }
@@ -39,10 +39,10 @@ reclaim '... and inner sections end nothing' qsbr -DINNER=1 ''
 reclaim 'synchronize waits for the reader, and returns' rcu_wait -DREADER=1 ''
 reclaim 'of two that synchronize both return' rcu_wait -DWRITERS=2 ''
 reclaim 'a callback is run by the worker, which is woken and stopped' rcu_call -DWORKER=1 --bound=1
-reclaim 'what a pinned thread has is not reclaimed' epoch -DRETIRES=2 ''
-reclaim '... nor what it finds when it pins again' epoch -DREPIN=1 ''
-reclaim '... nor with two readers' epoch -DREADERS=2 --bound=2
-reclaim 'what an ended thread left is reclaimed once' epoch '-DREADERS=0 -DRETIRERS=2' ''
+reclaim 'what a pinned thread has is not reclaimed' epoch -DRETIRES=2 --bound=1
+reclaim '... nor what it finds when it pins again' epoch -DREPIN=1 --bound=2
+reclaim '... nor with two readers' epoch -DREADERS=2 --bound=1
+reclaim 'what an ended thread left is reclaimed once' epoch '-DREADERS=0 -DRETIRERS=2' --bound=2
 reclaim '... also if the domain is closed meanwhile' epoch '-DREADERS=0 -DRETIRERS=2 -DUNJOINED=1 -DCOLLECT=0' ''
 reclaim 'what a slot holds is not reclaimed' hazard -DRETIRES=2 ''
 reclaim '... after it held another' hazard -DTWICE=1 ''
@@ -55,6 +55,10 @@ if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     reclaim 'a domain of its own' rcu -DDOMAIN=1 ''
     reclaim 'a reader, and two that synchronize' rcu_wait '-DREADER=1 -DWRITERS=2' --max-time=100
     reclaim 'the worker, further' rcu_call -DWORKER=1 --max-time=100
+    reclaim 'what a pinned thread has' epoch '' --max-time=200
+    reclaim '... and finds when it pins again' epoch -DREPIN=1 --max-time=100
+    reclaim '... of two that were retired' epoch -DRETIRES=2 --max-time=100
+    reclaim 'an epoch of an ended thread' epoch '-DREADERS=0 -DRETIRERS=2' --max-time=100
     reclaim 'an epoch with two readers' epoch -DREADERS=2 --max-time=100
     reclaim 'an epoch with two that retire' epoch -DRETIRERS=2 --max-time=100
     reclaim 'hazard pointers with two readers' hazard -DREADERS=2 --max-time=100
@@ -76,15 +80,8 @@ no_lists="$no_worker -Dpawl_percpu_open=refuse_lists"
 library "$no_lists"
 reclaim 'two callers without memory for lists' rcu_call "$no_lists -DSPILL=1 -DCALLERS=2" --bound=2
 
-small=-DBATCH_LEAST=1u
-library "$small"
-reclaim 'retire alone reclaims nothing that a pinned thread has' epoch "$small -DCOLLECT=0 -DRETIRES=2" ''
-if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
-    reclaim 'retire alone, three times' epoch "$small -DCOLLECT=0 -DRETIRES=3" ''
-fi
-
-# Hazard pointers over fences as membarrier makes them: two light ones order nothing, so a mark that is passed must.
-light="-DPAWL_HAZARD_SLOTS=1u -DMARK_EVERY=1u -DCOLLECT=0 -include $root/tests/reclaim/light.h"
+# Over fences as membarrier makes them: two light ones order nothing, so a mark that is passed must. Every thread may rest.
+light="-DPAWL_HAZARD_SLOTS=1u -DMARK_EVERY=1u -DBATCH_LEAST=1u -DLATE_BY=-1 -DCOLLECT=0 -include $root/tests/reclaim/light.h"
 library "$light"
 reclaim 'a mark is before who begins after it' pass "$light" ''
 reclaim '... and between what a thread did before it passed, and after it' pass "$light -DPASS=1" ''
@@ -92,13 +89,37 @@ reclaim '... the other way round' pass "$light -DPASS=2" ''
 reclaim '... by a mark of its own' pass "$light -DPASS=3" ''
 reclaim '... who rests while it fences' pass "$light -DPASS=4" ''
 reclaim '... who fences afterwards' pass "$light -DPASS=5" ''
+reclaim 'a thread that was found to rest sees what was done before a mark, when it comes' rest "$light" ''
+reclaim '... again' rest "$light -DBEFORE=1" ''
 reclaim 'retire alone reclaims nothing that a slot holds' hazard "$light -DRETIRES=2" ''
+reclaim '... of a thread that comes after a rest' hazard "$light -DRETIRES=2 -DREST=1" --bound=2
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     reclaim 'a mark is passed by a fence of a third thread' pass "$light -DFENCER=1" ''
     reclaim 'a slot of a thread that passes the mark while it holds' hazard "$light -DRETIRES=2 -DPASS=1" ''
     reclaim '... or before it holds' hazard "$light -DRETIRES=2 -DPASS=2" ''
     reclaim 'a mark that nobody passes ends in a fence' hazard "$light -DRETIRES=3" ''
+    reclaim 'a rest that a third thread found' rest "$light -DFENCER=1" --max-time=100
+    reclaim '... with what it used before' rest "$light -DFENCER=1 -DBEFORE=1" --max-time=100
+    reclaim '... or two found' rest "$light -DFENCER=2" --max-time=100
+    reclaim 'a slot that is taken after a rest' hazard "$light -DRETIRES=2 -DREST=1" --max-time=200
+    reclaim '... by a thread that had taken it before' hazard "$light -DRETIRES=2 -DREST=2" --max-time=100
     reclaim 'a third thread fences, further' hazard "$light -DRETIRES=2 -DFENCER=1" --max-time=100
+fi
+
+library "$light -DEPOCH_FENCE_AT=99"
+reclaim 'without a fence nothing is reclaimed that a pinned thread has' epoch "$light" ''
+reclaim '... or one that has passed the mark' epoch "$light -DPASS=2" --bound=2
+library "$light -DEPOCH_FENCE_AT=1"
+reclaim '... nor by a fence' epoch "$light" --bound=2
+reclaim '... nor from one that comes after a rest' epoch "$light -DREST=1" --bound=2
+if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    reclaim 'an epoch and a fence, further' epoch "$light" --max-time=200
+    reclaim 'an epoch and a rest, further' epoch "$light -DREST=1" --max-time=200
+    reclaim 'an epoch and a second rest' epoch "$light -DREST=2" --max-time=100
+    library "$light -DEPOCH_FENCE_AT=99"
+    reclaim 'an epoch whose reader passes the mark while it is pinned' epoch "$light -DPASS=1" --max-time=200
+    reclaim '... or before' epoch "$light -DPASS=2" --max-time=200
+    reclaim 'an epoch with two retired' epoch "$light -DRETIRES=2" --max-time=100
 fi
 
 one_slot=-DPAWL_HAZARD_SLOTS=1u

@@ -2,7 +2,10 @@
 /* For the model checker: what a pinned thread found is not reclaimed while it is pinned, each object is reclaimed once,
  * and reclaim() sees what the thread stored in it that retired it. -DREADERS=2. -DRETIRERS=2: the other one ends, and
  * what it leaves is seen to. -DREPIN=1: the reader lets go and looks again. -DUNJOINED=1: the domain is closed while
- * that one ends. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone advances. */
+ * that one ends. -DCOLLECT=0 with -DBATCH_LEAST=1u: retire alone advances. -DPASS=1: the reader retires an object of its
+ * own while it is pinned, and so passes the mark; -DPASS=2: before. -DREST=1 with -DLATE_BY=-1: an object is retired first, whose
+ * fence may find that the reader rests; -DREST=2: and it has been pinned before. -DEPOCH_FENCE_AT=1: each retire fences where the
+ * reader has not passed; with 99, none does. */
 #include <pawl/epoch.h>
 
 #include <assert.h>
@@ -21,7 +24,14 @@
 #define COLLECT 1
 #endif
 
-enum { FIRST = RETIRERS * RETIRES, LIVE = 1, RETIRED = 2, POISON = 99 };
+#ifndef PASS
+#define PASS 0
+#endif
+#ifndef REST
+#define REST 0
+#endif
+
+enum { FIRST = RETIRERS * RETIRES, OWN, LIVE = 1, RETIRED = 2, POISON = 99 };
 
 struct object {
     int value; /* as readers see it */
@@ -30,7 +40,7 @@ struct object {
     struct pawl_retired retired;
 };
 
-static struct object objects[FIRST + 1];
+static struct object objects[OWN + 1];
 static PAWL_ATOMIC(struct object *) current = &objects[FIRST];
 static struct pawl_epoch *epoch;
 
@@ -43,9 +53,27 @@ static void poison(struct pawl_retired *retired)
     object->value = POISON;
 }
 
+#if PASS || REST
+static void retire_own(void)
+{
+    objects[OWN].state = RETIRED;
+    pawl_epoch_retire(epoch, &objects[OWN].retired, poison);
+}
+#endif
+
 static void *reader(void *unused)
 {
+#if PASS == 2
+    retire_own();
+#endif
+#if REST == 2
     pawl_epoch_pin(epoch);
+    pawl_epoch_unpin(epoch);
+#endif
+    pawl_epoch_pin(epoch);
+#if PASS == 1
+    retire_own();
+#endif
     assert(pawl_load_acquire(&current)->value == LIVE);
 #if REPIN
     pawl_epoch_repin(epoch);
@@ -97,6 +125,9 @@ int main(void)
 #if RETIRERS == 2
     pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
 #endif
+#if REST
+    retire_own();
+#endif
     retirer(&objects[0]);
 #if COLLECT
     (void)pawl_epoch_collect(epoch);
@@ -110,7 +141,7 @@ int main(void)
 #if !UNJOINED
     pawl_epoch_close(epoch);
 #endif
-    for (int i = 0; i <= FIRST; i++)
+    for (int i = 0; i < (PASS + REST != 0 ? OWN + 1 : OWN); i++)
         assert((objects[i].state == POISON) == (&objects[i] != pawl_load_relaxed(&current)));
     return 0;
 }

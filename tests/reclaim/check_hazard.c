@@ -5,7 +5,8 @@
  * is in a page; with -DPAWL_HAZARD_SLOTS=1u. -DAGAIN=1: the slot is taken again, for nothing. -DUNJOINED=1: the
  * domain is closed while that one ends. -DCOLLECT=0 with -DMARK_EVERY=1u: retire alone marks and scans. -DPASS=1: the
  * reader retires an object of its own while it holds the other, and so passes the mark; -DPASS=2: before. -DFENCER=1: it
- * does not, but a third thread fences. */
+ * does not, but a third thread fences. -DREST=1 with -DLATE_BY=-1: the reader may be found to rest, before anything is
+ * retired; -DREST=2: it has taken a slot before and given it back. */
 #include <pawl/hazard.h>
 
 #include <assert.h>
@@ -29,6 +30,9 @@
 #endif
 #ifndef FENCER
 #define FENCER 0
+#endif
+#ifndef REST
+#define REST 0
 #endif
 
 enum { FIRST = RETIRERS * RETIRES, OWN, LIVE = 1, RETIRED = 2, POISON = 99 };
@@ -74,6 +78,10 @@ static void *reader(void *unused)
     struct pawl_hazard_slot *slot = pawl_hazard_take(hazard);
     struct object *object;
 
+#if REST == 2
+    pawl_hazard_give(hazard, slot);
+    slot = pawl_hazard_take(hazard);
+#endif
 #if PASS == 2
     retire_own();
 #endif
@@ -143,6 +151,9 @@ int main(void)
 #endif
 #if RETIRERS == 2
     pthread_create(&threads[READERS], NULL, retirer, &objects[RETIRES]);
+#endif
+#if REST
+    (void)pawl_hazard_collect(hazard);
 #endif
     retirer(&objects[0]);
 #if UNJOINED

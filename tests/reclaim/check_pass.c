@@ -65,7 +65,7 @@ int main(void)
     pthread_create(&reader, NULL, read, NULL);
     pawl_store_relaxed(&unlinked, 1);
     mark = pawl_pass_mark(self);
-    pawl_check_assume(pawl_pass_done(mark, &cursor));
+    pawl_check_assume(pawl_pass_done(mark, &cursor, NULL));
     seen = pawl_load_relaxed(&announced);
     pthread_join(reader, NULL);
 #if FENCER

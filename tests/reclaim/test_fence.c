@@ -147,7 +147,7 @@ static bool is_passed(uint64_t mark)
 {
     uint32_t cursor = 0;
 
-    return pawl_pass_done(mark, &cursor);
+    return pawl_pass_done(mark, &cursor, NULL);
 }
 
 static void a_mark_is_passed_when_all_threads_came_by_or_ended_or_one_fenced(void **state)

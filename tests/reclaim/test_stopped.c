@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/core/reclaim/grace.h"
 #include "../../src/core/reclaim/hazard.h"
 #include "../../src/core/reclaim/reader.h"
 #include "reclaim_test.h"
@@ -14,6 +15,7 @@
 
 #include <pawl/reclaim.h>
 
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -368,6 +370,92 @@ static void a_sleeping_reader_keeps_one_object_not_all(void **state)
     pawl_hazard_close(sleeper.hazard);
 }
 
+/* ---- one that rests ---- */
+
+/* Uses both once, does nothing for long, and comes again. */
+struct rester {
+    struct pawl_hazard *hazard;
+    struct pawl_epoch *epoch;
+    PAWL_ATOMIC(struct object *) by_slot, by_pin;
+    PAWL_ATOMIC(int) number; /* plus 1 */
+    PAWL_ATOMIC(int) come, holds, leave;
+};
+
+static void *rest_and_come(void *argument)
+{
+    struct rester *rester = argument;
+    struct pawl_hazard_slot *slot = pawl_hazard_take(rester->hazard);
+
+    pawl_hazard_give(rester->hazard, slot);
+    pawl_epoch_pin(rester->epoch);
+    pawl_epoch_unpin(rester->epoch);
+    pawl_store_release(&rester->number, (int)pawl_reader_own()->number + 1);
+    await_flag(&rester->come, 1);
+    slot = pawl_hazard_take(rester->hazard);
+    (void)pawl_hazard_protect(slot, &rester->by_slot);
+    pawl_epoch_pin(rester->epoch);
+    (void)pawl_load_acquire(&rester->by_pin);
+    pawl_store_release(&rester->holds, 1);
+    await_flag(&rester->leave, 1);
+    pawl_epoch_unpin(rester->epoch);
+    pawl_hazard_give(rester->hazard, slot);
+    return NULL;
+}
+
+/* Retires until the thread is found to rest: 64 marks, of up to 240 objects each. Returns whether it was. */
+static bool retire_until_it_rests(struct pawl_reclaim domain, const PAWL_ATOMIC(uint64_t) * rest)
+{
+    for (int i = 0; i < 100000 && pawl_load_relaxed(rest) != PAWL_REST; i++)
+        pawl_reclaim_retire(&domain, &make()->retired, count_reclaim);
+    return pawl_load_relaxed(rest) == PAWL_REST;
+}
+
+static void what_a_thread_takes_after_a_rest_is_held(void **state)
+{
+    static struct rester rester;
+    const PAWL_ATOMIC(uint64_t) * slots_rest, *pins_rest;
+    struct object *by_slot = make(), *by_pin = make();
+    struct pawl_reclaim hazard, epoch;
+    pthread_t thread;
+
+    (void)state;
+    rester.hazard = pawl_hazard_open(offsetof(struct object, retired));
+    rester.epoch = pawl_epoch_open();
+    assert_non_null(rester.hazard);
+    assert_non_null(rester.epoch);
+    hazard = pawl_reclaim_by_hazard(rester.hazard);
+    epoch = pawl_reclaim_by_epoch(rester.epoch);
+    pawl_store_release(&rester.by_slot, by_slot);
+    pawl_store_release(&rester.by_pin, by_pin);
+    assert_int_equal(pthread_create(&thread, NULL, rest_and_come, &rester), 0);
+    while (pawl_load_acquire(&rester.number) == 0)
+        sched_yield();
+    slots_rest = &rester.hazard->places[pawl_load_relaxed(&rester.number) - 1].rest;
+    pins_rest = grace_word(&rester.epoch->grace, (uint32_t)pawl_load_relaxed(&rester.number) - 1) + 1;
+    assert_true(retire_until_it_rests(hazard, slots_rest));
+    assert_true(retire_until_it_rests(epoch, pins_rest));
+
+    pawl_store_release(&rester.come, 1);
+    await_flag(&rester.holds, 1);
+    assert_int_equal(pawl_load_relaxed(slots_rest), 0);
+    assert_int_equal(pawl_load_relaxed(pins_rest), 0);
+    pawl_store_release(&rester.by_slot, NULL);
+    pawl_store_release(&rester.by_pin, NULL);
+    pawl_reclaim_retire(&hazard, &by_slot->retired, count_reclaim);
+    assert_int_equal(pawl_hazard_collect(rester.hazard), 1);
+    (void)pawl_epoch_collect(rester.epoch); /* what was retired before it came */
+    pawl_reclaim_retire(&epoch, &by_pin->retired, count_reclaim);
+    for (int i = 0; i < 10; i++)
+        assert_in_range(pawl_epoch_collect(rester.epoch), 1, 4 * 480);
+    pawl_store_release(&rester.leave, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(pawl_hazard_collect(rester.hazard), 0);
+    pawl_reclaim_flush(&epoch);
+    assert_int_equal(pawl_epoch_collect(rester.epoch), 0);
+    pawl_hazard_close(rester.hazard);
+    pawl_epoch_close(rester.epoch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +465,7 @@ int main(void)
         cmocka_unit_test(the_next_thread_of_a_number_does_not_count_what_was_lost),
         cmocka_unit_test(a_child_forked_while_a_thread_takes_its_number_keeps_what_others_have),
         cmocka_unit_test(a_sleeping_reader_keeps_one_object_not_all),
+        cmocka_unit_test(what_a_thread_takes_after_a_rest_is_held),
         cmocka_unit_test(a_stopped_reader_of_an_epoch_holds_all_and_nobody_waits),
         cmocka_unit_test(a_stopped_reader_of_rcu_fills_the_backlog_and_no_more),
     };

@@ -9,9 +9,19 @@
  *   - A reader that enters after H sees U, whatever number it copied. An old number (it was loaded long ago)
  *     makes a scan wait without need.
  *   - A reader that shows n has loaded it after H, and sees U.
+ *
+ * By marks (epochs): in place of H there is a mark (pass.h), made by the leader after `starting`, and one by each caller before
+ * it reads its target: as both are read-modify-writes of one word, the leader's comes after that of each caller whose
+ * target is n. A word is looked at after its thread has passed the mark, and so
+ *   - a reader that entered before it passed is visible, and waited for,
+ *   - one that enters afterwards sees U,
+ *   - one that shows n has acquired it (E) from the leader, and sees U, whether it has passed or not.
+ *
  * What a section read comes before its end (R), the end before the scan's look at the word (R), and that
  * before the end of the grace period (C) and whatever waits for it. */
 #include "grace.h"
+
+#include "pass.h"
 
 #include "../sync/fail.h"
 #include "../sync/lsan.h"
@@ -40,6 +50,7 @@
 #endif
 
 extern inline PAWL_ATOMIC(uint64_t) * pawl_grace_word_(const struct pawl_grace *grace);
+extern inline void pawl_grace_entered_(void);
 extern inline void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
 extern inline bool pawl_grace_try_enter_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
 extern inline void pawl_grace_leave_(struct pawl_grace *grace, PAWL_ATOMIC(uint64_t) * word);
@@ -52,12 +63,14 @@ void pawl_grace_enter_slow_(struct pawl_grace *grace)
     uint64_t w = pawl_load_relaxed(word); /* orders as in pawl_grace_enter_() */
 
     if (w == 0)
-        pawl_store_release(word, pawl_load_relaxed(&grace->entry));
+        pawl_store_release(word, pawl_load_acquire(&grace->entry)); /* acquire E: as in pawl_epoch_pin() */
     else if ((w & PAWL_READER_NESTING) < PAWL_READER_NESTING)
         pawl_store_relaxed(word, w + 1);
     else
         pawl_sync_fail("read_lock", "nested 32767 times: an unlock is missing somewhere");
     pawl_fence_light();
+    if (grace->period->by_marks && pawl_load_relaxed(word + 1) != 0) /* relaxed: as in pawl_epoch_pin() */
+        pawl_rest_wake(word + 1);
 }
 
 void pawl_grace_leave_slow_(struct pawl_grace *grace)
@@ -112,24 +125,36 @@ static void begin(struct pawl_grace *grace)
     uint64_t n = pawl_load_relaxed(&period->starting) + 1; /* relaxed: the leader's */
 
     pawl_reader_sweep();
-    pawl_store_relaxed(&period->starting, n); /* relaxed: ordered by the fence */
+    pawl_store_relaxed(&period->starting, n); /* relaxed: ordered by the fence, or published by the mark */
     /* H: heavy. Forbids that a target read before the store above misses this grace period's fence, and that
      * a reader enters unseen and yet misses what was done before. */
-    pawl_fence_heavy();
-    /* relaxed: after the fence is what counts */
-    pawl_store_relaxed(&grace->entry, n << PAWL_READER_SHIFT | 1);
+    if (period->by_marks)
+        period->mark = pawl_pass_mark(pawl_reader_own());
+    else
+        pawl_fence_heavy();
+    /* release E: where there are marks, publishes what was done before this one to who copies the number (else after the
+     * fence is what counts) */
+    pawl_store_release(&grace->entry, n << PAWL_READER_SHIFT | 1);
     period->cursor = 0;
     period->open = true;
 }
 
-/* Whether the reader of this word is inside since before grace period n. */
-static bool blocks(const PAWL_ATOMIC(uint64_t) * word, uint64_t n)
+enum { PASSES, BLOCKS, MAY_BLOCK };
+
+/* Whether the reader of this word is inside since before grace period n; or may be, unseen, as it has not passed the mark. */
+static int look_at(const PAWL_ATOMIC(uint64_t) * word, uint64_t n, bool unpassed)
 {
     /* acquire R: pairs with the releases of readers */
     uint64_t w = pawl_load_acquire(word);
 
-    return (w & PAWL_READER_NESTING) != 0 &&
-           w >> PAWL_READER_SHIFT != (n << PAWL_READER_SHIFT) >> PAWL_READER_SHIFT;
+    if ((w & PAWL_READER_NESTING) == 0)
+        return unpassed ? MAY_BLOCK : PASSES;
+    return w >> PAWL_READER_SHIFT != (n << PAWL_READER_SHIFT) >> PAWL_READER_SHIFT ? BLOCKS : PASSES;
+}
+
+static bool blocks(const PAWL_ATOMIC(uint64_t) * word, uint64_t n)
+{
+    return look_at(word, n, false) != PASSES;
 }
 
 static void end(struct pawl_grace_period *period)
@@ -138,6 +163,12 @@ static void end(struct pawl_grace_period *period)
     /* release C: pairs with the acquire in pawl_grace_over(); what readers read, they read before what now
      * follows */
     pawl_store_release(&period->completed, pawl_load_relaxed(&period->starting));
+}
+
+/* Whether this thread has not passed the mark, and may be inside unseen. */
+static bool is_unpassed(const struct pawl_grace_period *period, uint32_t number)
+{
+    return period->by_marks && !pawl_pass_has(number, period->mark) && !pawl_rest_has(&period->rest, number);
 }
 
 /* Goes over the readers from the cursor on. Returns true when none is left, else the cursor is at one that
@@ -149,10 +180,19 @@ static bool scan(struct pawl_grace *grace)
 
     for (uint32_t number = pawl_reader_next(period->cursor); number != PAWL_READER_MAX;
          number = pawl_reader_next(number + 1)) {
+        PAWL_ATOMIC(uint64_t) *word = grace_word(grace, number);
+        /* first: what it stored before it passed, the looks below see */
+        bool unpassed = is_unpassed(period, number);
+        int found = look_at(word, n, unpassed);
+
         period->cursor = number;
-        if (blocks(grace_word(grace, number), n))
+        if (found != PASSES) {
+            /* relaxed: who errs fences too early, or later. A fence helps only against what is unseen. */
+            pawl_store_relaxed(&period->unpassed, (uint32_t)(found == MAY_BLOCK));
             return false;
+        }
     }
+    pawl_store_relaxed(&period->unpassed, 0u);
     end(period);
     return true;
 }
@@ -230,6 +270,13 @@ uint64_t pawl_grace_target(struct pawl_grace *grace)
     pawl_fence_seq_cst();
     return pawl_load_relaxed(&grace->period->starting) +
            1; /* relaxed: an old number is what the fence excludes */
+}
+
+uint64_t pawl_grace_target_marked(struct pawl_grace *grace)
+{
+    (void)pawl_pass_mark(pawl_reader_own());
+    /* relaxed: a leader's mark that comes before ours has published its number to us */
+    return pawl_load_relaxed(&grace->period->starting) + 1;
 }
 
 bool pawl_grace_over(const struct pawl_grace *grace, uint64_t target)

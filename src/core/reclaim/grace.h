@@ -4,6 +4,7 @@
 #define PAWL_CORE_RECLAIM_GRACE_H
 
 #include "reader.h"
+#include "rest.h"
 
 #include <pawl/park.h>
 #include <pawl/reader.h>
@@ -23,7 +24,11 @@ struct pawl_grace_period {
     PAWL_ATOMIC(uint32_t) lead; /* 1: some thread carries it on */
     /* the leader's: */
     bool open;                      /* `starting` has begun and not ended */
+    bool by_marks;                  /* constant: marks that threads pass take the place of the heavy fence */
+    uint64_t mark;                  /* of `starting` */
+    struct pawl_rest rest;          /* where there are marks: its words follow those of the readers */
     uint32_t cursor;                /* readers below this number do not block it any more */
+    PAWL_ATOMIC(uint32_t) unpassed; /* the last scan ended at a thread that had not passed the mark: a hint */
     struct pawl_eventcount changed; /* completed, or the lead is free */
     struct pawl_eventcount left;    /* a reader with W has left its section */
     struct reader_room room;        /* of a domain with words of its own */
@@ -55,6 +60,9 @@ uint64_t pawl_grace_depth(const struct pawl_grace *grace);
 /* The first grace period that begins after everything the caller (and what happened before it) has done. A
  * full fence. */
 uint64_t pawl_grace_target(struct pawl_grace *grace);
+
+/* The same where grace periods begin with marks: what the caller has done is before a mark of its own. */
+uint64_t pawl_grace_target_marked(struct pawl_grace *grace);
 
 /* Whether it has ended. acquire C: pairs with the release in end(). */
 bool pawl_grace_over(const struct pawl_grace *grace, uint64_t target);

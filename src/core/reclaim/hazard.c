@@ -8,6 +8,7 @@
 #include "hazard.h"
 
 #include "pass.h"
+#include "rest.h"
 
 #include "../sync/fail.h"
 #include "../sync/lsan.h"
@@ -19,6 +20,8 @@
 #include <sys/mman.h>
 
 extern inline struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard);
+extern inline struct pawl_hazard_slot *pawl_hazard_taken_(struct pawl_hazard_place *place,
+                                                          struct pawl_hazard_slot *slot);
 extern inline void pawl_hazard_clear(struct pawl_hazard_slot *slot);
 extern inline void pawl_hazard_give(struct pawl_hazard *hazard, struct pawl_hazard_slot *slot);
 extern inline void pawl_hazard_set(struct pawl_hazard_slot *slot, const void *object);
@@ -47,6 +50,7 @@ struct domain {
     size_t retired_at;
     struct reader_room room;
     retired_stack orphans PAWL_LINE_PAIR_ALIGNED;
+    struct pawl_rest rest;
 };
 
 static struct domain *domain_of(struct pawl_hazard *hazard)
@@ -102,6 +106,7 @@ struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard)
         page = add_page(place);
         slot = page != NULL ? take_of(page->slot, SLOTS_OF_PAGE) : NULL;
     }
+    slot = pawl_hazard_taken_(place, slot);
     errno = slot != NULL ? saved : ENOMEM;
     return slot;
 }
@@ -109,6 +114,37 @@ struct pawl_hazard_slot *pawl_hazard_take_slow_(struct pawl_hazard *hazard)
 void pawl_hazard_not_taken_(void)
 {
     pawl_sync_fail("pawl_hazard_give", "the slot is not taken: given back twice, or never one of a domain");
+}
+
+/* ---- threads at rest ---- */
+
+struct pawl_hazard_slot *pawl_hazard_wake_(struct pawl_hazard_place *place, struct pawl_hazard_slot *slot)
+{
+    pawl_rest_wake(&place->rest);
+    return slot;
+}
+
+static bool none_taken(struct pawl_hazard_slot *slots, size_t number)
+{
+    for (size_t i = 0; i < number; i++)
+        if (pawl_load_acquire(&slots[i].word) != 0) /* acquire Z: as in scans, for who will not look here */
+            return false;
+    return true;
+}
+
+static bool is_outside(struct pawl_rest *rest, uint32_t number)
+{
+    struct domain *domain = (struct domain *)(void *)((char *)rest - offsetof(struct domain, rest));
+    struct pawl_hazard_place *place = &domain->face.places[number];
+
+    if (!none_taken(place->slot, PAWL_HAZARD_SLOTS))
+        return false;
+    /* acquire Q: pairs with the release in add_page() */
+    for (struct pawl_hazard_page *page = pawl_load_acquire(&place->more); page != NULL;
+         page = pawl_load_acquire(&page->next))
+        if (!none_taken(page->slot, SLOTS_OF_PAGE))
+            return false;
+    return true;
 }
 
 /* ---- scans ---- */
@@ -268,8 +304,8 @@ static void fence_and_sort(struct pawl_hazard *hazard, struct keep *keep, struct
 
     retired_move(&list, &keep->marked);
     retired_adopt(&domain_of(hazard)->orphans, &list);
-    pawl_reader_sweep();   /* slots of threads that are gone hold what nobody will let go */
-    pawl_pass_fence(self); /* H: heavy, see the top of this file */
+    pawl_reader_sweep(); /* slots of threads that are gone hold what nobody will let go */
+    pawl_rest_fence(&domain_of(hazard)->rest, self); /* H: heavy, see the top of this file */
     sort(hazard, keep, &list);
 }
 
@@ -277,7 +313,7 @@ static void fence_and_sort(struct pawl_hazard *hazard, struct keep *keep, struct
  * do that as often as this one, while its next list fills. If they do not, there is a fence, for the marks of all. */
 static void mark_and_sort(struct pawl_hazard *hazard, struct keep *keep, struct pawl_reader *self)
 {
-    if (keep->marked.first != NULL && pawl_pass_done(keep->mark, &keep->cursor)) {
+    if (keep->marked.first != NULL && pawl_pass_done(keep->mark, &keep->cursor, &domain_of(hazard)->rest)) {
         struct retired_list list = retired_take(&keep->marked);
 
         sort(hazard, keep, &list);
@@ -437,6 +473,7 @@ static void leave(struct reader_room *room, uint32_t number)
     for (struct pawl_hazard_page *page = pawl_load_relaxed(&place->more); page != NULL;
          page = pawl_load_relaxed(&page->next))
         give_all(page->slot, SLOTS_OF_PAGE);
+    pawl_store_relaxed(&place->rest, UINT64_C(0)); /* relaxed: it only spares the next owner a fence */
     keep->reclaiming = 0;
     keep->portion = 0;
     keep->held = 0;
@@ -463,6 +500,8 @@ struct pawl_hazard *pawl_hazard_open(size_t retired_at)
     madvise(places, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
     pawl_lsan_look_into_(places, RESERVED);
     domain->face.places = places;
+    domain->rest.words = (char *)places + offsetof(struct pawl_hazard_place, rest);
+    domain->rest.is_outside = is_outside;
     for (size_t i = 0; i < PAWL_HAZARD_SLOTS; i++)
         pawl_hazard_clear(
             &domain->face.places[PAWL_READER_MAX].slot[i]); /* taken: who has no number finds none */

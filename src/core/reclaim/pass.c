@@ -3,10 +3,14 @@
 #include "pass.h"
 
 #include "grace.h"
+#include "rest.h"
 
 #include <pawl/fence.h>
 
-#define RESTING UINT64_MAX /* in place of a mark: has passed all, also those to come */
+#define RESTING UINT64_MAX   /* in place of a mark: has passed all, also those to come */
+#ifndef LATE_BY              /* in closures for the model checker everybody is, by -1 */
+#define LATE_BY UINT64_C(64) /* marks */
+#endif
 
 static struct {
     PAWL_ATOMIC(uint64_t) latest; /* mark; written once a batch */
@@ -46,21 +50,46 @@ void pawl_pass_begin(struct pawl_reader *self)
     pawl_fence_seq_cst();
 }
 
-bool pawl_pass_done(uint64_t mark, uint32_t *cursor)
+/* acquire F: pairs with the release in pawl_pass_fence(), what threads did before that fence */
+static bool is_fenced(uint64_t mark)
 {
-    /* acquire F: pairs with the release in pawl_pass_fence(), what threads did before that fence */
-    if (!before(pawl_load_acquire(&marks.fenced), mark))
+    return !before(pawl_load_acquire(&marks.fenced), mark);
+}
+
+static bool has_passed(uint32_t number, uint64_t mark)
+{
+    /* acquire N: pairs with the releases of `passed` */
+    uint64_t passed = pawl_load_acquire(&pawl_readers_[number].passed);
+
+    return passed == RESTING || !before(passed, mark);
+}
+
+bool pawl_pass_has(uint32_t number, uint64_t mark)
+{
+    return has_passed(number, mark) || is_fenced(mark);
+}
+
+bool pawl_pass_done(uint64_t mark, uint32_t *cursor, const struct pawl_rest *rest)
+{
+    if (is_fenced(mark))
         return true;
     for (uint32_t n = pawl_reader_next(*cursor); n != PAWL_READER_MAX; n = pawl_reader_next(n + 1)) {
         *cursor = n;
-        /* acquire N: pairs with the releases of `passed` */
-        uint64_t passed = pawl_load_acquire(&pawl_readers_[n].passed);
-
-        if (passed != RESTING && before(passed, mark))
+        if (!has_passed(n, mark) && (rest == NULL || !pawl_rest_has(rest, n)))
             return false;
     }
     *cursor = PAWL_READER_MAX;
     return true;
+}
+
+bool pawl_pass_is_late(uint32_t number, const struct pawl_reader *self)
+{
+    uint64_t own = pawl_load_relaxed(&self->passed), passed; /* relaxed: the thread's own */
+
+    if (!before(LATE_BY, own)) /* there were not so many yet */
+        return false;
+    passed = pawl_load_relaxed(&pawl_readers_[number].passed); /* relaxed: a matter of taste */
+    return passed != RESTING && before(passed + LATE_BY, own);
 }
 
 /* A membarrier takes microseconds, in which others retire hundreds of objects. They need not wait for this thread, and fence

@@ -25,9 +25,16 @@ void pawl_pass_begin(struct pawl_reader *self);
 /* The calling thread passes all marks so far. */
 void pawl_pass(struct pawl_reader *self);
 
-/* Whether all threads have passed the mark, or were fenced since. The cursor is 0 at first, and the caller's to keep: who
- * was found to have passed is not asked again. */
-bool pawl_pass_done(uint64_t mark, uint32_t *cursor);
+/* Whether all threads have passed the mark, or were fenced since, or rest in the caller's domain (which may be NULL). The
+ * cursor is 0 at first, and the caller's to keep: who was found to have passed is not asked again. */
+struct pawl_rest;
+bool pawl_pass_done(uint64_t mark, uint32_t *cursor, const struct pawl_rest *rest);
+
+/* Whether this thread has passed the mark, or was fenced since. */
+bool pawl_pass_has(uint32_t number, uint64_t mark);
+
+/* Whether the thread has passed none of many marks that the calling thread has. */
+bool pawl_pass_is_late(uint32_t number, const struct pawl_reader *self);
 
 /* A heavy fence, for all marks so far. The calling thread holds up nobody meanwhile. */
 void pawl_pass_fence(struct pawl_reader *self);
