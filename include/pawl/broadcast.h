@@ -33,7 +33,9 @@
  *            CPU for each waiter).
  * Memory     Head 512 bytes, 128 a consumer, 8 + element_bytes (rounded up to 8) a cell. No pointers: with
  *            PAWL_SHARED it may be mapped by several processes, anywhere. A consumer that was killed:
- *            unsubscribe it. A producer that was killed inside push: as one that is stopped, for ever.
+ *            unsubscribe it; one that was killed while it subscribed has a number, too, that nobody was told. A
+ *            closer: close again, that wakes who sleeps. A producer that was killed inside push: as one that is
+ *            stopped, for ever.
  * Cost       push: one producer 0 RMW, many 1 RMW a batch; 0 fences (PAWL_SHARED: 1); lines written: the
  *            cell, the head. pop: 0 RMW, 0 fences (PAWL_SHARED: 2); lines written: its position.
  * fork       A private one is copied.

@@ -126,7 +126,11 @@ PAWL_API PAWL_INLINE void pawl_pool_put(struct pawl_pool *pool, void *object)
      * mover */
     if (PAWL_UNLIKELY(pawl_percpu_stack_push(pool->region, PAWL_POOL_STACK_, object) != 0))
         pawl_pool_put_elsewhere_(pool, object);
-    pawl_handover_pushed(&pool->waiting, 1);
+    /* pawl_handover_pushed() for what is never shared, without its question: F, and a look at the sleepers. relaxed: a
+     * stale "nobody" is what F excludes where it matters */
+    pawl_fence_light();
+    if (PAWL_UNLIKELY((pawl_load_relaxed(&pool->waiting.items.state) & PAWL_EVENTCOUNT_WAITERS_) != 0))
+        pawl_eventcount_wake_(&pool->waiting.items, 1);
 }
 
 /* How many are free, about; exact where nobody gets, puts or moves. Reads a line for each CPU and object in

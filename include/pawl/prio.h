@@ -19,7 +19,8 @@
  *            poppers count themselves in and out when they withdraw: who sees one inside looks at the levels
  *            instead.
  * Progress   push, pop, close: lock-free. A thread that is stopped or killed while it withdraws a bit (a few
- *            instructions) makes each pop look at all levels: they become slower, nothing else.
+ *            instructions) makes each pop look at all levels: they become slower, nothing else. One in front of
+ *            setting it has pushed an element that is seen when another pushes at that level, or finds it full.
  * Ordering   As <pawl/mpmc.h>. M: seq_cst: the pusher's element is in the level before it looks at the map,
  *            and the popper's withdrawal is in the map before it looks at the level: not both can miss the
  *            other. W: who misses a bit that was withdrawn sees the withdrawal.

@@ -21,7 +21,7 @@
  *            push        blocking: waits for a peer that was stopped  lock-free
  *                        while it worked on the oldest cell
  *            pop         the same                                     lock-free; gives a writer inside the
- *                                                                     oldest cell about 1 us
+ *                                                                     oldest cell about 1 us, once
  *            close       the same                                     wait-free
  *            pop_wait    blocking                                     blocking, until there is an entry
  *            view, lost, stuck, size, capacity: wait-free. With the lock-free policy the first four read every cell.
@@ -95,7 +95,8 @@ struct pawl_ring {
     /* written by consumers */
     PAWL_ATOMIC(uint64_t) head;      /* the oldest entry, or before it; stamped: bit 0: closing */
     PAWL_ATOMIC(uint64_t) head_hint; /* lock-free: usually the oldest entry */
-    char pad2[PAWL_CACHELINE_PAIR - 16];
+    PAWL_ATOMIC(uint64_t) waited;    /* lock-free: the word of a cell whose writer was given its time */
+    char pad2[PAWL_CACHELINE_PAIR - 24];
     /* written by producers, lock-free policy: with every push, while the tail moves seldom */
     PAWL_ATOMIC(uint64_t) tail_hint; /* T: usually where the next push goes */
     char pad3[PAWL_CACHELINE_PAIR - 8];

@@ -259,9 +259,9 @@ int pawl_broadcast_close(struct pawl_broadcast *b)
 {
     /* release: pairs with the acquire in read_cell(). The claims below the head are waited for, of others
      * none come. */
-    if ((pawl_fetch_or_release(&b->head, CLOSED) & CLOSED) != 0)
-        return -EALREADY;
-    return pawl_handover_close(&b->waiting);
+    pawl_fetch_or_release(&b->head, CLOSED);
+    return pawl_handover_close(
+        &b->waiting); /* also where a closer was killed between the two: somebody may sleep */
 }
 
 /* ---- consumers ---- */

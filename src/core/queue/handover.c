@@ -62,9 +62,10 @@ int pawl_handover_push_wait(struct pawl_handover *h, int (*attempt)(void *op), v
 int pawl_handover_close(struct pawl_handover *h)
 {
     /* acq_rel C: publishes what the closer did, to whom finds it closed; a second closer sees the first's */
-    if (pawl_exchange_acq_rel(&h->closed, 1u) != 0)
-        return -EALREADY;
+    bool already = pawl_exchange_acq_rel(&h->closed, 1u) != 0;
+
+    /* In any case: the closer before may have been killed here. */
     pawl_eventcount_notify_all(&h->items);
     pawl_eventcount_notify_all(&h->room);
-    return 0;
+    return already ? -EALREADY : 0;
 }

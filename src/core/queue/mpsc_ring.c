@@ -2,7 +2,7 @@
 /* The bounded queue of many producers and one consumer: geometry, batches, waiting, the end. */
 #include <pawl/mpsc_ring.h>
 
-#include <pawl/backoff.h>
+#include "loss.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ enum {
     LINES_APART = 36,
     WORDS_AHEAD = 16, /* places, whose lines are fetched: four lines */
     WIDE_AHEAD = 4,
+    RUN = 8, /* pops in a row, at least, after which the consumer stays away once it finds nothing */
 };
 
 static uint64_t lag_of(size_t capacity)
@@ -160,16 +161,37 @@ void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head)
     pawl_handover_popped(&q->handover, n);
 }
 
+/* Who has popped a run of elements and then finds nothing is just behind the producers: it would take each line out of their
+ * hands for one word. It stays away once, and finds another run. True: it has. Few elements are no run: they are not late
+ * for that. */
+static bool stayed_away(uint64_t run)
+{
+#if !PAWL_INSTRUMENTED /* it changes nothing but the time */
+    if (run >= RUN * PAWL_MPSC_RING_STEP_) {
+        stay_away(2);
+        return true;
+    }
+#else
+    (void)run;
+#endif
+    return false;
+}
+
 /* The place at `head` is not filled. Room that the consumer has kept, less than `lag`, is given back when it finds nothing
  * twice: a consumer that is just behind the producers finds nothing all the time, and each of them reads the room. Nobody
  * has to wait for it (docs/mpsc.md), but who sleeps should find the queue as empty as it is. `lag` or more, which a consumer
  * has kept that was killed, at once. */
 int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
 {
-    if (head != q->nothing_at && head - q->room_given < q->lag)
+    uint64_t run = head - q->nothing_at;
+
+    if (run != 0 && head - q->room_given < q->lag) {
         q->nothing_at = head;
-    else if (head != q->room_given)
+        if (stayed_away(run))
+            return 0;
+    } else if (head != q->room_given) {
         pawl_mpsc_ring_give_room_(q, head);
+    }
     /* acquire C (<pawl/handover.h>): sees `final` */
     return pawl_handover_closed(&q->handover) && head == q->final ? -EPIPE : -EAGAIN;
 }
@@ -215,18 +237,26 @@ ptrdiff_t pawl_mpsc_ring_pop_n(struct pawl_mpsc_ring *q, void *elements, size_t 
     uint64_t head = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
     size_t done = 0;
 
-    for (; done < n; done++) {
+    while (done < n) {
         struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, head);
 
         /* acquire E: pairs with the release in push, sees the element */
-        if (pawl_load_acquire(&place->filled) != (head | PAWL_MPSC_RING_BIT_))
+        if (pawl_load_acquire(&place->filled) != (head | PAWL_MPSC_RING_BIT_)) {
+            int status = done == 0 ? pawl_mpsc_ring_nothing_(q, head) : -EAGAIN;
+
+            if (status == 0)
+                continue;
+            if (status == -EPIPE)
+                return -EPIPE;
             break;
+        }
         pawl_mpsc_ring_copy_(q, next, place->element);
         head += PAWL_MPSC_RING_STEP_;
         next += q->element_bytes;
+        done++;
     }
-    if (done == 0 && n > 0)
-        return pawl_mpsc_ring_nothing_(q, head) == -EPIPE ? -EPIPE : 0;
+    if (done == 0)
+        return 0;
     pawl_fence_compiler();              /* as in pawl_mpsc_ring_pop */
     pawl_store_relaxed(&q->head, head); /* relaxed: as there */
     if (head - q->room_given >= q->lag)

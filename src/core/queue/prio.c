@@ -91,21 +91,29 @@ int pawl_prio_close(struct pawl_prio *q)
 
 /* ---- push ---- */
 
+/* The level has an element: its bit is set, now or already. */
+static void show(struct pawl_prio *q, unsigned level)
+{
+    uint64_t bit = UINT64_C(1) << level;
+
+    /* seq_cst M: the element, which its push made visible by a seq_cst CAS, before this look at the map */
+    if ((pawl_load_seq_cst(&q->map) & bit) == 0)
+        pawl_fetch_or_relaxed(&q->map, bit); /* relaxed: who withdraws it after this sees the element by M */
+    pawl_handover_pushed(&q->handover, 1);
+}
+
 int pawl_prio_push(struct pawl_prio *q, unsigned level, const void *element)
 {
-    uint64_t bit = UINT64_C(1) << (level % PAWL_PRIO_LEVELS);
     int status;
 
     if (level >= q->levels)
         return -EINVAL;
     status = pawl_mpmc_push(level_of(q, level), element);
-    if (status != 0)
-        return status;
-    /* seq_cst M: the element, which the push made visible by a seq_cst CAS, before this look at the map */
-    if ((pawl_load_seq_cst(&q->map) & bit) == 0)
-        pawl_fetch_or_relaxed(&q->map, bit); /* relaxed: who withdraws it after this sees the element by M */
-    pawl_handover_pushed(&q->handover, 1);
-    return 0;
+    /* Full: its elements may all be of pushes that were stopped or killed before they showed them. Nobody would take
+     * them, and nobody could push here ever again. */
+    if (status == 0 || status == -EAGAIN)
+        show(q, level);
+    return status;
 }
 
 /* ---- pop ---- */

@@ -72,6 +72,7 @@ void pawl_ring_start_at_(struct pawl_ring *ring, uint64_t ticket)
     pawl_store_relaxed(&ring->head, position);
     pawl_store_relaxed(&ring->tail_hint, position);
     pawl_store_relaxed(&ring->head_hint, position);
+    pawl_store_relaxed(&ring->waited, UINT64_C(0)); /* no word of a writer */
     pawl_store_relaxed(&ring->lost, UINT64_C(0));
 }
 

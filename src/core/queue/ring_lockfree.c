@@ -85,10 +85,7 @@ static void leave_alone(uint32_t round)
 static PAWL_COLD uint64_t let_pass(const struct pawl_ring *ring, uint64_t position)
 {
     leave_alone(PUSH_ROUND);
-    position = pawl_ring_later_(&ring->tail_hint, position);
-    /* That push is some cells on when this one has found the end: there the line is taken from it in time. */
-    pawl_prefetch_write(pawl_ring_cell_at_(ring, position + (uint64_t)CELLS_AHEAD * PAWL_RING_STEP_));
-    return position;
+    return pawl_ring_later_(&ring->tail_hint, position);
 }
 
 /* What a push has in hand between its attempts. */
@@ -132,6 +129,8 @@ static inline bool claim(struct pawl_ring *ring, struct pawl_ring_cell_ *cell, u
     if (!pawl_cas_acq_rel(&cell->word, &word, position | PAWL_RING_WRITING_))
         return false; /* another push has this ticket, or a pop the entry */
     PAWL_RING_POINT_(claimed);
+    /* Another has pushed there a lap ago, as often as not: its line comes while this push and the next ones are made. */
+    pawl_prefetch_write(pawl_ring_cell_at_(ring, position + (uint64_t)CELLS_AHEAD * PAWL_RING_STEP_));
     pawl_store_release(&ring->tail_hint, position + PAWL_RING_STEP_); /* release T: as through the mark */
     move_mark(&ring->tail, tail, position);
     PAWL_RING_POINT_(advanced);
@@ -247,14 +246,19 @@ static PAWL_COLD int wait_or_abandon(struct pawl_ring *ring, struct pawl_ring_ce
 {
     uint64_t position = pawl_ring_position_(word);
 
-    if (*looks < 1 && PAWL_RING_PATIENCE_ > 0) {
+    /* relaxed: who misses that the writer had its time gives it some more */
+    if (*looks < 1 && PAWL_RING_PATIENCE_ > 0 && pawl_load_relaxed(&ring->waited) != word) {
         ++*looks;
+        PAWL_RING_POINT_(waits);
         leave_alone(POP_ROUND);
         return 0;
     }
     /* relaxed: a closing that is not seen yet comes later */
-    if ((pawl_load_relaxed(&ring->tail) & PAWL_RING_CLOSED_) == 0 && !some_behind(ring, position))
+    if ((pawl_load_relaxed(&ring->tail) & PAWL_RING_CLOSED_) == 0 && !some_behind(ring, position)) {
+        /* relaxed: a hint. Who died in there is not waited for by every pop that finds nothing. */
+        pawl_store_relaxed(&ring->waited, word);
         return pawl_load_acquire(&cell->word) == word ? -EAGAIN : 0; /* acquire: it is still there */
+    }
     if ((*looks)++ < PAWL_RING_PATIENCE_) {
         pawl_relax();
         return 0;

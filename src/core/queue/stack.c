@@ -54,8 +54,9 @@ static bool offer(struct pawl_stack_slot *slot, struct pawl_stack_node *node, st
     }
     pawl_backoff_pause(backoff);
     there = node;
-    /* relaxed: nobody has touched the node that comes back; of one that was taken nothing is read */
-    return !pawl_cas_relaxed(&slot->offered, &there, NULL);
+    /* acquire P: the node that comes back may have been taken, popped, and offered here by another pusher meanwhile,
+     * who then believes it taken: this push is that one's, and must pass on what it published */
+    return !pawl_cas_acquire(&slot->offered, &there, NULL);
 }
 
 /* The node that is offered there, or NULL. */

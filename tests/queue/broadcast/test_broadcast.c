@@ -480,6 +480,48 @@ static void a_producer_that_was_killed_inside_push_holds_consumers_up(void **sta
     munmap(b, pawl_broadcast_bytes(4, 64, 4));
 }
 
+static void *pop_waiting(void *argument)
+{
+    uint64_t element[8];
+
+    return (void *)(intptr_t)pawl_broadcast_pop_wait(argument, 0, element, PAWL_FOREVER);
+}
+
+/* Killed when it had marked the end, before it woke those who sleep: whoever closes next does. */
+static void a_closer_that_was_killed_leaves_nobody_asleep(void **state)
+{
+    struct pawl_broadcast *b = shared_broadcast(4, 0);
+    pthread_t sleeper;
+
+    (void)state;
+    assert_int_equal(pawl_broadcast_subscribe(b, 0), 0);
+    sleeper = start(pop_waiting, b);
+    while ((pawl_load_relaxed(&b->waiting.items.state) & PAWL_EVENTCOUNT_WAITERS_) == 0)
+        sched_yield();
+    sleep_ms(2); /* it sleeps now */
+    pawl_fetch_or_release(&b->head, UINT64_C(1) << 63);
+    assert_int_equal(pawl_broadcast_close(b), 0);
+    assert_int_equal((intptr_t)join(sleeper), -EPIPE);
+    assert_int_equal(pawl_broadcast_close(b), -EALREADY);
+    munmap(b, pawl_broadcast_bytes(4, 64, 4));
+}
+
+/* Nobody was told its number. */
+static void a_consumer_that_was_killed_while_it_subscribed_is_unsubscribed_too(void **state)
+{
+    struct pawl_broadcast *b = shared_broadcast(2, 0);
+    uint64_t element[8] = {0};
+
+    (void)state;
+    pawl_store_relaxed(&b->consumer[1].state, 1u);
+    assert_int_equal(pawl_broadcast_push(b, element), 0);
+    assert_int_equal(pawl_broadcast_push(b, element), 0);
+    assert_int_equal(pawl_broadcast_push(b, element), -EAGAIN);
+    pawl_broadcast_unsubscribe(b, 1);
+    assert_int_equal(pawl_broadcast_push(b, element), 0);
+    munmap(b, pawl_broadcast_bytes(2, 64, 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +542,8 @@ int main(void)
         cmocka_unit_test(processes_see_everything_too),
         cmocka_unit_test(a_consumer_that_was_killed_is_unsubscribed_and_the_rest_goes_on),
         cmocka_unit_test(a_producer_that_was_killed_inside_push_holds_consumers_up),
+        cmocka_unit_test(a_closer_that_was_killed_leaves_nobody_asleep),
+        cmocka_unit_test(a_consumer_that_was_killed_while_it_subscribed_is_unsubscribed_too),
     };
 
     expect_end_within(100);

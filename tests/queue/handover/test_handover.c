@@ -103,6 +103,23 @@ static void close_ends_every_wait(void **state)
     assert_int_equal(pawl_load_relaxed(&box.popped), PLACES); /* what was inside is delivered */
 }
 
+/* In a shared one, by what happens when it is killed: it has said so, and has woken nobody. */
+static void a_closer_that_was_stopped_leaves_nobody_asleep(void **state)
+{
+    struct box box = {.each = 0};
+    pthread_t popper;
+
+    (void)state;
+    pawl_handover_init(&box.h, PAWL_SHARED);
+    popper = start(pop_all, &box);
+    while ((pawl_load_relaxed(&box.h.items.state) & PAWL_EVENTCOUNT_WAITERS_) == 0)
+        sched_yield();
+    sleep_ms(2); /* it sleeps now */
+    pawl_store_release(&box.h.closed, 1u);
+    assert_int_equal(pawl_handover_close(&box.h), -EALREADY);
+    assert_int_equal((intptr_t)join(popper), -EPIPE);
+}
+
 static void a_deadline_ends_a_wait(void **state)
 {
     struct box box = {.each = 0};
@@ -176,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_sleeps_for_ever),
         cmocka_unit_test(close_ends_every_wait),
+        cmocka_unit_test(a_closer_that_was_stopped_leaves_nobody_asleep),
         cmocka_unit_test(a_deadline_ends_a_wait),
         cmocka_unit_test(processes_hand_over),
         cmocka_unit_test(a_killed_sleeper_takes_nobody_with_it),

@@ -7,7 +7,7 @@
 common='-DPAWL_READER_MAX=64 -fno-builtin-memcpy -fno-builtin-memset'
 still='-DNOW()=1 -DSLEEP(ec,ticket,ns)=pawl_check_assume((ticket)!=(ticket)) -include pawl/check.h -DKERNEL_KNOWS(tid)=1'
 waiting='src/core/queue/handover.c src/core/sync/eventcount.c src/core/reclaim/fence.c'
-threads='src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/sync/park.c src/core/sync/mutex.c'
+threads='src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/rest.c src/core/sync/park.c src/core/sync/mutex.c'
 rcu='src/core/reclaim/rcu.c src/core/reclaim/grace.c src/core/reclaim/rcu_call.c'
 
 nodes() { # SENTENCE DEFINES OPTIONS

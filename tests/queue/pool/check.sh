@@ -5,7 +5,7 @@
 
 pool() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/pool/check_pool.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/pool/pool.c src/core/pool/map.c src/core/queue/stack.c src/core/queue/handover.c src/core/sync/eventcount.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
+        'src/core/pool/pool.c src/core/pool/map.c src/core/queue/stack.c src/core/queue/handover.c src/core/sync/eventcount.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/rest.c src/core/reclaim/fence.c' "$3"
 }
 
 pool 'one object each: nobody is refused' -DKEEP=1 ''

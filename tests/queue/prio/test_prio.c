@@ -201,6 +201,26 @@ static void a_popper_stopped_while_it_withdraws_hides_nothing(void **state)
     }
 }
 
+/* Its element is in the level, and the map does not say so. When the level is full, nobody else's push could. */
+static void a_pusher_stopped_before_it_shows_its_element_stops_nobody(void **state)
+{
+    struct pawl_prio *q = pawl_prio_open(8, 1, 8, 0);
+    uint64_t element = 1, mine = 2;
+    unsigned level;
+
+    (void)state;
+    assert_int_equal(pawl_mpmc_push((struct pawl_mpmc *)(void *)((char *)(q + 1) + 3 * q->level_bytes),
+                                    &element),
+                     0);
+    assert_int_equal(pawl_prio_pop(q, &element, &level), -EAGAIN); /* that push has not returned */
+    assert_int_equal(pawl_prio_push(q, 3, &mine), -EAGAIN);
+    assert_int_equal(pawl_prio_pop(q, &element, &level), 0);
+    assert_int_equal(element, 1);
+    assert_int_equal(level, 3);
+    assert_int_equal(pawl_prio_push(q, 3, &mine), 0);
+    pawl_prio_free(q);
+}
+
 /* ---- many threads ---- */
 
 enum { THREADS = 3, LEVELS = 5 };
@@ -409,6 +429,7 @@ int main(void)
         cmocka_unit_test(deadlines_pass),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_popper_stopped_while_it_withdraws_hides_nothing),
+        cmocka_unit_test(a_pusher_stopped_before_it_shows_its_element_stops_nobody),
         cmocka_unit_test(nothing_is_lost_among_many_threads),
         cmocka_unit_test(a_popper_never_sees_empty_while_its_own_push_is_inside),
         cmocka_unit_test(an_urgent_element_is_not_passed_over),

@@ -35,9 +35,13 @@ struct fault {
 
 static struct fault *fault;
 static __thread bool exposed; /* this thread obeys */
+static __thread bool counting;
+static __thread int waits; /* of this thread for a writer, while it counts */
 
 static void reach(const char *name)
 {
+    if (counting)
+        waits += strcmp(name, "waits") == 0;
     if (!exposed || strcmp(fault->point, name) != 0 || fault->skip-- > 0)
         return;
     exposed = false;
@@ -143,6 +147,34 @@ static void a_stopped_thread_stops_nobody(void **state)
         for (size_t i = 0; i < 2 && inside > 0; i++)
             try_stop(pop_points[i], pop_exposed, inside);
     }
+    alarm(0);
+}
+
+/* Nothing is behind it, so it is not given up, and found by every pop. */
+static void a_writer_that_was_waited_for_once_is_not_waited_for_again(void **state)
+{
+    struct pawl_ring *ring = pawl_ring_open(4, sizeof(struct element), PAWL_RING_LOCK_FREE);
+    struct element element;
+    pthread_t thread;
+
+    (void)state;
+    expect_end_within(60);
+    for (int round = 0; round < 3; round++) {
+        arm("filled", STOP, 0);
+        thread = start(push_exposed, ring);
+        while (pawl_load_acquire(&fault->there) == 0) /* acquire: as above */
+            sched_yield();
+        waits = 0;
+        counting = true;
+        for (int i = 0; i < 10; i++)
+            assert_int_equal(pawl_ring_pop(ring, &element, NULL), -EAGAIN);
+        counting = false;
+        assert_int_equal(waits, 1);
+        pawl_store_release(&fault->go_on, 1);
+        join(thread);
+        assert_int_equal(pawl_ring_pop(ring, &element, NULL), 0); /* it was not given up */
+    }
+    pawl_ring_free(ring);
     alarm(0);
 }
 
@@ -295,6 +327,7 @@ int run_stopped_ring(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stopped_thread_stops_nobody),
+        cmocka_unit_test(a_writer_that_was_waited_for_once_is_not_waited_for_again),
         cmocka_unit_test(a_writer_that_was_given_up_comes_back_and_has_one_entry_in_hand_at_most),
         cmocka_unit_test(stopped_writers_in_every_cell_make_pushes_fail_not_wait),
         cmocka_unit_test(a_killed_process_costs_the_lock_free_ring_one_cell_at_most),

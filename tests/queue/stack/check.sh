@@ -5,17 +5,18 @@
 
 stack() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/stack/check_stack.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/queue/stack.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
+        'src/core/queue/stack.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/rest.c src/core/reclaim/fence.c' "$3"
 }
 parts() { # SENTENCE DEFINES OPTIONS
     explore "$1" tests/queue/stack/check_percpu.c "-DPAWL_READER_MAX=64 $2" \
-        'src/core/queue/stack.c src/core/queue/stack_percpu.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/fence.c' "$3"
+        'src/core/queue/stack.c src/core/queue/stack_percpu.c src/core/reclaim/hazard.c src/core/reclaim/reader.c src/core/reclaim/pass.c src/core/reclaim/rest.c src/core/reclaim/fence.c' "$3"
 }
 
 stack 'pushed and popped once each' '' ''
 stack 'histories of two threads' '-DLINEAR=1' ''
 stack 'a node that comes back is not taken for one that stayed' '-DSTEPS="--+" -DBEFORE=3' ''
 stack 'who takes all leaves nothing' '-DSTEPS="+*"' ''
+stack 'a node that was offered comes back, is popped, and is offered again' '-DSTEPS="!-" -DOTHERS="?!" -DBEFORE=0' ''
 stack 'three poppers' '-DSTEPS="-" -DTHREADS=3 -DBEFORE=2' ''
 stack 'with hazard pointers, two pushers and a popper' '-DHAZARD=1 -DSTEPS="+" -DOTHERS="+-" -DBEFORE=0' ''
 stack 'with hazard pointers, histories' '-DHAZARD=1 -DLINEAR=1 -DSTEPS="-" -DBEFORE=2' ''

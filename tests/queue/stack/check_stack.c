@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Closures of the stacks for the model checker. Each of THREADS does what STEPS says: '+' push one of its
- * nodes (a fresh one, or the one it popped last), '-' pop, '*' pop all. BEFORE nodes are in at first.
+ * nodes (a fresh one, or the one it popped last), '-' pop, '*' pop all, '!' and '?' push and pop as after a lost CAS.
+ * BEFORE nodes are in at first.
  *
  * A node is pushed with a plain variable written, popped by one, and in the end all are accounted for. '-'
  * directly followed by '+' pushes a node again that other poppers may be looking at: ABA. -DLINEAR: the
@@ -82,6 +83,16 @@ static node_t *pop_node(void)
 {
     return pawl_stack_pop(&stack);
 }
+
+static void push_after_loss(node_t *node)
+{
+    pawl_stack_push_contended_(&stack, node);
+}
+
+static node_t *pop_after_loss(void)
+{
+    return pawl_stack_pop_contended_(&stack);
+}
 #endif
 
 #if LINEAR
@@ -121,7 +132,7 @@ static const struct pawl_lin_spec spec = {sizeof(struct state), init, apply};
 #define RETURN(result) (void)(result)
 #endif
 
-static void push(struct item *item)
+static void push_by(struct item *item, void (*push_one)(node_t *node))
 {
     int at = (int)(item - items);
 
@@ -129,8 +140,13 @@ static void push(struct item *item)
     assert(pawl_exchange_relaxed(&inside[at], 1) == 0);
     pawl_fetch_add_relaxed(&pushes, 1);
     CALL(PUSH, at);
-    push_node(&item->node);
+    push_one(&item->node);
     RETURN(0);
+}
+
+static void push(struct item *item)
+{
+    push_by(item, push_node);
 }
 
 static struct item *popped(node_t *node)
@@ -143,13 +159,18 @@ static struct item *popped(node_t *node)
     return item;
 }
 
-static struct item *pop(void)
+static struct item *pop_by(node_t *(*pop_one)(void))
 {
     CALL(POP, 0);
-    node_t *node = pop_node();
+    node_t *node = pop_one();
 
     RETURN(node != NULL ? (int)(pawl_stack_entry(node, struct item, node) - items) : NONE);
     return node != NULL ? popped(node) : NULL;
+}
+
+static struct item *pop(void)
+{
+    return pop_by(pop_node);
 }
 
 static void *take_part(void *argument)
@@ -168,6 +189,13 @@ static void *take_part(void *argument)
                 (void)pawl_hazard_collect(stack.hazard);
             }
             own = NULL;
+#endif
+#if !HAZARD
+        } else if (*step == '!') {
+            push_by(own != NULL ? own : &items[pawl_fetch_add_relaxed(&fresh, 1)], push_after_loss);
+            own = NULL;
+        } else if (*step == '?') {
+            own = pop_by(pop_after_loss);
 #endif
         } else {
 #if !HAZARD
