@@ -4,6 +4,7 @@
  * installed; test_harness.c runs it. */
 #include "bench.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,6 +67,17 @@ static void fence_and_three_lines(struct bench_thread *thread, uint64_t iteratio
     }
 }
 
+static pthread_mutex_t mutex __attribute__((aligned(BENCH_LINE_PAIR))) = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_and_unlock(struct bench_thread *thread, uint64_t iterations)
+{
+    (void)thread;
+    for (uint64_t i = 0; i < iterations; ++i) {
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
 static void two_calls(struct bench_thread *thread, uint64_t iterations)
 {
     (void)thread;
@@ -116,9 +128,13 @@ static const struct bench_contender chains_net[] = {
 };
 
 static const struct bench_contender known_costs[] = {
-    {.name = "one rmw", .run = one_rmw},     {.name = "three lines", .run = fence_and_three_lines},
-    {.name = "two calls", .run = two_calls}, {.name = "its own", .run = only_its_own},
-    {.name = "too long", .run = too_long},   {0},
+    {.name = "one rmw", .run = one_rmw},
+    {.name = "three lines", .run = fence_and_three_lines},
+    {.name = "a mutex", .run = lock_and_unlock},
+    {.name = "two calls", .run = two_calls},
+    {.name = "its own", .run = only_its_own},
+    {.name = "too long", .run = too_long},
+    {0},
 };
 
 static const struct bench_group groups[] = {

@@ -2,8 +2,9 @@
 /* What an operation costs on a machine of any size: atomic read-modify-writes, fences, lines written, system calls.
  *
  * A time is of this machine and this moment. These counts are of the code: they say what will happen where 100
- * processors do the same. They are found by running a contender in a process of its own, one thread, one instruction at
- * a time (ptrace), and looking at each instruction before it is executed. */
+ * processors do the same. They are found by running a contender in a process of its own, in one thread (a second one sleeps:
+ * with one alone, libc leaves atomic instructions out), one instruction at a time (ptrace), and looking at each instruction
+ * before it is executed. */
 #ifndef BENCH_COSTS_H
 #define BENCH_COSTS_H
 

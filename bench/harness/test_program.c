@@ -146,11 +146,8 @@ static const char *costs_row(const char *printed, const char *name, char *row, s
 static void costs_that_are_known_are_found(void **state)
 {
     static const char *const rows[] = {
-        "one rmw 1.00 0.00 1.00 0.00",
-        "three lines 0.00 1.00 3.00 0.00",
-        "two calls 0.00 0.00 0.00 2.00",
-        "its own 0.00 0.00 0.00 0.00",
-        "too long - - - -",
+        "one rmw 1.00 0.00 1.00 0.00",   "three lines 0.00 1.00 3.00 0.00", "a mutex 2.00 0.00 1.00 0.00",
+        "two calls 0.00 0.00 0.00 2.00", "its own 0.00 0.00 0.00 0.00",     "too long - - - -",
     };
     char row[256];
     char name[32];

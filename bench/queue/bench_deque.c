@@ -229,6 +229,16 @@ static const struct bench_contender stolen[] = {
     {0},
 };
 
+static const struct bench_contender handed[] = {
+    OURS("pawl_deque, one", open_pawl, pawl_handed, pawl_handed_alone),
+    OURS("pawl_deque, half", open_pawl, pawl_half_handed, pawl_half_handed_alone),
+    OURS("rarely stolen, one", open_rarely_stolen, pawl_handed, pawl_handed_alone),
+    OURS("rarely stolen, half", open_rarely_stolen, pawl_half_handed, pawl_half_handed_alone),
+    TEXTBOOK(textbook_handed, textbook_handed_alone),
+    CROSSBEAM(bench_crossbeam_handed, bench_crossbeam_handed_alone),
+    {0},
+};
+
 int main(int argc, char **argv)
 {
     static const struct bench_group groups[] = {
@@ -245,7 +255,7 @@ int main(int argc, char **argv)
          .contenders = sixteen},
         {.name = "emptied",
          .about =
-             "Push 16, steal them all, in one thread. RMW a steal: pawl_deque 2 (16 bytes), Chase-Lev 1.",
+             "Push 16, steal them all, in one thread. RMW a steal: pawl_deque 1 of one, else 2 (16 bytes), Chase-Lev 1.",
          .unit = "pointer",
          .ops = 16,
          .contenders = emptied},
@@ -256,6 +266,13 @@ int main(int argc, char **argv)
          .batch = 16,
          .threads = {2, 4},
          .contenders = stolen},
+        {.name = "handed",
+         .about =
+             "The owner only pushes, at most 1024 ahead, the others steal everything. Counted as \"stolen\".",
+         .unit = "pointer taken",
+         .batch = 16,
+         .threads = {2, 4},
+         .contenders = handed},
         {0},
     };
     static const struct bench_program program = {"deque", "Work-stealing deques: owners and thieves.",

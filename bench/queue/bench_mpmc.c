@@ -21,6 +21,7 @@
 #include <pawl/mpmc_ring.h>
 
 #include <errno.h>
+#include <sched.h>
 
 #define STATICS(name)                                                    \
     static void name##_pairs(struct bench_thread *thread, uint64_t n);   \
@@ -132,16 +133,37 @@ OPENER(list8, pawl_mpmc_list, 8, BENCH_CAPACITY);
 #else
 #define ROW_TBB(title, prefix, loop) ROW_WITHOUT("tbb " title, "oneTBB (Debian: libtbb-dev)")
 #endif
+
+/* The rings whose threads publish in the order in which they have reserved, and wait for that without yielding: where the one
+ * whose turn it is has no CPU, each element takes a time slice of the scheduler, and a row minutes. */
+enum { CROWD = 16 }; /* threads, of the largest row */
+
+#if BENCH_HAVE_CK || BENCH_HAVE_DPDK
+static const char *too_few_cpus(void)
+{
+    cpu_set_t allowed;
+
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < CROWD)
+        return "fewer CPUs than threads: they wait for each other, an element takes a time slice";
+    return NULL;
+}
+#define ROW_CROWD(title, prefix, loop)                                                                      \
+    {                                                                                                       \
+        .name = title, .setup = prefix##_open, .run = prefix##_##loop, .alone = JOIN(prefix, ALONE_##loop), \
+        .teardown = prefix##_close, .unavailable = too_few_cpus                                             \
+    }
+#endif
 #if BENCH_HAVE_CK
-#define ROW_CK(prefix, loop) ROW("ck_ring", prefix, loop)
+#define ROW_CK(row, loop) row("ck_ring", ck_ring8, loop)
 #else
-#define ROW_CK(prefix, loop) ROW_WITHOUT("ck_ring", "Concurrency Kit (Debian: libck-dev)")
+#define ROW_CK(row, loop) ROW_WITHOUT("ck_ring", "Concurrency Kit (Debian: libck-dev)")
 #endif
 
 #if BENCH_HAVE_DPDK
-#define ROW_DPDK(loop) ROW("dpdk rte_ring", rte_ring8, loop)
+#define ROW_DPDK(row, loop) row("dpdk rte_ring", rte_ring8, loop)
 #else
-#define ROW_DPDK(loop) ROW_WITHOUT("dpdk rte_ring", "DPDK (Debian: libdpdk-dev)")
+#define ROW_DPDK(row, loop) ROW_WITHOUT("dpdk rte_ring", "DPDK (Debian: libdpdk-dev)")
 #endif
 #if BENCH_HAVE_CROSSBEAM
 #define ROW_CROSSBEAM(title, prefix, loop) ROW("crossbeam " title, prefix, loop)
@@ -151,14 +173,23 @@ OPENER(list8, pawl_mpmc_list, 8, BENCH_CAPACITY);
                 "crossbeam (Debian: librust-crossbeam-queue-dev, librust-crossbeam-deque-dev)")
 #endif
 
-#define ROWS_8(loop)                                                                                         \
-    {                                                                                                        \
-        ROW("pawl_mpmc (lock-free)", mpmc8, loop), ROW("pawl_mpmc_ring", ring8, loop),                       \
-            ROW("pawl_mpmc_list (lock-free)", list8, loop), ROW_BOOST(boost8, loop), ROW_CK(ck_ring8, loop), \
-            ROW_MOODYCAMEL(moodycamel8, loop), ROW_TBB("unbounded", tbb8, loop),                             \
-            ROW_TBB("bounded", tbb_bounded8, loop), ROW_DPDK(loop),                                          \
-            ROW_CROSSBEAM("ArrayQueue", array_queue8, loop), ROW_CROSSBEAM("SegQueue", seg_queue8, loop),    \
-            {0},                                                                                             \
+/* `ring`: the kind of row that the rings above get. */
+#define ROWS_8(loop, ring)                                                                                \
+    {                                                                                                     \
+        ROW("pawl_mpmc (lock-free)", mpmc8, loop), ROW("pawl_mpmc_ring", ring8, loop),                    \
+            ROW("pawl_mpmc_list (lock-free)", list8, loop), ROW_BOOST(boost8, loop), ROW_CK(ring, loop),  \
+            ROW_MOODYCAMEL(moodycamel8, loop), ROW_TBB("unbounded", tbb8, loop),                          \
+            ROW_TBB("bounded", tbb_bounded8, loop), ROW_DPDK(ring, loop),                                 \
+            ROW_CROSSBEAM("ArrayQueue", array_queue8, loop), ROW_CROSSBEAM("SegQueue", seg_queue8, loop), \
+            {0},                                                                                          \
+    }
+#define ROWS_BATCHES(ring)                                                                   \
+    {                                                                                        \
+        ROW("pawl_mpmc (lock-free)", mpmc8, batches), ROW("pawl_mpmc_ring", ring8, batches), \
+            ROW("pawl_mpmc_list (lock-free)", list8, batches),                               \
+            ROW("pawl_mpmc, 64 bytes (lock-free)", mpmc64, batches),                         \
+            ROW("pawl_mpmc_ring, 64 bytes", ring64, batches), ROW_DPDK(ring, batches),       \
+            ROW_MOODYCAMEL(moodycamel8, batches), {0},                                       \
     }
 #define ROWS_64(loop)                                                                                        \
     {                                                                                                        \
@@ -167,20 +198,13 @@ OPENER(list8, pawl_mpmc_list, 8, BENCH_CAPACITY);
             {0},                                                                                             \
     }
 
-static const struct bench_contender pairs[] = ROWS_8(pairs);
+static const struct bench_contender pairs[] = ROWS_8(pairs, ROW);
 static const struct bench_contender pairs64[] = ROWS_64(pairs);
-static const struct bench_contender flow[] = ROWS_8(flow);
+static const struct bench_contender flow[] = ROWS_8(flow, ROW);
+static const struct bench_contender flow_crowd[] = ROWS_8(flow, ROW_CROWD);
 static const struct bench_contender flow64[] = ROWS_64(flow);
-static const struct bench_contender batches[] = {
-    ROW("pawl_mpmc (lock-free)", mpmc8, batches),
-    ROW("pawl_mpmc_ring", ring8, batches),
-    ROW("pawl_mpmc_list (lock-free)", list8, batches),
-    ROW("pawl_mpmc, 64 bytes (lock-free)", mpmc64, batches),
-    ROW("pawl_mpmc_ring, 64 bytes", ring64, batches),
-    ROW_DPDK(batches),
-    ROW_MOODYCAMEL(moodycamel8, batches),
-    {0},
-};
+static const struct bench_contender batches[] = ROWS_BATCHES(ROW);
+static const struct bench_contender batches_crowd[] = ROWS_BATCHES(ROW_CROWD);
 
 int main(int argc, char **argv)
 {
@@ -196,19 +220,34 @@ int main(int argc, char **argv)
         {.name = "flow",
          .about = "8 bytes; half of the threads push, half pop; 1024 elements of room.",
          .unit = "element",
-         .threads = {2, 4, 8, 16},
+         .threads = {2},
+         .threads_fixed = true,
          .contenders = flow},
+        {.name = "flow-crowd",
+         .about = "The same with more threads.",
+         .unit = "element",
+         .threads = {4, 8, CROWD},
+         .threads_fixed = true,
+         .contenders = flow_crowd},
         {.name = "flow-64",
          .about = "The same with 64 bytes.",
          .unit = "element",
-         .threads = {2, 4, 8, 16},
+         .threads = {2, 4, 8, CROWD},
          .contenders = flow64},
         {.name = "batches",
-         .about = "The same in batches of up to 32.",
+         .about = "8 bytes, and where it is said 64, in batches of up to 32.",
          .unit = "element",
-         .threads = {2, 4, 8, 16},
+         .threads = {2},
+         .threads_fixed = true,
          .batch = BENCH_BATCH,
          .contenders = batches},
+        {.name = "batches-crowd",
+         .about = "The same with more threads.",
+         .unit = "element",
+         .threads = {4, 8, CROWD},
+         .threads_fixed = true,
+         .batch = BENCH_BATCH,
+         .contenders = batches_crowd},
         {0},
     };
     static const struct bench_program program = {"mpmc", "Queues, many producers and many consumers.",

@@ -87,6 +87,42 @@ LINKAGE void LOOP(stolen)(struct bench_thread *thread, uint64_t n)
     pawl_fetch_add_release(&shared->runs_done, UINT64_C(1));
 }
 
+/* Thread 0 only pushes, never more than BENCH_DEQUE_AHEAD ahead of what the others have stolen: they take everything. */
+LINKAGE void LOOP(handed)(struct bench_thread *thread, uint64_t n)
+{
+    struct bench_deque *shared = (struct bench_deque *)thread->shared;
+    DEQUE *deque = (DEQUE *)bench_deque_of(shared);
+    uint64_t run = shared->runs[thread->index].count++;
+    void *pointers[BENCH_STEAL_MAX];
+
+    if (thread->index != 0) {
+        PAWL_ATOMIC(uint64_t) *stolen = &shared->runs[thread->index].stolen;
+        uint64_t before = pawl_load_relaxed(stolen), all = before; /* relaxed: its own */
+
+        while (pawl_load_acquire(&shared->runs_done) == run) {
+            long took = STEAL(deque, pointers);
+
+            if (took > 0)
+                pawl_store_release(stolen, all += (uint64_t)took);
+            else
+                sched_yield();
+        }
+        thread->operations = all - before;
+        return;
+    }
+    thread->operations = 0;
+    for (uint64_t i = 0; i < n; i += BENCH_DEQUE_STEP) {
+        for (int k = 0; k < BENCH_DEQUE_STEP; k++)
+            PUSH(deque, thread);
+        shared->pushed += BENCH_DEQUE_STEP;
+        while (shared->pushed - bench_deque_stolen(shared, thread->threads) > BENCH_DEQUE_AHEAD)
+            sched_yield();
+    }
+    while (shared->pushed != bench_deque_stolen(shared, thread->threads))
+        sched_yield();
+    pawl_fetch_add_release(&shared->runs_done, UINT64_C(1));
+}
+
 /* The same by one thread, which is the thief too: every other pointer is popped, the rest stolen. To count what that
  * costs. */
 LINKAGE void LOOP(stolen_alone)(struct bench_thread *thread, uint64_t n)
@@ -103,6 +139,18 @@ LINKAGE void LOOP(stolen_alone)(struct bench_thread *thread, uint64_t n)
         left -= STEAL(deque, pointers);
         bench_keep_pointer(pointers);
     }
+}
+
+/* Everything is stolen, by the thread that pushed it. */
+LINKAGE void LOOP(handed_alone)(struct bench_thread *thread, uint64_t n)
+{
+    DEQUE *deque = (DEQUE *)bench_deque_of(thread->shared);
+    void *pointers[BENCH_STEAL_MAX];
+
+    for (uint64_t i = 0; i < n; i++)
+        PUSH(deque, thread);
+    for (long left = (long)n; left > 0; left -= STEAL(deque, pointers))
+        bench_keep_pointer(pointers);
 }
 
 #undef LINKAGE

@@ -8,41 +8,44 @@
  *            a steal removes up to half of them at the top. It grows as needed.
  *            -EAGAIN: at one moment of the call the deque was empty. -EBUSY (steals only): the owner or
  *            another thief was faster; nothing was taken; try again, or elsewhere.
- * Claims     A thief takes in three steps: it claims n pointers (one CAS of the top word), looks whether the
- *            owner has left them there, and confirms (a second CAS). The owner pops without any CAS while no
- *            claim reaches as far down as where it pops; if one does, it withdraws the claim, and the thief
- *            has lost. So the owner never waits, and a thief takes one or a thousand pointers by two CASes.
+ * Claims     What is claimed, the owner does not take without asking. A thief claims the n oldest (one CAS of
+ *            the top word), looks whether the owner has left them there, and takes them (a second CAS). The owner
+ *            pops without any CAS while no claim reaches as far down as where it pops; if one does, it withdraws the
+ *            claim, and the thief has lost. So the owner never waits, and a thief takes one or a thousand pointers by
+ *            two CASes. A claim is nobody's own: who steals one by one leaves one for the next 32 (RARELY_STOLEN:
+ *            256), and says in the word how many of them it saw there. The next thief takes one of those by one CAS,
+ *            and does not even look at what the owner writes.
  *
  *                 top.index      + claimed              bottom
  *                    | x x x x x | x x x x x x x x x x x |
- *                    `- thief's -'                     `-- owner's next pop
+ *                    `- thieves' -'                     `-- owner's next pop
  *
  * Progress   push: wait-free, but for growing, which allocates. pop: lock-free; it repeats when thieves have
- *            taken or claimed something meanwhile. Steals: a thief that is stopped holding a claim stops
- *            nobody: the owner withdraws the claim where it needs it, and the next thief takes it over after
- *            5 us. Two thieves of which each needs longer than that from claim to confirmation could do this
- *            to each other for ever: obstruction-free among thieves, not lock-free.
- * Fences     Between the owner's store to `bottom` and its look at the claims, and between the thief's claim
- *            and its look at `bottom`, there is a full fence on each side. PAWL_DEQUE_RARELY_STOLEN makes
- *            the owner's half free and the thief's a membarrier: <pawl/fence.h>. That pays where the owner
- *            pops more than some 200 times for each attempt to steal that finds something (docs/deque.md).
- * Ordering   E: push releases, the pop or steal that returns the pointer acquires.
- *            T: a confirmation releases, the owner acquires it before it writes into the slots again.
- *            D: the two fences: either the owner sees the claim, or the thief sees the owner's `bottom`.
+ *            taken or claimed something meanwhile. Steals: lock-free, and wait for nobody: a thief that is stopped
+ *            holds nothing that another could not take.
+ * Fences     The owner stores to `bottom` and then looks at the claims, thieves do it the other way round. The owner
+ *            has a full fence in between; thieves have loads and CASes that are seq_cst, and no fence.
+ *            PAWL_DEQUE_RARELY_STOLEN makes the owner's half free, and thieves pay a membarrier for each look at
+ *            `bottom`: <pawl/fence.h>. That pays where the owner pops some 200 times for each look (docs/deque.md).
+ * Ordering   E: push releases, the pop or steal that returns the pointer acquires; from thief to thief, through the top
+ *            word.
+ *            T: a take releases, the owner acquires it before it writes into the slots again.
+ *            D: the fence and what is seq_cst: either the owner sees the claim, or the thief sees the owner's `bottom`.
  * Memory     256 bytes and an array of 8 bytes a pointer, which doubles. The arrays before are freed when no
  *            thief looks at them any more (a domain of hazard pointers for all deques, <pawl/hazard.h>); a
  *            thief that is stopped keeps one of them.
  * Cost       push: 0 RMW, 0 fences, 3 stores. pop: 0 RMW, 1 fence (RARELY_STOLEN: none), also for the last
- *            pointer. A steal of n: 2 RMW of 16 bytes and 1 fence (RARELY_STOLEN: 1 membarrier).
+ *            pointer; the one that withdraws a claim: 1 RMW of 16 bytes. A steal of one where the one before was such: 1
+ *            RMW of 16 bytes; else, of any number: 2. No fence (RARELY_STOLEN: 1 membarrier a look).
  *            Indices have 64 bits and are compared by difference.
- * fork       The child's copy is its own; a claim that a thief of the parent held is withdrawn or taken over.
+ * fork       The child's copy is its own; claims that thieves of the parent made hold nobody up.
  * Signals    None of the functions may be called from signal handlers that interrupt another on the same
  *            deque.
  * Source     D. Chase, Y. Lev, "Dynamic circular work-stealing deque", 2005: array, indices, growth. Frigo,
  *            Leiserson, Randall, "The implementation of the Cilk-5 multithreaded language", 1998: the owner
  *            asks for help only when a thief may be at the same element. Ours: the claim that can be
  *            withdrawn in the place of Cilk's lock and of Chase and Lev's CAS on the last element; steal-half
- *            in O(1) RMWs.
+ *            in O(1) RMWs; claims that outlive the steal.
  * Checked    tests/queue/deque/check_deque.c, check.sh.
  */
 #ifndef PAWL_DEQUE_H
@@ -65,7 +68,8 @@ enum pawl_deque_flags {
 
 /* The most that one steal takes: what the claim's 16 bits hold. */
 #define PAWL_DEQUE_STEAL_MAX 65535u
-#define PAWL_DEQUE_CLAIM_BITS_ 16
+#define PAWL_DEQUE_THERE_ 65536u /* all that is claimed was seen there, and is */
+#define PAWL_DEQUE_CLAIM_BITS_ 17
 
 struct pawl_deque_array {
     struct pawl_retired retired;
@@ -74,18 +78,22 @@ struct pawl_deque_array {
 };
 
 struct pawl_deque {
-    /* the owner writes, thieves read the first two */
+    /* the owner writes; thieves read the first when they look, and the flags */
     PAWL_ATOMIC(uint64_t) bottom PAWL_LINE_PAIR_ALIGNED; /* E, D: index of the next push */
-    PAWL_ATOMIC(struct pawl_deque_array *) array;        /* E: where thieves find the slots */
-    struct pawl_deque_array *own;                        /* the same, for the owner */
+    struct pawl_deque_array *own;                        /* as `array` below, for the owner */
     uint64_t top_seen;                                   /* top's index is this or more */
     uint32_t flags;
-    /* thieves write. lo: index of the oldest pointer; hi: number of changes << 16 | how many are claimed.
-     * T, D */
+    /* thieves write. lo: index of the oldest pointer; hi: number of changes << 17 | there << 16 | how many are
+     * claimed. T, E, D */
     struct pawl_pair top PAWL_LINE_PAIR_ALIGNED;
+    /* thieves read, in each steal: not where `bottom` is, which they need not look at in each */
+    PAWL_ATOMIC(struct pawl_deque_array *)
+    array __attribute__((aligned(PAWL_CACHELINE))); /* E: where the slots are */
 };
 
 PAWL_STATIC_ASSERT(offsetof(struct pawl_deque, top) == PAWL_CACHELINE_PAIR, "owner and thieves apart");
+PAWL_STATIC_ASSERT(offsetof(struct pawl_deque, array) == PAWL_CACHELINE_PAIR + PAWL_CACHELINE,
+                   "a line of its own");
 PAWL_STATIC_ASSERT(sizeof(struct pawl_deque) == (size_t)2 * PAWL_CACHELINE_PAIR,
                    "the size that the header promises");
 
@@ -126,7 +134,7 @@ PAWL_API PAWL_INLINE int pawl_deque_push(struct pawl_deque *deque, void *pointer
         if (status != 0)
             return status;
     }
-    /* relaxed: E publishes it; thieves that read the slot for what it held before fail to confirm */
+    /* relaxed: E publishes it; thieves that read the slot for what it held before fail to take that */
     pawl_store_relaxed(&deque->own->slot[bottom & deque->own->mask], pointer);
     /* release E: pairs with the acquires in steal(), publishes the slot and what the pointer points to */
     pawl_store_release(&deque->bottom, bottom + 1);
@@ -167,8 +175,8 @@ PAWL_API PAWL_INLINE int pawl_deque_pop(struct pawl_deque *deque, void **pointer
         pawl_fence_light();
     else
         pawl_fence_seq_cst();
-    /* acquire: the claims before the index, or an index from before a confirmation could be taken with the
-     * claims from after it */
+    /* acquire: the claims before the index, or an index from before a steal could be taken with the claims from
+     * after it */
     top = pawl_load_pair_acquire(&deque->top);
     if (PAWL_UNLIKELY((int64_t)(bottom - top.lo) < (int64_t)(top.hi & PAWL_DEQUE_STEAL_MAX)) ||
         PAWL_UNLIKELY((int64_t)(bottom - top.lo) < 0))
@@ -181,8 +189,7 @@ PAWL_API PAWL_INLINE int pawl_deque_pop(struct pawl_deque *deque, void **pointer
 /* ---- anybody ---- */
 
 /* *pointer = the oldest. Returns 0; -EAGAIN: empty; -EBUSY: lost to another; -ENOMEM: no hazard slot for this
- * thread. Any thread, the owner too. Waits up to 5 us for another thief, and 320 ns before it returns -EBUSY: the owner is at
- * work there. */
+ * thread. Any thread, the owner too. Stays away for 320 ns before it returns -EBUSY: others are at work there. */
 PAWL_API int pawl_deque_steal(struct pawl_deque *deque, void **pointer) PAWL_MUST_USE PAWL_NONNULL;
 
 /* pointers[0..n) = the n oldest, oldest first, where n is half of what is there, rounded up, but at most

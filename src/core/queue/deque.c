@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Stealing, and what the owner does where thieves are about.
  *
- * Why nobody takes what another has. Let a thief claim [t, t + n), C, look at `bottom`, L, and confirm, and
- * let the owner pop index i in that range: store `bottom` = i, S, look at the claims, O. By the fences either
- * L sees S (or a later store), and the thief confirms no more than what is left; or O sees C, and the owner
- * withdraws it: then the confirmation fails, as the number of changes in the word is another. When L sees a
- * later store that is above i again, slot i holds something new, which nobody else has, and which L's acquire
- * publishes.
+ * Why nobody takes what another has. Let T be the top word, which claims [t, t + n); let a thief read T (or store it), C,
+ * and then look at `bottom`, L; and let the owner pop index i in that range: store `bottom` = i, S, look at the claims, O.
+ * By D either L sees S (or a later store), and the thief does not count on i; or O sees T (or what came after it), and the
+ * owner takes nothing before it has replaced T. When L sees a later store that is above i again, slot i holds something
+ * new, which nobody else has, and which L's acquire publishes. So what L has found there stays there as long as T is the
+ * top word, and who replaces T has it. That is so for every thief, whoever looked: hence the word says that somebody has
+ * looked (PAWL_DEQUE_THERE_), and the next one takes without looking.
  *
- * The number of changes has 48 bits: a thief would have to be stopped between claim and confirmation while
- * exactly a multiple of 2^48 changes are made. */
+ * The number of changes has 47 bits: a thief would have to be stopped between its look and its CAS while exactly a
+ * multiple of 2^47 claims are made and withdrawn, and nothing is stolen. */
 #include "../sync/fail.h"
 
 #include <pawl/backoff.h>
@@ -30,6 +31,11 @@ extern inline bool pawl_deque_empty(const struct pawl_deque *deque);
 #define CAPACITY_MAX ((size_t)1 << 40)
 #define TRIM_MIN 64u
 #define STEAL_INTO_MAX 256u
+#ifndef STANDING /* closures for the model checker take other lengths */
+/* How far a claim reaches that is left for the next who steals one: so many are stolen for each look at `bottom`, which the
+ * owner is writing to; or for each membarrier. The owner withdraws it once, if it comes there. */
+#define STANDING(rarely_stolen) ((rarely_stolen) ? 256u : 32u)
+#endif
 
 /* The arrays of all deques. Never closed: threads may steal until the process ends. */
 static struct pawl_hazard *arrays;
@@ -122,7 +128,7 @@ void pawl_deque_free(struct pawl_deque *deque)
 /* The index of the oldest pointer, as new as the owner can know it. */
 static uint64_t look_at_top(struct pawl_deque *deque)
 {
-    /* acquire T: pairs with the release of confirm(); the slots below have been read */
+    /* acquire T: pairs with the release of take(); the slots below have been read */
     deque->top_seen = pawl_pair_lo(&deque->top, __ATOMIC_ACQUIRE);
     return deque->top_seen;
 }
@@ -170,9 +176,9 @@ int pawl_deque_trim(struct pawl_deque *deque)
 }
 
 /* The other half of the top word after another change. */
-static uint64_t next_state(uint64_t hi, uint64_t claimed)
+static uint64_t next_state(uint64_t hi, uint64_t claim)
 {
-    return ((hi >> PAWL_DEQUE_CLAIM_BITS_) + 1) << PAWL_DEQUE_CLAIM_BITS_ | claimed;
+    return ((hi >> PAWL_DEQUE_CLAIM_BITS_) + 1) << PAWL_DEQUE_CLAIM_BITS_ | claim;
 }
 
 int pawl_deque_pop_contended_(struct pawl_deque *deque, uint64_t bottom, void **pointer)
@@ -192,7 +198,7 @@ int pawl_deque_pop_contended_(struct pawl_deque *deque, uint64_t bottom, void **
         if (beyond >= (int64_t)(top.hi & PAWL_DEQUE_STEAL_MAX))
             break;
         /* acq_rel D: who claims after this reads it, and then `bottom` as it is now. A failure means that a
-         * thief has confirmed, withdrawn or claimed. */
+         * thief has taken or claimed something. */
         if (pawl_cas_pair_acq_rel(&deque->top, &top, withdrawn))
             break;
     }
@@ -203,16 +209,22 @@ int pawl_deque_pop_contended_(struct pawl_deque *deque, uint64_t bottom, void **
 
 /* ---- thieves ---- */
 
-/* The top word, without a claim; or with one that stays for too long, and which the caller takes over. */
-static struct pawl_pair look_for_thieves(struct pawl_deque *deque)
-{
-    struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
-    /* acquire T: what is read of `bottom` afterwards is as new as the index or newer */
-    struct pawl_pair first = pawl_load_pair_acquire(&deque->top), top = first;
+/* What a thief knows. */
+struct look {
+    struct pawl_pair top;
+    uint64_t there; /* so many of what is claimed are there, until the top word changes */
+};
 
-    while ((top.hi & PAWL_DEQUE_STEAL_MAX) != 0 && top.hi == first.hi && pawl_backoff_again(&backoff))
-        top = pawl_load_pair_acquire(&deque->top); /* acquire T: the same */
-    return top;
+static struct look look_at_claims(struct pawl_deque *deque)
+{
+    struct look look;
+
+    /* seq_cst D: before the look at `bottom`. acquire T, E: of what is claimed and there, the slots; and what is read of
+     * `bottom` afterwards is as new as the index or newer. */
+    look.top.hi = pawl_pair_hi(&deque->top, __ATOMIC_SEQ_CST);
+    look.top.lo = pawl_pair_lo(&deque->top, __ATOMIC_ACQUIRE);
+    look.there = (look.top.hi & PAWL_DEQUE_THERE_) != 0 ? look.top.hi & PAWL_DEQUE_STEAL_MAX : 0;
+    return look;
 }
 
 /* How many of [top, bottom) a steal takes that wants `max` of them; 0 or less: there are none. */
@@ -224,40 +236,10 @@ static int64_t share(uint64_t top, uint64_t bottom, uint64_t max)
     return there > 0 && (uint64_t)half > max ? (int64_t)max : half;
 }
 
-static void fence_of_thief(const struct pawl_deque *deque)
+/* The flags stand beside `bottom`: not to be called for each that is stolen. */
+static uint64_t standing_claim(const struct pawl_deque *deque, size_t max)
 {
-    /* D: the claim before the look at `bottom` */
-    if ((deque->flags & PAWL_DEQUE_RARELY_STOLEN) != 0)
-        pawl_fence_heavy();
-    else
-        pawl_fence_seq_cst();
-}
-
-/* pointers[0..n) = the slots from `index` on. False: no hazard slot. */
-static bool copy_out(struct pawl_deque *deque, uint64_t index, void **pointers, int64_t n)
-{
-    struct pawl_hazard_slot *slot = pawl_hazard_take(arrays);
-    struct pawl_deque_array *array;
-
-    if (slot == NULL)
-        return false;
-    array = pawl_hazard_protect(slot, &deque->array); /* acquire E inside: see move_into() */
-    /* relaxed: what the owner writes here while this reads is not what was claimed, and then confirm()
-     * fails */
-    for (int64_t i = 0; i < n; i++)
-        pointers[i] = pawl_load_relaxed(&array->slot[(index + (uint64_t)i) & array->mask]);
-    pawl_hazard_give(arrays, slot);
-    return true;
-}
-
-/* Ends the claim, having taken `n` of what it covers. False: the owner or another thief has ended it. */
-static bool confirm(struct pawl_deque *deque, struct pawl_pair claim, int64_t n)
-{
-    struct pawl_pair done = {claim.lo + (uint64_t)n, next_state(claim.hi, 0)};
-
-    /* release T: pairs with the acquire in look_at_top(): the slots have been read. Also with those in pop
-     * and look_for_thieves(). */
-    return pawl_cas_pair_release(&deque->top, &claim, done);
+    return max == 1 ? STANDING((deque->flags & PAWL_DEQUE_RARELY_STOLEN) != 0) : 0;
 }
 
 /* Another was faster: the owner, or a thief. */
@@ -267,28 +249,81 @@ static int lost(void)
     return -EBUSY;
 }
 
-static ptrdiff_t steal(struct pawl_deque *deque, void **pointers, size_t max)
+/* Claims what a steal of `max` takes, where it is not yet, and looks whether it is there. Returns how many may be taken. */
+static ptrdiff_t claim_and_look(struct pawl_deque *deque, struct look *look, size_t max)
 {
-    struct pawl_pair top = look_for_thieves(deque), claim;
+    uint64_t claimed = look->top.hi & PAWL_DEQUE_STEAL_MAX;
     /* relaxed: how much to claim; what was taken meanwhile is found out below */
-    int64_t n = share(top.lo, pawl_load_relaxed(&deque->bottom), max);
+    int64_t n = share(look->top.lo, pawl_load_relaxed(&deque->bottom), max), there;
 
     if (n <= 0)
         return -EAGAIN;
-    claim.lo = top.lo;
-    claim.hi = next_state(top.hi, (uint64_t)n);
-    /* acquire: whoever ended the claim before, `bottom` as it was known there is seen; pairs with the
-     * releases of pawl_deque_pop_contended_() and confirm(). release: to be read so by the next. */
-    if (!pawl_cas_pair_acq_rel(&deque->top, &top, claim))
-        return lost();
-    fence_of_thief(deque);
-    /* acquire E: pairs with the releases in push and pop */
-    n = share(claim.lo, pawl_load_acquire(&deque->bottom), (uint64_t)n);
-    if (n <= 0 || !copy_out(deque, claim.lo, pointers, n)) {
-        (void)confirm(deque, claim, 0); /* false: then there is no claim to withdraw any more */
-        return n <= 0 ? -EAGAIN : -ENOMEM;
+    if ((uint64_t)n <= look->there)
+        return n;
+    if ((uint64_t)n > claimed) {
+        struct pawl_pair claim;
+
+        claimed = max == 1 ? standing_claim(deque, max) : (uint64_t)n;
+        claim.lo = look->top.lo;
+        claim.hi = next_state(look->top.hi, claimed);
+        /* seq_cst D: before the look at `bottom`, here and in the thieves that read it */
+        if (!pawl_cas_pair_seq_cst(&deque->top, &look->top, claim))
+            return lost();
+        look->top = claim;
     }
-    return confirm(deque, claim, n) ? n : lost();
+    if ((deque->flags & PAWL_DEQUE_RARELY_STOLEN) != 0)
+        pawl_fence_heavy(); /* D: the same, for an owner that has no fence */
+    /* seq_cst D, and acquire E: pairs with the releases in push and pop */
+    there = (int64_t)(pawl_load_seq_cst(&deque->bottom) - look->top.lo);
+    n = share(0, (uint64_t)there, (uint64_t)n);
+    if (n <= 0)
+        return -EAGAIN; /* and the claim stands: it costs the owner a CAS, once */
+    look->there = (uint64_t)there < claimed ? (uint64_t)there : claimed;
+    return n;
+}
+
+/* pointers[0..n) = the slots from `index` on. False: no hazard slot. */
+static bool copy_out(struct pawl_deque *deque, uint64_t index, void **pointers, ptrdiff_t n)
+{
+    struct pawl_hazard_slot *slot = pawl_hazard_take(arrays);
+    struct pawl_deque_array *array;
+
+    if (slot == NULL)
+        return false;
+    array = pawl_hazard_protect(slot, &deque->array); /* acquire E inside: see move_into() */
+    /* relaxed: what the owner writes here while this reads is not what was claimed, and then take() fails */
+    for (ptrdiff_t i = 0; i < n; i++)
+        pointers[i] = pawl_load_relaxed(&array->slot[(index + (uint64_t)i) & array->mask]);
+    pawl_hazard_give(arrays, slot);
+    return true;
+}
+
+/* Takes n of what is there, for a steal of `max`, and leaves a claim for the next. False: the owner or another thief has
+ * changed the word. */
+static bool take(struct pawl_deque *deque, struct look *look, ptrdiff_t n, size_t max)
+{
+    uint64_t left = look->there - (uint64_t)n;
+    uint64_t claim = PAWL_LIKELY(left > 0) ? left | PAWL_DEQUE_THERE_ : standing_claim(deque, max);
+    struct pawl_pair taken = {look->top.lo + (uint64_t)n, next_state(look->top.hi, claim)};
+
+    /* release T: pairs with the acquire in look_at_top(): the slots have been read; with that of look_at_claims():
+     * the next thief sees of them what this one saw. seq_cst D: as in claim_and_look(). */
+    return pawl_cas_pair_seq_cst(&deque->top, &look->top, taken);
+}
+
+static ptrdiff_t steal(struct pawl_deque *deque, void **pointers, size_t max)
+{
+    struct look look = look_at_claims(deque);
+    ptrdiff_t n = 1;
+
+    if (max > 1 || look.there == 0) {
+        n = claim_and_look(deque, &look, max);
+        if (n <= 0)
+            return n;
+    }
+    if (!copy_out(deque, look.top.lo, pointers, n))
+        return -ENOMEM;
+    return take(deque, &look, n, max) ? n : lost();
 }
 
 int pawl_deque_steal(struct pawl_deque *deque, void **pointer)

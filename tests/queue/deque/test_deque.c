@@ -326,20 +326,113 @@ static void a_stopped_thief_does_not_stop_the_owner(void **state)
 
 static void stopped_thief_and_thieves(struct pawl_deque *deque)
 {
-    for (uintptr_t i = 0; i < 6; i++)
+    void *pointers[3];
+
+    for (uintptr_t i = 0; i < 9; i++)
         push(deque, i);
     claim(deque, 3);
-    expect_steal(deque, 0); /* takes the claim over */
-    assert_false(claimed(deque));
+    expect_steal(deque, 0); /* from what the other has claimed */
     claim(deque, 2);
     expect_steal(deque, 1);
-    expect_pop(deque, 5);
+    claim(deque, 1);
+    assert_int_equal(pawl_deque_steal_half(deque, pointers, 3), 3); /* claims more */
+    assert_ptr_equal(pointers[2], number(4));
+    claim(deque, 100); /* of more than there is */
+    assert_int_equal(pawl_deque_steal_half(deque, pointers, 3), 2);
+    expect_pop(deque, 8);
+    expect_steal(deque, 7);
+    expect_empty(deque);
 }
 
 static void a_stopped_thief_does_not_stop_other_thieves(void **state)
 {
     (void)state;
     for_each_kind(stopped_thief_and_thieves);
+}
+
+/* ---- claims for the next thief ---- */
+
+/* Changes of the top word since it was `before`. */
+static uint64_t changes(struct pawl_deque *deque, uint64_t before)
+{
+    uint64_t now = pawl_load_pair_acquire(&deque->top).hi;
+
+    return ((now >> PAWL_DEQUE_CLAIM_BITS_) - (before >> PAWL_DEQUE_CLAIM_BITS_)) &
+           (UINT64_MAX >> PAWL_DEQUE_CLAIM_BITS_);
+}
+
+static void one_by_one(struct pawl_deque *deque)
+{
+    uint64_t before = pawl_load_pair_acquire(&deque->top).hi;
+
+    for (uintptr_t i = 0; i < 20; i++)
+        push(deque, i);
+    for (uintptr_t i = 0; i < 20; i++)
+        expect_steal(deque, i);
+    assert_int_equal(changes(deque, before), 21); /* a claim, and one change for each */
+    expect_empty(deque);
+    for (uintptr_t i = 20; i < 80; i++) {
+        push(deque, i);
+        expect_steal(deque, i); /* the claim was made before it was pushed */
+    }
+    assert_int_equal(changes(deque, before), 81);
+}
+
+static void who_steals_one_by_one_claims_once(void **state)
+{
+    (void)state;
+    for_each_kind(one_by_one);
+}
+
+static void owner_within(struct pawl_deque *deque)
+{
+    uint64_t before;
+
+    for (uintptr_t i = 0; i < 9; i++)
+        push(deque, i);
+    expect_steal(deque, 0);
+    expect_steal(deque, 1);
+    before = pawl_load_pair_acquire(&deque->top).hi;
+    for (uintptr_t i = 9; i-- > 2;)
+        expect_pop(deque, i);
+    expect_empty(deque);
+    push(deque, 2);
+    expect_pop(deque, 2);
+    assert_int_equal(changes(deque, before), 1); /* withdrawn by the first pop */
+    for (uintptr_t i = 3; i < 6; i++)
+        push(deque, i);
+    expect_steal(deque, 3);
+    expect_pop(deque, 5);
+    expect_steal(deque, 4);
+    expect_empty(deque);
+}
+
+static void the_owner_withdraws_such_a_claim_once(void **state)
+{
+    (void)state;
+    for_each_kind(owner_within);
+}
+
+static void beyond_it(struct pawl_deque *deque)
+{
+    uint64_t before;
+
+    for (uintptr_t i = 0; i < 400; i++)
+        push(deque, i);
+    expect_steal(deque, 0);
+    before = pawl_load_pair_acquire(&deque->top).hi;
+    for (uintptr_t i = 400; i-- > 300;)
+        expect_pop(deque, i);
+    assert_int_equal(changes(deque, before), 0); /* far from it: without a CAS */
+    for (uintptr_t i = 1; i < 300; i++)
+        expect_steal(deque, i);
+    expect_empty(deque);
+}
+
+static void the_owner_pops_freely_beyond_it(void **state)
+{
+    (void)state;
+    for_each_kind(beyond_it);
 }
 
 static void a_steal_into_gives_one_and_pushes_the_rest(void **state)
@@ -407,6 +500,9 @@ int main(void)
         cmocka_unit_test(reserve_makes_room_and_trim_gives_it_back),
         cmocka_unit_test(a_stopped_thief_does_not_stop_the_owner),
         cmocka_unit_test(a_stopped_thief_does_not_stop_other_thieves),
+        cmocka_unit_test(who_steals_one_by_one_claims_once),
+        cmocka_unit_test(the_owner_withdraws_such_a_claim_once),
+        cmocka_unit_test(the_owner_pops_freely_beyond_it),
         cmocka_unit_test(a_steal_into_gives_one_and_pushes_the_rest),
         cmocka_unit_test(a_forked_child_uses_its_copy),
     };
