@@ -38,7 +38,8 @@
  *            aborts.
  * Memory     A bucket is one line: 7 pointers, each with 16 bits of its hash, a byte of the hash for each, and a lock. At 2.5
  *            to 5 objects a bucket 13 to 26 bytes an object, some more for overflow (128 bytes a piece, 1 bucket of 8 has
- *            one before it grows). During a resize both tables. Empty: 640 bytes and what two counters take.
+ *            one before it grows; tables of more than 2 MiB keep addresses for as many). During a resize both tables. Empty: 640
+ *            bytes and what two counters take.
  * Cost       get, hit: the line of the bucket, the object. Miss: one line; an object is touched for nothing by one get in
  *            4,000 with a million objects, one in 250 with 20 million. No atomic read-modify-write, no fence, no store.
  *            Writers: 1 RMW, on the bucket; insert and del 1 restartable add more; while it resizes 2 RMW more, on
@@ -87,8 +88,15 @@ struct pawl_map_table_ {
     struct pawl_retired retired;
     struct pawl_map *map;
     size_t bytes;                                        /* of the table, this included */
+    uint64_t spare;                                      /* overflow buckets behind the others */
+    struct pawl_retired pages;                           /* for the callbacks that touch its huge pages */
+    size_t touched;                                      /* theirs: bytes of the buckets */
+    bool touching, unwanted;                             /* theirs: they come again; it is to be freed then */
+    PAWL_ATOMIC(uint64_t) ready;                         /* buckets whose pages are there */
     PAWL_ATOMIC(uint64_t) cursor PAWL_LINE_PAIR_ALIGNED; /* the next buckets to move, round and round */
     PAWL_ATOMIC(uint64_t) moved;                         /* how many have */
+    PAWL_ATOMIC(uint64_t) spent;                         /* of `spare` */
+    PAWL_ATOMIC(uint64_t) waited; /* how often somebody left it, as pages were not there */
 } PAWL_LINE_PAIR_ALIGNED;
 
 /* Where memory comes from. allocate returns zeroed memory, aligned to 128, or NULL. Called by writers,
@@ -99,10 +107,10 @@ struct pawl_map_memory {
     void *context;
 };
 
-/* The default, but tables of 4 MiB and more (from 164,000 objects on) ask the kernel for huge pages: gets miss the
- * address translation less often, but a writer that touches a fresh one waits until the kernel has found and cleared
- * 2 MiB. docs/map.md has figures. */
-extern PAWL_API const struct pawl_map_memory pawl_map_huge_pages;
+/* The default, but without huge pages. There, tables of 4 MiB and more (from 164,000 objects on) ask the kernel for them: gets
+ * miss the address translation less often. The first touch of one takes long; RCU's worker does it when a map grows or shrinks.
+ * docs/map.md has figures. */
+extern PAWL_API const struct pawl_map_memory pawl_map_small_pages;
 
 struct pawl_map {
     PAWL_ATOMIC(char *) table; /* T: address of bucket 0, plus 64 - log2(buckets) */
@@ -116,6 +124,7 @@ struct pawl_map {
     struct pawl_counter links; /* overflow buckets */
     /* written now and then */
     PAWL_ATOMIC(uint32_t) resizing PAWL_LINE_PAIR_ALIGNED; /* somebody is about to start one */
+    PAWL_ATOMIC(bool) closing;                             /* no more callbacks for pages */
     PAWL_ATOMIC(uint32_t) longest; /* buckets of the longest chain since the last resize */
     PAWL_ATOMIC(uint64_t) resizes;
     PAWL_ATOMIC(uint64_t) failures; /* of resizes and moves, for want of memory */
@@ -131,7 +140,7 @@ struct pawl_map_options {
     uint64_t (*hash_of)(const void *object, const struct pawl_hash_seed *seed);
     size_t entries;                       /* room for so many from the beginning, and for ever; 0: small */
     struct pawl_rcu *rcu;                 /* NULL: pawl_rcu_default */
-    const struct pawl_map_memory *memory; /* NULL: aligned_alloc, and mmap from 64 KiB on */
+    const struct pawl_map_memory *memory; /* NULL: malloc; mmap from 64 KiB, huge pages from 4 MiB */
     const struct pawl_hash_seed *seed;    /* NULL: a fresh one */
 };
 

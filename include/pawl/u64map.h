@@ -43,7 +43,7 @@
  * Ordering   W: what a thread did before it stored a value is seen by who reads that value: release and
  *            acquire on the cell. N: who sees a frozen word sees the successor.
  * Memory     16 bytes a cell, 4 KiB at least. A table grows when 14 cells in 16 are claimed, to where 6.5
- *            are: 18 to 39 bytes an entry, 27 on average; below 256 KiB it is kept emptier: 43 to 85. Room
+ *            are: 18 to 39 bytes an entry, 27 on average; below 252 KiB it is kept emptier: 43 to 85. Room
  *            that was asked for has 26 bytes an entry (51), as long as it is not outgrown. During a
  *            resize the sum of both tables. It shrinks below a quarter (a sixteenth); cells that deletions have
  *            used up are won back by the same way. Tables of 4 MiB and more ask for huge pages.

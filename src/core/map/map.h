@@ -103,14 +103,14 @@ static inline uint64_t map_link_word(const struct map_link *link)
     return (uint64_t)(uintptr_t)link | PAWL_MAP_LINK_;
 }
 
-/* An empty one, or NULL. */
-struct map_link *pawl_map_link_open(struct pawl_map *map);
+/* Of a chain in `table`. An empty one, or NULL. */
+struct map_link *pawl_map_link_open(struct pawl_map *map, char *table);
 /* At once: one that nobody has seen. */
-void pawl_map_link_close(struct pawl_map *map, struct map_link *link);
+void pawl_map_link_close(struct pawl_map *map, char *table, struct map_link *link);
 /* After a grace period. */
-void pawl_map_link_retire(struct pawl_map *map, struct map_link *link);
+void pawl_map_link_retire(struct pawl_map *map, char *table, struct map_link *link);
 /* All links behind a bucket that has been taken out of use, with the meta that it had. */
-void pawl_map_chain_retire(struct pawl_map *map, struct pawl_map_bucket_ *bucket, uint64_t meta);
+void pawl_map_chain_retire(struct pawl_map *map, char *table, struct pawl_map_bucket_ *bucket, uint64_t meta);
 
 /* A table of a power of two of buckets, or NULL. */
 char *pawl_map_table_open(struct pawl_map *map, size_t buckets);

@@ -4,6 +4,7 @@
  *   start     one writer finds the table too full (or too empty), links one of twice (or half) the size to it
  *   help      each writer that inserts or deletes takes the next 8 units from the cursor and moves those that it can lock at
  *             once. A unit is the smaller of the two tables' bucket with its counterparts: 1 -> 2 or 2 -> 1
+ *   populate  huge pages of a new table are touched by RCU's worker; those that help stay behind it, as long as they have patience
  *   finish    who moved the last makes the next table the map's, and retires the old one
  *
  * The cursor goes round and round until all have moved. So nobody is waited for: not for a thread that is stopped while it
@@ -15,26 +16,33 @@
  * The buckets that are filled belong to whoever has the old ones locked, until MOVED is set there. */
 #include "map.h"
 
+#include "pages.h"
+
 #include <errno.h>
+
+enum { PAGES_A_ROUND = 4 }; /* of callbacks; other callbacks wait for them */
 
 /* ---- a chain in the making ---- */
 
 struct filling {
+    char *table;
     struct pawl_map_bucket_ *head, *last;
     uint64_t meta;      /* of last, to be stored */
     unsigned int count; /* of entries in last */
 };
 
-static void begin(struct filling *filling, struct pawl_map_bucket_ *bucket)
+static void begin(struct filling *filling, char *table, size_t index)
 {
-    *filling = (struct filling){.head = bucket, .last = bucket};
+    struct pawl_map_bucket_ *bucket = map_bucket(table, index);
+
+    *filling = (struct filling){.table = table, .head = bucket, .last = bucket};
 }
 
 /* Nobody sees it yet: relaxed, here and in what follows; MOVED publishes all. */
 static bool fill(struct pawl_map *map, struct filling *filling, uint64_t slot, uint64_t tag)
 {
     if (PAWL_UNLIKELY(filling->count == PAWL_MAP_SLOTS_)) {
-        struct map_link *link = pawl_map_link_open(map);
+        struct map_link *link = pawl_map_link_open(map, filling->table);
         struct pawl_map_bucket_ *last = filling->last;
 
         if (link == NULL)
@@ -70,7 +78,7 @@ static PAWL_COLD void empty(struct pawl_map *map, struct filling *filling)
         meta = pawl_load_relaxed(&link->bucket.meta);
         /* the link goes, so its own link is kept in the head's slot */
         pawl_store_relaxed(&bucket->slot[MAP_LAST], pawl_load_relaxed(&link->bucket.slot[MAP_LAST]));
-        pawl_map_link_close(map, link);
+        pawl_map_link_close(map, filling->table, link);
     }
     pawl_store_relaxed(&bucket->meta, UINT64_C(0));
 }
@@ -78,6 +86,7 @@ static PAWL_COLD void empty(struct pawl_map *map, struct filling *filling)
 /* ---- moving a unit ---- */
 
 struct unit {
+    char *table;
     struct pawl_map_bucket_ *from[2];
     uint64_t meta[2];
     struct filling to[2];
@@ -88,12 +97,12 @@ struct unit {
 static struct unit unit_of(char *table, char *next, size_t index)
 {
     bool grows = map_shift(next) < map_shift(table);
-    struct unit unit = {.froms = grows ? 1 : 2, .tos = grows ? 2 : 1, .bit = map_shift(next)};
+    struct unit unit = {.table = table, .froms = grows ? 1 : 2, .tos = grows ? 2 : 1, .bit = map_shift(next)};
 
     for (unsigned int i = 0; i < unit.froms; i++)
         unit.from[i] = map_bucket(table, unit.froms * index + i);
     for (unsigned int i = 0; i < unit.tos; i++)
-        begin(&unit.to[i], map_bucket(next, unit.tos * index + i));
+        begin(&unit.to[i], next, unit.tos * index + i);
     return unit;
 }
 
@@ -167,18 +176,67 @@ static int move_unit(struct pawl_map *map, struct unit *unit)
     if (!moved)
         return -ENOMEM;
     for (unsigned int i = 0; i < unit->froms; i++)
-        pawl_map_chain_retire(map, unit->from[i], unit->meta[i]);
+        pawl_map_chain_retire(map, unit->table, unit->from[i], unit->meta[i]);
     return 1;
 }
 
 /* ---- the whole ---- */
 
-static void reclaim_table(struct pawl_retired *retired)
+static void free_table(struct pawl_map_table_ *header)
 {
-    struct pawl_map_table_ *header = pawl_retired_of(retired, struct pawl_map_table_, retired);
     struct pawl_map *map = header->map;
 
     map->memory.release(header, header->bytes, map->memory.context);
+}
+
+static void reclaim_table(struct pawl_retired *retired)
+{
+    struct pawl_map_table_ *header = pawl_retired_of(retired, struct pawl_map_table_, retired);
+
+    if (header->touching)
+        header->unwanted = true; /* populate() is queued once more */
+    else
+        free_table(header);
+}
+
+/* The first touch of a huge page takes as long as the kernel needs to find and clear 2 MiB, which is milliseconds where
+ * the host of a virtual machine must find them first. No insert and no del shall take that long. Callbacks of a domain are called
+ * one at a time, this and reclaim_table(), and so share plain fields. */
+static void populate(struct pawl_retired *retired)
+{
+    struct pawl_map_table_ *header = pawl_retired_of(retired, struct pawl_map_table_, pages);
+    size_t all = header->bytes - sizeof *header - header->spare * sizeof(struct map_link);
+    bool goes_on = !pawl_load_relaxed(&header->map->closing); /* relaxed: as where it is stored */
+
+    for (int i = 0; i < PAGES_A_ROUND && header->touched < all && goes_on && !header->unwanted; i++) {
+        goes_on = pawl_map_pages_populate_((char *)(header + 1) + header->touched, PAWL_MAP_HUGE_PAGE_);
+        /* relaxed: pages are the kernel's; a stale number is waited for. The last page is kept back, as those who share
+         * the cursor may be some units ahead of it. */
+        pawl_store_relaxed(&header->ready, (uint64_t)(header->touched / sizeof(struct pawl_map_bucket_)));
+        header->touched += PAWL_MAP_HUGE_PAGE_;
+    }
+    goes_on = goes_on && header->touched < all;
+    if (header->unwanted) {
+        free_table(header);
+    } else if (goes_on) {
+        pawl_rcu_call_in(header->map->rcu, retired, populate);
+    } else {
+        /* relaxed: as above. Also when the kernel cannot: then they come when they are touched. */
+        pawl_store_relaxed(&header->ready, (uint64_t)(all / sizeof(struct pawl_map_bucket_)));
+        header->touching = false;
+    }
+}
+
+/* Whether pages shall come before the units at the cursor move. Not for ever: the worker may be stopped. */
+static bool should_wait(struct pawl_map_table_ *header, struct pawl_map_table_ *next, uint64_t cursor,
+                        uint64_t units, uint64_t buckets)
+{
+    /* relaxed, all: hints and a count */
+    if (cursor >= units || pawl_load_relaxed(&next->ready) >= (cursor + MAP_SMALLEST) * (buckets / units) ||
+        pawl_load_relaxed(&header->waited) >= units)
+        return false;
+    pawl_fetch_add_relaxed(&header->waited, UINT64_C(1));
+    return true;
 }
 
 /* Once for a table: by who moved its last unit. */
@@ -191,8 +249,9 @@ static PAWL_COLD void finish(struct pawl_map *map, struct pawl_map_table_ *heade
     pawl_rcu_call_in(map->rcu, &header->retired, reclaim_table);
 }
 
-/* Moves up to 8 units, when the map resizes; `table` is where it resizes from. `again`: in later rounds, too. */
-static void help(struct pawl_map *map, char *table, bool again)
+/* Moves up to 8 units, when the map resizes; `table` is where it resizes from. `again`: in later rounds, too. `idle`: by who has
+ * the time to touch fresh pages. */
+static void help(struct pawl_map *map, char *table, bool again, bool idle)
 {
     struct pawl_map_table_ *header = pawl_map_table_of_(table);
     char *next = pawl_load_acquire(&header->next); /* N */
@@ -201,8 +260,10 @@ static void help(struct pawl_map *map, char *table, bool again)
     if (next == NULL)
         return;
     units = map_shift(next) < map_shift(table) ? map_buckets(table) : map_buckets(next);
-    /* relaxed: who sees less helps once more */
-    if (!again && pawl_load_relaxed(&header->cursor) >= units)
+    first = pawl_load_relaxed(&header->cursor); /* relaxed: who sees less helps once more */
+    if (!again && first >= units)
+        return;
+    if (!idle && should_wait(header, pawl_map_table_of_(next), first, units, map_buckets(next)))
         return;
     /* relaxed: two that had the same would find what the other moved */
     first = pawl_fetch_add_relaxed(&header->cursor, (uint64_t)MAP_SMALLEST) & (units - 1);
@@ -221,6 +282,18 @@ static void help(struct pawl_map *map, char *table, bool again)
         finish(map, header, next);
 }
 
+static void link_next(struct pawl_map *map, char *table, char *next)
+{
+    struct pawl_map_table_ *header = pawl_map_table_of_(next);
+    bool fresh = pawl_load_relaxed(&header->ready) == 0; /* relaxed: nobody else has it yet */
+
+    header->touching = fresh;
+    pawl_store_release(&pawl_map_table_of_(table)->next, next); /* N: the empty table */
+    /* The caller's section keeps it from being reclaimed before this is queued. */
+    if (fresh)
+        pawl_rcu_call_in(map->rcu, &header->pages, populate);
+}
+
 /* Links a table of that many buckets to `table`, which was the map's a moment ago, unless another one is linked to it. */
 static PAWL_COLD void start(struct pawl_map *map, char *table, size_t buckets)
 {
@@ -235,7 +308,7 @@ static PAWL_COLD void start(struct pawl_map *map, char *table, size_t buckets)
         if (next == NULL)
             pawl_fetch_add_relaxed(&map->failures, UINT64_C(1)); /* relaxed: a figure */
         else
-            pawl_store_release(&pawl_map_table_of_(table)->next, next); /* N: the empty table */
+            link_next(map, table, next);
     }
     pawl_store_release(&map->resizing, 0u); /* H: the link above */
 }
@@ -247,7 +320,7 @@ static bool help_if_resizing(struct pawl_map *map, char *table, bool look)
 
     if (PAWL_LIKELY(current == table && pawl_load_relaxed(&pawl_map_table_of_(table)->next) == NULL))
         return false; /* relaxed: a resize that has just begun is for the next writer */
-    help(map, current, look);
+    help(map, current, look, false);
     return true;
 }
 
@@ -281,7 +354,7 @@ bool pawl_map_help(struct pawl_map *map, size_t buckets)
         resizing = pawl_load_relaxed(&pawl_map_table_of_(table)->next) != NULL;
         if (!resizing || done >= buckets)
             break;
-        help(map, table, true);
+        help(map, table, true, true);
     }
     pawl_rcu_read_unlock_in(map->rcu);
     return resizing;

@@ -224,7 +224,7 @@ static void note_length(struct pawl_map *map, const struct chain *chain)
 static PAWL_COLD bool lengthen(struct pawl_map *map, struct chain *chain, struct pawl_map_bucket_ *last,
                                uint64_t hash, const void *object)
 {
-    struct map_link *link = pawl_map_link_open(map);
+    struct map_link *link = pawl_map_link_open(map, chain->table);
     uint64_t meta = meta_of(chain, last);
 
     if (link == NULL)
@@ -385,7 +385,7 @@ static __attribute__((noinline)) void *take_along(struct pawl_map *map, char *ta
     }
     unlock(&chain);
     if (link != NULL)
-        pawl_map_link_retire(map, link);
+        pawl_map_link_retire(map, chain.table, link);
     return old;
 }
 

@@ -6,37 +6,64 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE ((size_t)2 << 20) /* a huge page; two and more are asked for */
+#define HUGE PAWL_MAP_HUGE_PAGE_
 
-void *pawl_map_pages_open_(size_t bytes, bool huge)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; headers may be older */
+#endif
+
+static uintptr_t round_up(uintptr_t bytes, uintptr_t to)
 {
-    size_t spare = huge && bytes >= 2 * HUGE ? HUGE : 0; /* to begin where a huge page can */
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    size_t page, before;
-    char *pages;
+    return (bytes + to - 1) & ~(to - 1);
+}
 
-    if (bytes <= HUGE)
-        flags |= MAP_POPULATE; /* at once: a fault for each page would cost more, and it is soon done */
-    pages = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, flags, -1, 0);
+/* The head ends where a huge page can begin. */
+static void *open_huge(size_t bytes, size_t head, size_t huge)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = page + round_up(bytes - head, page);
+    char *pages = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
+
     if (pages == MAP_FAILED)
         return NULL;
-    if (spare == 0)
-        return pages;
-    page = (size_t)sysconf(_SC_PAGESIZE);
-    bytes = (bytes + page - 1) & ~(page - 1); /* what follows is unmapped, by whole pages */
-    before = -(uintptr_t)pages & (HUGE - 1);
+    before = round_up((uintptr_t)pages + page, HUGE) - page - (uintptr_t)pages;
     if (before > 0)
         (void)munmap(pages, before);
-    if (before < spare)
-        (void)munmap(pages + before + bytes, spare - before);
-    (void)madvise(pages + before, bytes, MADV_HUGEPAGE); /* without them it is slower */
-    return pages + before;
+    if (before < HUGE)
+        (void)munmap(pages + before + size, HUGE - before);
+    pages += before + page;
+    (void)madvise(pages, round_up(huge, page), MADV_HUGEPAGE); /* without them it is slower */
+    return pages - head;
+}
+
+void *pawl_map_pages_open_(size_t bytes, size_t head, size_t huge)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *pages;
+
+    if (pawl_map_pages_are_huge_(huge))
+        return open_huge(bytes, head, huge);
+    if (bytes <= HUGE)
+        flags |= MAP_POPULATE; /* at once: a fault for each page would cost more, and it is soon done */
+    pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
 }
 
 void pawl_map_pages_close_(void *pages, size_t bytes)
 {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (uintptr_t)pages & (page - 1); /* the head */
+    char *begin = (char *)pages - before;
+    size_t size = round_up(before + bytes, page);
+
     /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. */
-    for (size_t at = 0; at < bytes; at += HUGE)
-        (void)madvise((char *)pages + at, bytes - at < HUGE ? bytes - at : HUGE, MADV_DONTNEED);
-    (void)munmap(pages, bytes); /* a whole mapping of ours */
+    for (size_t at = 0; at < size; at += HUGE)
+        (void)madvise(begin + at, size - at < HUGE ? size - at : HUGE, MADV_DONTNEED);
+    (void)munmap(begin, size); /* a whole mapping of ours */
+}
+
+bool pawl_map_pages_populate_(void *from, size_t bytes)
+{
+    return madvise(from, bytes, MADV_POPULATE_WRITE) == 0;
 }

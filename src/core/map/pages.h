@@ -6,9 +6,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL if there are none. `huge`: of 4 MiB and more the kernel is asked to take huge pages: fewer misses of address
- * translation, and whoever touches a fresh one waits until the kernel has found and cleared it. */
-void *pawl_map_pages_open_(size_t bytes, bool huge);
+#define PAWL_MAP_HUGE_PAGE_ ((size_t)2 << 20)
+
+/* NULL if there are none. `huge`: for so many bytes, if they are 4 MiB and more, the kernel is asked to take huge pages: fewer
+ * misses of address translation, and whoever touches a fresh one waits until the kernel has found and cleared it. They begin behind
+ * the first `head` bytes, at most 4 KiB, which stand in a small page: who opens the table writes there, and does not wait. */
+void *pawl_map_pages_open_(size_t bytes, size_t head, size_t huge);
 void pawl_map_pages_close_(void *pages, size_t bytes);
+
+/* Whether the kernel is asked for them. */
+static inline bool pawl_map_pages_are_huge_(size_t huge)
+{
+    return huge >= 2 * PAWL_MAP_HUGE_PAGE_;
+}
+
+/* Touches them all, from the begin of one on. Returns whether the kernel could. */
+bool pawl_map_pages_populate_(void *from, size_t bytes);
 
 #endif

@@ -24,9 +24,9 @@ static const struct load small_load = {12, 6, 6, 2, 10, FULL_LOAD};
 static const struct load large_load = {28, 13, 14, 8, 20, 20};
 #define BORDER_LOAD 9 /* between large_load.least and small_load.most, and some way from both */
 
-#define SMALL_LINES UINT64_C(4096) /* 256 KiB */
-#define MAPPED ((size_t)256 << 10) /* bytes from which a table has pages of its own */
-#define AHEAD 8                    /* lines, of prefetches where cells are moved */
+#define SMALL_LINES UINT64_C(4032) /* 252 KiB, and with what stands before and behind less than 64 pages */
+#define MAPPED ((size_t)SMALL_LINES * PAWL_CACHELINE) /* bytes from which a table has pages of its own */
+#define AHEAD 8                                       /* lines, of prefetches where cells are moved */
 #define SAMPLES 8192 /* cells of which all are counted: of larger tables, every second, fourth, ... */
 
 bool (*pawl_u64map_refuse_)(size_t bytes);
@@ -42,7 +42,8 @@ static void *allocate(size_t *bytes)
     *bytes = (*bytes + PAWL_CACHELINE_PAIR - 1) & ~(size_t)(PAWL_CACHELINE_PAIR - 1);
     if (*bytes >= MAPPED) { /* what pawl_u64map_table_free_() asks, too */
         *bytes = (*bytes + 4095) & ~(size_t)4095;
-        memory = pawl_map_pages_open_(*bytes, true);
+        memory = pawl_map_pages_open_(*bytes, sizeof(struct pawl_u64map_table),
+                                      *bytes - sizeof(struct pawl_u64map_table));
         if (memory != NULL)
             pawl_lsan_look_into_(memory, *bytes); /* values may be pointers */
         return memory;
