@@ -40,7 +40,7 @@ enum pawl_rseq_mode {
     PAWL_RSEQ_OFF,     /* switched off: PAWL_RSEQ=off */
     PAWL_RSEQ_MISSING, /* the kernel has no rseq, or libc was told not to register */
     PAWL_RSEQ_BROKEN,  /* the kernel's rseq is known to lose aborts */
-    PAWL_RSEQ_FOREIGN, /* compiled for a machine without sequences here, or instrumented */
+    PAWL_RSEQ_FOREIGN, /* for a machine without sequences here, or instrumented, or a second copy of the library */
 };
 
 struct pawl_rseq_info {
@@ -79,8 +79,8 @@ PAWL_API void pawl_rseq_clear(void);
  * Any thread; blocking; not from a signal handler. */
 PAWL_API int pawl_rseq_fence(int cpu);
 
-/* Where a thread's struct rseq lies, from its thread pointer: for inline readers of the CPU number.
- * 0 until the library has been initialised. */
+/* Where a thread's struct rseq lies, from its thread pointer: for inline readers of the CPU number, and for the
+ * inlined sequences of executables. Read only. 0 until the library has been initialised. */
 extern PAWL_API ptrdiff_t pawl_rseq_offset;
 
 PAWL_END_DECLS

@@ -65,9 +65,9 @@ void pawl_cache_open_(void)
     table.pc.stride = sizeof(struct cache);
     table.pc.limit = rseq->limit;
     table.pc.slots = rseq->limit;
-    table.pc.none[0] = table.pc.none[1] = PAWL_SLICE_MISSING;
+    table.pc.none[0] = table.pc.none[1] = CACHE_NOWHERE;
     for (uint32_t s = 0; s < rseq->limit; s++)
-        pawl_store_relaxed(&table.pc.slice[s], PAWL_SLICE_UNUSED); /* relaxed: nobody else runs yet */
+        pawl_store_relaxed(&table.pc.slice[s], CACHE_NOWHERE); /* relaxed: nobody else runs yet */
     pawl_cache_mode_ = CACHE_CPU;
 }
 
@@ -305,7 +305,7 @@ static bool drain(bool (*wanted)(struct cache *cache, uint32_t ticks), uint32_t 
     for (uint32_t s = 0; s < table.pc.limit; s++)
         if (cache_of(s) != NULL && wanted(cache_of(s), ticks)) {
             /* relaxed: the fence below orders it before what follows */
-            pawl_store_relaxed(&table.pc.slice[s], PAWL_SLICE_AWAY);
+            pawl_store_relaxed(&table.pc.slice[s], CACHE_NOWHERE);
             any = true;
         }
     if (!any)
@@ -313,7 +313,7 @@ static bool drain(bool (*wanted)(struct cache *cache, uint32_t ticks), uint32_t 
     fenced = fence();
     for (uint32_t s = 0; s < table.pc.limit; s++) {
         /* relaxed: changed with the lock only */
-        if (pawl_load_relaxed(&table.pc.slice[s]) != PAWL_SLICE_AWAY)
+        if (cache_of(s) == NULL || (pawl_load_relaxed(&table.pc.slice[s]) & 1) == 0)
             continue;
         if (fenced)
             empty(cache_of(s));

@@ -63,6 +63,25 @@ union cache_table {
 };
 extern union cache_table pawl_cache_table_ HIDDEN;
 
+/* What the table has where there is no cache: entries that are empty and full at once, so that neither sequence asks
+ * whether there is one. Its address is odd, because the sequences of <pawl/percpu.h> do ask, by this bit. malloc stores
+ * the end of chains into it, from any number of CPUs at once, where it is already. */
+struct nowhere {
+    char before;
+    struct {
+        const struct node *chain; /* within a line: stored whole */
+        uint32_t limit;
+        uint32_t misses;
+    } __attribute__((packed)) entry[CLASSES];
+} __attribute__((packed, aligned(PAWL_CACHELINE_PAIR)));
+
+PAWL_STATIC_ASSERT(offsetof(struct nowhere, entry) == 1, "odd");
+PAWL_STATIC_ASSERT(sizeof(((struct nowhere *)NULL)->entry) == CLASSES * sizeof(struct cache_entry) &&
+                       offsetof(struct nowhere, entry[0].limit) == 1 + offsetof(struct cache_entry, limit),
+                   "laid out as a cache");
+extern struct nowhere pawl_cache_nowhere_ HIDDEN;
+#define CACHE_NOWHERE ((uintptr_t)&pawl_cache_nowhere_ + offsetof(struct nowhere, entry))
+
 /* A block of the class, out of a chain; NULL: no memory. */
 struct node *pawl_cache_alloc_(uint32_t class);
 

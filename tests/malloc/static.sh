@@ -18,8 +18,15 @@ cat >"$work/p.c" <<'END'
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+/* Before every constructor, and in the destructor of a thread that has ended. */
+static char *first;
+static pthread_key_t key;
+static void begin(void) { first = malloc(100); if (first) strcpy(first, "first"); }
+__attribute__((used, section(".preinit_array"))) static void (*const before_all)(void) = begin;
+static void at_thread_exit(void *p) { free(p); free(malloc(5000)); }
 static void *work(void *u)
 {
+    pthread_setspecific(key, malloc(10));
     for (int i = 0; i < 20000; i++) { char *p = malloc(i % 3000); if (!p) abort(); p[0] = 1; free(p); }
     return u;
 }
@@ -28,6 +35,8 @@ int main(void)
     struct pawl_malloc_stats s;
     pthread_t t[3];
     char *p = strdup("ours");
+    if (!first || strcmp(first, "first") != 0 || pthread_key_create(&key, at_thread_exit) != 0) return 2;
+    free(first);
     for (int i = 0; i < 3; i++) pthread_create(&t[i], NULL, work, NULL);
     for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
     pid_t child = fork();
@@ -69,6 +78,44 @@ int main(void)
     free(malloc(100));
     printf("%d %d\n", news, deletes);
     return news == 5 && deletes == 5 ? 0 : 1;
+}
+END
+
+# A process that opens the library late, and lets go of it, while it has blocks of it.
+cat >"$work/d.c" <<'END'
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv)
+{
+    void *library = dlopen(argv[argc - 1], RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    void *(*allocate)(size_t);
+    void (*release)(void *);
+    char *block, *large;
+    if (!library) return 1;
+    *(void **)&allocate = dlsym(library, "malloc");
+    *(void **)&release = dlsym(library, "free");
+    if (!allocate || !release || allocate == malloc) return 2;
+    block = strcpy(allocate(100), "block"), large = strcpy(allocate(1000000), "large");
+    free(malloc(100));
+    dlclose(library);
+    if (strcmp(block, "block") != 0 || strcmp(large, "large") != 0) return 3;
+    release(block), release(large);
+    return 0;
+}
+END
+
+# Whether the settings reach it; started by another user it has that one's rights, and must not look at them.
+cat >"$work/e.c" <<'END'
+#include <pawl/malloc.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+int main(void)
+{
+    struct pawl_malloc_stats s;
+    free(malloc(100));
+    pawl_malloc_get_stats(&s);
+    return (s.hardened ? 10 : 20) + (getauxval(AT_SECURE) != 0);
 }
 END
 
@@ -130,5 +177,23 @@ else
     echo 'ok 7 - # SKIP no links that optimise'
     echo 'ok 8 - # SKIP no links that optimise'
 fi
-echo 1..8
+"$cc" -O1 -fno-builtin "$work/d.c" -ldl -o "$work/late" >"$work/said" 2>&1 && "$work/late" "$shared" >>"$work/said" 2>&1
+promise 9 'opened late, and its blocks outlive dlclose' $?
+# Neither reserves what it does not use, so both begin under limits, of addresses and of what may be written to.
+(ulimit -v 100000 -d 100000 && "$work/static" && "$work/dynamic") >"$work/said" 2>&1
+promise 10 'begins under limits of memory' $?
+"$cc" -O1 -I"$root/include" "$work/e.c" "$archive" -static -pthread -o "$work/settings" >"$work/said" 2>&1
+PAWL_MALLOC=hardened "$work/settings"
+(($? == 10))
+promise 11 'settings of the environment reach it' $?
+chmod 755 "$work" && cp "$work/settings" "$work/setuid" && chown 65534 "$work/setuid" 2>/dev/null && chmod 4755 "$work/setuid"
+env PAWL_MALLOC=hardened "PAWL_MALLOC_PROFILE=$work/heap" "$work/setuid"
+status=$?
+if ((status == 10)); then
+    echo 'ok 12 - # SKIP we may not make it another user its own'
+else
+    ((status == 21)) && [[ ! -e $work/heap ]]
+    promise 12 '... and not a program that runs with the rights of another user' $?
+fi
+echo 1..12
 exit $failed

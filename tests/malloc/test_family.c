@@ -3,11 +3,15 @@
 #include "family.h"
 
 #include <errno.h>
+#include <pawl/malloc.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -317,6 +321,130 @@ static void glibc_s_second_names_lead_to_the_same_heap(void **state)
 }
 #endif
 
+/* ---- signals ---- */
+
+enum { ODD_SIZE = 208 }; /* of a class that nothing else here uses */
+
+static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t wrong;
+static unsigned char *volatile held;       /* by the program, filled with 1 */
+static unsigned char *volatile of_handler; /* from one signal to the next, filled with 2 */
+static volatile size_t of_handler_bytes;
+
+static void keep_a_block(int number)
+{
+    static const size_t sizes[] = {1, 24, 100, 700, 3000, 40000, 3000000};
+    unsigned char *before = of_handler;
+
+    (void)number;
+    if (before != NULL && (before[0] != 2 || before[of_handler_bytes - 1] != 2))
+        wrong = 1;
+    m(free)(before);
+    of_handler_bytes = sizes[(unsigned int)interrupts % (sizeof sizes / sizeof sizes[0])];
+    of_handler = m(malloc)(of_handler_bytes);
+    if (of_handler == NULL)
+        wrong = 1;
+    else
+        memset(of_handler, 2, of_handler_bytes);
+    interrupts = interrupts + 1;
+}
+
+/* Takes a block at one signal, gives it back at the next. */
+static void allocate_like_the_program(int number)
+{
+    unsigned char *block = of_handler;
+
+    (void)number;
+    if (block != NULL) {
+        of_handler = NULL;
+        if (block[0] != 2)
+            wrong = 1;
+        m(free)(block);
+    } else {
+        block = m(malloc)(ODD_SIZE);
+        if (block == NULL || block == held)
+            wrong = 1;
+        else
+            block[0] = 2;
+        of_handler = block;
+    }
+    interrupts = interrupts + 1;
+}
+
+static void be_interrupted_by(void (*handler)(int), int each_us)
+{
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    const struct sigaction none = {.sa_handler = SIG_IGN};
+    const struct itimerval timer = {{0, each_us}, {0, each_us}};
+
+    if (each_us > 0) {
+        interrupts = wrong = 0;
+        sigaction(SIGALRM, &action, NULL);
+    }
+    setitimer(ITIMER_REAL, &timer, NULL);
+    if (each_us == 0)
+        sigaction(SIGALRM, &none, NULL);
+}
+
+/* While the program is somewhere else. Inside of malloc its handlers may not call it, as with glibc. */
+static void handlers_of_signals_may_allocate(void **state)
+{
+    (void)state;
+    unsigned char *block[200];
+
+    for (size_t i = 0; i < 200; i++) {
+        block[i] = m(malloc)(i * 37 + 1);
+        memset(block[i], 1, i * 37 + 1);
+    }
+    be_interrupted_by(keep_a_block, 200);
+    while (interrupts < 300)
+        usleep(100);
+    be_interrupted_by(NULL, 0);
+    assert_int_equal(wrong, 0);
+    m(free)(of_handler);
+    of_handler = NULL;
+    for (size_t i = 0; i < 200; i++) {
+        assert_true(is_filled(block[i], i * 37 + 1, 1));
+        m(free)(block[i]);
+    }
+}
+
+/* Between any two instructions of malloc and free, where neither needs a lock: a signal restarts the sequence. With blocks
+ * of one class in this CPU's cache, and no other CPU, both stay on that path. */
+static void a_signal_within_malloc_takes_no_block_twice(void **state)
+{
+    (void)state;
+    struct pawl_malloc_stats stats;
+    cpu_set_t all, one;
+    void *warm[3];
+
+    pawl_malloc_get_stats(&stats);
+    if (strcmp(stats.mode, "cpu") != 0 || sched_getaffinity(0, sizeof all, &all) != 0)
+        skip();
+    CPU_ZERO(&one);
+    CPU_SET((unsigned int)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    for (int i = 0; i < 3; i++)
+        warm[i] = m(malloc)(ODD_SIZE);
+    for (int i = 0; i < 3; i++)
+        m(free)(warm[i]);
+    be_interrupted_by(allocate_like_the_program, 100);
+    while (interrupts < 1000) {
+        unsigned char *block = m(malloc)(ODD_SIZE);
+
+        held = block;
+        block[0] = 1;
+        if (block == of_handler || block[0] != 1)
+            wrong = 1;
+        held = NULL;
+        m(free)(block);
+    }
+    be_interrupted_by(NULL, 0);
+    m(free)(of_handler);
+    sched_setaffinity(0, sizeof all, &all);
+    assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +463,8 @@ int main(void)
         cmocka_unit_test(usable_size_of_nothing_is_nothing),
         cmocka_unit_test(sized_frees_are_frees),
         cmocka_unit_test(a_large_block_grows_in_place_or_moves_whole),
+        cmocka_unit_test(handlers_of_signals_may_allocate),
+        cmocka_unit_test(a_signal_within_malloc_takes_no_block_twice),
 #ifdef __GLIBC__
         cmocka_unit_test(glibc_s_windows_show_what_is_there),
 #endif

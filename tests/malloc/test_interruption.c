@@ -106,7 +106,7 @@ static void act_drain(void)
 {
     struct cache_entry *entry = &world.a->entry[CLASS];
 
-    pawl_store_relaxed(&world.pc->slice[HERE], PAWL_SLICE_AWAY);
+    pawl_store_relaxed(&world.pc->slice[HERE], CACHE_NOWHERE);
     note((long)entry->chain);
     note(chain_length(entry->chain));
     entry->chain = chain_end();
@@ -148,7 +148,7 @@ static void full_chain(void)
 
 static void cache_away(void)
 {
-    pawl_store_relaxed(&world.pc->slice[HERE], PAWL_SLICE_AWAY);
+    pawl_store_relaxed(&world.pc->slice[HERE], CACHE_NOWHERE);
 }
 
 static const struct scenario scenarios[] = {

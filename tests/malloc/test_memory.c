@@ -151,44 +151,6 @@ static void a_kernel_that_refuses_from_some_point_on_is_survived(void **state)
         assert_true(in_child((uint64_t)at, UINT64_MAX) >= 0);
 }
 
-static void a_limit_of_address_space_gives_enomem(void **state)
-{
-    (void)state;
-    int status;
-    pid_t child;
-
-    if (SANITIZED)
-        skip();
-    child = fork();
-    if (child == 0) {
-        struct rlimit limit;
-        void *chain = NULL;
-        size_t got = 0;
-
-        (void)pawl_malloc_release(0);
-        getrlimit(RLIMIT_AS, &limit);
-        limit.rlim_cur = (rlim_t)400 << 20;
-        if (setrlimit(RLIMIT_AS, &limit) != 0)
-            _exit(9);
-        for (size_t size = 100000; size >= 100; size /= 10)
-            for (void **made; (made = m(malloc)(size)) != NULL; got += size) {
-                *made = chain;
-                chain = made;
-            }
-        if (errno != ENOMEM || got < (size_t)100 << 20 || got > (size_t)400 << 20)
-            _exit(1);
-        while (chain != NULL) {
-            void *next = *(void **)chain;
-
-            m(free)(chain);
-            chain = next;
-        }
-        _exit(use_everything() ? 0 : 2);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-}
-
 /* Runs a test's body in a process of its own. Returns what it returned; 128 and a signal. */
 static int apart(int (*body)(void))
 {
@@ -200,6 +162,56 @@ static int apart(int (*body)(void))
     if (child < 0 || waitpid(child, &status, 0) != child)
         return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Takes all that a limit leaves, gives it back, and goes on. */
+static int exhaust(int resource)
+{
+    const size_t room = (size_t)300 << 20;
+    struct rlimit limit;
+    void *chain = NULL;
+    size_t got = 0;
+
+    (void)pawl_malloc_release(0);
+    if (getrlimit(resource, &limit) != 0)
+        return 9;
+    limit.rlim_cur = (rlim_t)room;
+    if (setrlimit(resource, &limit) != 0)
+        return 9;
+    for (size_t size = 100000; size >= 100; size /= 10)
+        for (void **made; (made = m(malloc)(size)) != NULL; got += size) {
+            *made = chain;
+            chain = made;
+        }
+    if (errno != ENOMEM || got < room / 2 || got > room)
+        return 1;
+    while (chain != NULL) {
+        void *next = *(void **)chain;
+
+        m(free)(chain);
+        chain = next;
+    }
+    return use_everything() ? 0 : 2;
+}
+
+static int exhaust_addresses(void)
+{
+    return exhaust(RLIMIT_AS);
+}
+
+/* Counts what a kernel that does not overcommit counts: private memory that may be written to. */
+static int exhaust_data(void)
+{
+    return exhaust(RLIMIT_DATA);
+}
+
+static void limits_of_memory_give_enomem(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    assert_int_equal(apart(exhaust_addresses), 0);
+    assert_int_equal(apart(exhaust_data), 0);
 }
 
 static int shrink_without_memory(void)
@@ -560,7 +572,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
-        cmocka_unit_test(a_limit_of_address_space_gives_enomem),
+        cmocka_unit_test(limits_of_memory_give_enomem),
         cmocka_unit_test(a_block_shrinks_also_without_memory),
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),

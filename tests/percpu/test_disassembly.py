@@ -20,11 +20,11 @@ import tempfile
 # compiler chooses operands, not instructions. A count above is a regression; one below: record it.
 SEQUENCE = {
     "x86_64": {
-        "load": 9, "add": 10, "increment": 10, "fetch_add": 12, "add_via": 13, "max": 12,
-        "add_limit": 15, "spend": 14, "cas": 12, "store_unless": 12, "cas_if": 14, "cas_after": 13,
-        "cas_after_copy": 27, "snapshot": 15, "push": 12, "push_chain": 12, "pop": 14, "pop_all": 13,
-        "stack_push": 15, "stack_pop": 15, "stack_push_many": 25, "stack_pop_many": 23, "bump": 21,
-        "ring_put": 28, "bit_alloc": 21, "bit_free": 16, "trylock": 15,
+        "load": 8, "add": 9, "increment": 9, "fetch_add": 11, "add_via": 12, "max": 11,
+        "add_limit": 14, "spend": 13, "cas": 11, "store_unless": 11, "cas_if": 13, "cas_after": 12,
+        "cas_after_copy": 26, "snapshot": 14, "push": 11, "push_chain": 11, "pop": 13, "pop_all": 12,
+        "stack_push": 14, "stack_pop": 14, "stack_push_many": 24, "stack_pop_many": 22, "bump": 20,
+        "ring_put": 27, "bit_alloc": 20, "bit_free": 15, "trylock": 14,
     },
     "aarch64": {
         "load": 13, "add": 16, "increment": 16, "fetch_add": 16, "add_via": 19, "max": 17,
@@ -34,8 +34,8 @@ SEQUENCE = {
         "ring_put": 34, "bit_alloc": 28, "bit_free": 20, "trylock": 22,
     },
 }
-# What a whole function may have beyond its sequence: arguments checked, a result, the way out.
-FUNCTION_EXTRA = 34
+# What a whole function may have beyond its sequence: arguments checked, registers saved, a result, the way out.
+FUNCTION_EXTRA = 36
 
 MACHINES = {
     "x86_64": {
@@ -199,10 +199,10 @@ def judge_code(program, machine, name):
 
 
 def judge_calls(program):
-    """What the functions call: the out-of-line forms for a miss, and nothing else."""
+    """What the functions call: the out-of-line forms for a miss, and nothing else (the offset is a variable)."""
     for line in output_of(program.tools + "nm", "--undefined-only", program.path + ".o").splitlines():
         called = line.split()[-1]
-        if not re.fullmatch(r"pawl_percpu_\w+_slow", called):
+        if not re.fullmatch(r"pawl_percpu_\w+_slow|pawl_rseq_offset", called):
             yield f"{called} is called"
 
 

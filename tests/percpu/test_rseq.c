@@ -214,6 +214,56 @@ static void a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_o
     pawl_percpu_close(dekker.pc);
 }
 
+/* A copy of the library that came first, as far as the one under test can see: it has set the variable that both
+ * share, before any constructor. (No function of libc yet: not even sanitizers are there.) */
+#define ANOTHER_COPY "PAWL_TEST_ANOTHER_COPY=1"
+
+static __thread struct {
+    uint32_t cpu_id_start;
+    uint32_t cpu_id;
+    uint64_t rseq_cs;
+    uint32_t flags[4];
+} area_of_another_copy __attribute__((aligned(32)));
+
+__attribute__((no_sanitize("address", "undefined", "thread"))) static void another_copy(int argc, char **argv,
+                                                                                        char **variables)
+{
+    (void)argc;
+    (void)argv;
+    for (; *variables != NULL; variables++) {
+        size_t same = 0;
+
+        while (same < sizeof ANOTHER_COPY && (*variables)[same] == ANOTHER_COPY[same])
+            same++;
+        if (same == sizeof ANOTHER_COPY)
+            pawl_rseq_offset = (char *)&area_of_another_copy - (char *)__builtin_thread_pointer();
+    }
+}
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_constructors)(int, char **, char **) = another_copy;
+
+/* Inlined sequences would arm in the other's area, which this copy's index is not part of. */
+static void a_copy_that_comes_second_runs_no_sequences(void **state)
+{
+    struct pawl_percpu *pc = pawl_percpu_open(sizeof(long), PAWL_PERCPU_BY_ANY);
+    long sum = 0;
+
+    (void)state;
+    assert_non_null(pc);
+    assert_int_equal(pawl_rseq_get_info()->mode, PAWL_RSEQ_FOREIGN);
+    assert_false(pawl_rseq_available());
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(pawl_percpu_add(pc, 0, 1), 0);
+    for (uint32_t slot = 0; slot < pc->slots; slot++) {
+        long *slice = pawl_percpu_slice(pc, slot);
+
+        assert_true(slice == NULL || slot >= pc->limit);
+        sum += slice != NULL ? *slice : 0;
+    }
+    assert_int_equal(sum, 1000);
+    pawl_percpu_close(pc);
+}
+
 /* Tests pin themselves; each starts where this process may run. */
 static cpu_set_t everywhere;
 
@@ -237,7 +287,11 @@ int main(void)
         PROMISE(a_flag_before_the_fence_and_one_before_a_sequence_do_not_miss_each_other),
     };
 
+    static const struct CMUnitTest second[] = {cmocka_unit_test(a_copy_that_comes_second_runs_no_sequences)};
+
     print_mode();
+    if (getenv("PAWL_TEST_ANOTHER_COPY") != NULL)
+        return cmocka_run_group_tests_name("rseq, second copy", second, NULL, NULL);
     if (sched_getaffinity(0, sizeof everywhere, &everywhere) != 0)
         return EXIT_FAILURE;
     return cmocka_run_group_tests_name("rseq", tests, NULL, NULL);

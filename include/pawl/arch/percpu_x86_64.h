@@ -3,8 +3,8 @@
  *
  * Every sequence has one shape:
  *
- *      arm:    leaq descriptor, %rax           rseq_cs = this sequence (2:)
- *              movq %rax, rseq_cs
+ *      arm:    leaq descriptor, %rax           (2:)
+ *              movq %rax, rseq_cs              in the thread's struct rseq: this sequence runs
  *      start:  slot number of this CPU         read inside: a migration restarts (3:)
  *              slice = table[slot]             odd: no slice here, leave
  *              ...                             loads and private stores
@@ -24,8 +24,9 @@
 /* clang-format off */
 
 /* "?": in the section group of the function, so that a discarded C++ inline function takes its
- * descriptor along. The signature is the operand of an undefined instruction (ud1). */
-#define PAWL_SEQ_TEXT_(miss, body)                                                                  \
+ * descriptor along. The signature is the operand of an undefined instruction (ud1).
+ * `slot` loads this CPU's slot into %rcx. The allocator has its own way, and no use for the look at the slice's bit. */
+#define PAWL_SEQ_FRAME_(slot, body)                                                                 \
     ".pushsection __rseq_cs, \"aw?\", @progbits\n\t"                                                \
     ".balign 32\n"                                                                                  \
     "1:\t.long 0, 0\n\t"               /* version, flags */                                         \
@@ -40,15 +41,19 @@
     "5:\tjmp 2f\n\t"                                                                                \
     ".popsection\n"                                                                                 \
     "2:\tleaq 1b(%%rip), %%rax\n\t"                                                                 \
-    "movq (%[pc]), %%rcx\n\t"          /* rseq_at */                                                \
-    "movq %%rax, %%fs:8(%%rcx)\n"      /* arm */                                                    \
-    "3:\tmovq 8(%[pc]), %%rcx\n\t"     /* index_at */                                               \
-    "movslq %%fs:(%%rcx), %%rcx\n\t"   /* this CPU's slot; -1 and -2: not registered */             \
+    "movq %%rax, %%fs:8(%[area])\n"    /* arm */                                                    \
+    "3:\t" slot "\n\t"                /* this CPU's, into %rcx; -1 and -2: not registered */         \
     "movq 64(%[pc],%%rcx,8), %%rax\n\t"                                                             \
-    "testb $1, %%al\n\t"                                                                            \
-    "jnz " miss "\n\t"                                                                              \
     body "\n"                                                                                       \
     "4:\n"
+
+#define PAWL_SEQ_TEXT_(miss, body)                                                                  \
+    PAWL_SEQ_FRAME_(                                                                                \
+        "movq 8(%[pc]), %%rcx\n\t"     /* index_at */                                               \
+        "movslq %%fs:(%%rcx), %%rcx",                                                               \
+        "testb $1, %%al\n\t"                                                                        \
+        "jnz " miss "\n\t"                                                                          \
+        body)
 
 /* Before each store that is private until the commit: tells its address to `pawl rseq-check`, which rejects
  * every other store before the commit. The relocation changes nothing in the text; it keeps the record when
@@ -66,12 +71,30 @@
 /* A sequence with a result ends behind its commit on every way; an odd %rax says that it missed. */
 #define PAWL_SEQ_OUT_(body) PAWL_SEQ_TEXT_("4f", body)
 
+/* Where a thread's struct rseq lies, from its thread pointer: one number for the process. In an executable gcc reads
+ * it by a statement that it may take out of a loop and share among operations; not out of the region, which could
+ * then be read before a test for NULL. `pc` is an operand: the number is known as soon as a region is.
+ * Elsewhere (a shared library; clang, that has no such operand) the variable's address would be loaded first. */
+PAWL_SEQ_INLINE_ ptrdiff_t pawl_seq_area(struct pawl_percpu *pc)
+{
+#if defined(__clang__) || (defined(__PIC__) && !defined(__PIE__))
+    return pc->rseq_at;
+#else
+    ptrdiff_t offset;
+
+    __asm__("movq %a[from], %[offset]" : [offset] "=r"(offset) : [from] "p"(&pawl_rseq_offset), "r"(pc));
+    return offset;
+#endif
+}
+
+#define PAWL_SEQ_REGION_ [pc] "r"(pc), [area] "r"(pawl_seq_area(pc))
+
 PAWL_SEQ_INLINE_ int pawl_seq_add(struct pawl_percpu *pc, size_t at, long n)
 {
     __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
         "addq %[at], %%rax\n\t"
         "addq %[n], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
     return 0;
 miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
@@ -85,7 +108,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_via(struct pawl_percpu *pc, size_t at, ptrdiff
         "jz %l[fail]\n\t"
         "addq %[displacement], %%rax\n\t"
         "addq %[n], (%%rax)")
-        : : [pc] "r"(pc), [at] "r"(at), [displacement] "er"(displacement), [n] "er"(n)
+        : : PAWL_SEQ_REGION_, [at] "r"(at), [displacement] "er"(displacement), [n] "er"(n)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -101,7 +124,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_max(struct pawl_percpu *pc, size_t at, long n)
         "cmpq %[n], (%%rax)\n\t"
         "jge 4f\n\t"
         "movq %[n], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss);
     return 0;
 miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
@@ -117,7 +140,8 @@ PAWL_SEQ_INLINE_ int pawl_seq_add_limit(struct pawl_percpu *pc, size_t at, long 
         "cmpq %[limit], %%rcx\n\t"
         "cmovg %[limit], %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n), [limit] "r"(limit) : "rax", "rcx", "cc", "memory" : miss);
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [n] "er"(n), [limit] "r"(limit)
+        : "rax", "rcx", "cc", "memory" : miss);
     return 0;
 miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
@@ -132,7 +156,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_spend(struct pawl_percpu *pc, size_t at, long n)
         "jl %l[fail]\n\t"
         "subq %[n], %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss, fail);
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [n] "er"(n) : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
@@ -147,7 +171,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas(struct pawl_percpu *pc, size_t at, long expect
         "cmpq %[expect], (%%rax)\n\t"
         "jne %l[fail]\n\t"
         "movq %[desired], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [expect] "er"(expect), [desired] "er"(desired)
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [expect] "er"(expect), [desired] "er"(desired)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -163,7 +187,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_store_unless(struct pawl_percpu *pc, size_t at, lo
         "cmpq %[unwanted], (%%rax)\n\t"
         "je %l[fail]\n\t"
         "movq %[desired], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [unwanted] "er"(unwanted), [desired] "er"(desired)
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [unwanted] "er"(unwanted), [desired] "er"(desired)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -182,7 +206,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_if(struct pawl_percpu *pc, size_t at, long exp
         "cmpq %[expect], (%%rax)\n\t"
         "jne %l[fail]\n\t"
         "movq %[desired], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [expect] "er"(expect), [desired] "er"(desired),
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [expect] "er"(expect), [desired] "er"(desired),
             [guard_at] "r"(guard_at), [guard] "er"(guard)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
@@ -202,7 +226,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after(struct pawl_percpu *pc, size_t at, long 
         PAWL_SEQ_SCRATCH_
         "movq %[first], (%%rax,%[first_at])\n\t"
         "movq %[desired], (%%rcx)")
-        : : [pc] "r"(pc), [at] "r"(at), [expect] "er"(expect), [desired] "er"(desired),
+        : : PAWL_SEQ_REGION_, [at] "r"(at), [expect] "er"(expect), [desired] "er"(desired),
             [first_at] "r"(first_at), [first] "er"(first)
         : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
@@ -238,8 +262,8 @@ PAWL_SEQ_INLINE_ int pawl_seq_cas_after_copy(struct pawl_percpu *pc, size_t at, 
         "jb 8b\n\t"
         "addq %[at], %%rax\n\t"
         "movq %[desired], (%%rax)")
-        : : [pc] "r"(pc), [at] "r"(at), [expect] "er"(expect), [desired] "er"(desired), [copy_at] "r"(copy_at),
-            [source] "r"(source), [len] "er"(len)
+        : : PAWL_SEQ_REGION_, [at] "r"(at), [expect] "er"(expect), [desired] "er"(desired),
+            [copy_at] "r"(copy_at), [source] "r"(source), [len] "er"(len)
         : "rax", "rcx", "rdx", "r8", "r9", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -257,7 +281,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_push_chain(struct pawl_percpu *pc, size_t at, stru
         PAWL_SEQ_SCRATCH_
         "movq %%rcx, (%[last])\n\t"    /* private: the node is not in the list yet */
         "movq %[first], (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [first] "r"(first), [last] "r"(last)
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [first] "r"(first), [last] "r"(last)
         : "rax", "rcx", "cc", "memory" : miss);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -275,7 +299,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_push(struct pawl_percpu *pc, size_t at, void
         "movq %[item], 16(%%rax,%%rcx,8)\n\t" /* above count: nobody reads it yet */
         "addq $1, %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [item] "er"(item) : "rax", "rcx", "cc", "memory" : miss, fail);
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [item] "er"(item) : "rax", "rcx", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
     return PAWL_SEQ_MISS;
@@ -307,7 +331,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_ring_put(struct pawl_percpu *pc, size_t at, const 
         "jb 6b\n\t"
         "addq %%rdx, %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [words] "r"(words), [count] "r"(count)
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [words] "r"(words), [count] "r"(count)
         : "rax", "rcx", "rdx", "r8", "r9", "r10", "cc", "memory" : miss, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -328,7 +352,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_bit_free(struct pawl_percpu *pc, size_t at, unsign
         "jz %l[fail]\n\t"
         "xorq %[mask], %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : : [pc] "r"(pc), [at] "er"(at), [mask] "r"(mask), [slot] "r"(slot)
+        : : PAWL_SEQ_REGION_, [at] "er"(at), [mask] "r"(mask), [slot] "r"(slot)
         : "rax", "rcx", "cc", "memory" : miss, elsewhere, fail);
     return 0;
 miss: PAWL_SEQ_RARE_;
@@ -348,7 +372,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_load(struct pawl_percpu *pc, size_t at, long *valu
 
     __asm__ __volatile__(PAWL_SEQ_OUT_(
         "movq (%%rax,%[at]), %%rdx")
-        : "=&a"(slice), "=&d"(word) : [pc] "r"(pc), [at] "r"(at) : "rcx", "cc", "memory");
+        : "=&a"(slice), "=&d"(word) : PAWL_SEQ_REGION_, [at] "r"(at) : "rcx", "cc", "memory");
     if ((slice & 1) != 0)
         return PAWL_SEQ_MISS;
     *value = word;
@@ -366,7 +390,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_fetch_add(struct pawl_percpu *pc, size_t at, long 
         "movq (%%rax), %%rdx\n\t"
         "leaq (%%rdx,%[n]), %%rcx\n\t"
         "movq %%rcx, (%%rax)")
-        : "=&a"(address), "=&d"(word) : [pc] "r"(pc), [at] "er"(at), [n] "r"(n) : "rcx", "cc", "memory");
+        : "=&a"(address), "=&d"(word) : PAWL_SEQ_REGION_, [at] "er"(at), [n] "r"(n) : "rcx", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     *old = word;
@@ -387,7 +411,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_snapshot(struct pawl_percpu *pc, size_t at, long *
         "addq $1, %%rcx\n\t"
         "cmpq %[count], %%rcx\n\t"
         "jb 6b")
-        : "=&a"(address) : [pc] "r"(pc), [at] "er"(at), [words] "r"(words), [count] "r"(count)
+        : "=&a"(address) : PAWL_SEQ_REGION_, [at] "er"(at), [words] "r"(words), [count] "r"(count)
         : "rcx", "rdx", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : 0;
 }
@@ -404,7 +428,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_pop(struct pawl_percpu *pc, size_t at)
         "jz 4f\n\t"
         "movq (%%rax), %%rdx\n\t"      /* may be stale if the node was popped: then this restarts */
         "movq %%rdx, (%%rcx)")
-        : "=&a"(node) : [pc] "r"(pc), [at] "r"(at) : "rcx", "rdx", "cc", "memory");
+        : "=&a"(node) : PAWL_SEQ_REGION_, [at] "r"(at) : "rcx", "rdx", "cc", "memory");
     return node;
 }
 
@@ -418,7 +442,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_pop_all(struct pawl_percpu *pc, size_t at)
         "testq %%rax, %%rax\n\t"
         "jz 4f\n\t"
         "movq $0, (%%rcx)")
-        : "=&a"(node) : [pc] "r"(pc), [at] "r"(at) : "rcx", "cc", "memory");
+        : "=&a"(node) : PAWL_SEQ_REGION_, [at] "r"(at) : "rcx", "cc", "memory");
     return node;
 }
 
@@ -436,7 +460,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_stack_pop(struct pawl_percpu *pc, size_t at, void 
         "movq 8(%%rax,%%rcx,8), %%rdx\n\t" /* item[count - 1] */
         "leaq -1(%%rcx), %%r8\n\t"
         "movq %%r8, (%%rax)")
-        : "=&a"(address), "=&c"(count), "=&d"(top) : [pc] "r"(pc), [at] "er"(at) : "r8", "cc", "memory");
+        : "=&a"(address), "=&c"(count), "=&d"(top) : PAWL_SEQ_REGION_, [at] "er"(at) : "r8", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     if (count == 0)
@@ -470,7 +494,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_push_many(struct pawl_percpu *pc, size_t at
         "7:\tcmpq %%rdx, %%r9\n\t"
         "jb 6b\n\t"
         "movq %%rcx, (%%rax)")
-        : "=&a"(address), "=&d"(moved) : [pc] "r"(pc), [at] "er"(at), [items] "r"(items), [count] "r"(count)
+        : "=&a"(address), "=&d"(moved) : PAWL_SEQ_REGION_, [at] "er"(at), [items] "r"(items), [count] "r"(count)
         : "rcx", "r8", "r9", "r10", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : moved;
 }
@@ -497,7 +521,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_stack_pop_many(struct pawl_percpu *pc, size_t at,
         "7:\tcmpq %%rdx, %%r9\n\t"
         "jb 6b\n\t"
         "movq %%rcx, (%%rax)")
-        : "=&a"(address), "=&d"(moved) : [pc] "r"(pc), [at] "er"(at), [items] "r"(items), [count] "r"(count)
+        : "=&a"(address), "=&d"(moved) : PAWL_SEQ_REGION_, [at] "er"(at), [items] "r"(items), [count] "r"(count)
         : "rcx", "r8", "r9", "r10", "cc", "memory");
     return (address & 1) != 0 ? PAWL_SEQ_MISS : moved;
 }
@@ -524,7 +548,7 @@ PAWL_SEQ_INLINE_ int pawl_seq_bump(struct pawl_percpu *pc, size_t at, size_t byt
         "jnz 4f\n\t"
         "movq %%r8, (%%rax)")
         : "=&a"(address), "=&d"(next), "=&c"(chunks)
-        : [pc] "r"(pc), [at] "er"(at), [bytes] "r"(bytes), [shift] "r"(shift) : "r8", "r9", "cc", "memory");
+        : PAWL_SEQ_REGION_, [at] "er"(at), [bytes] "r"(bytes), [shift] "r"(shift) : "r8", "r9", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     *fit = chunks == 0 ? (void *)next : NULL;
@@ -554,7 +578,7 @@ PAWL_SEQ_INLINE_ long pawl_seq_bit_alloc(struct pawl_percpu *pc, size_t at, size
         "7:\tbtsq %[bit], %%r8\n\t"
         "movq %%r8, (%%rax,%%rdx,8)")
         : "=&a"(address), "=&c"(slot), "=&d"(word), [bit] "=&r"(bit)
-        : [pc] "r"(pc), [at] "er"(at), [words] "r"(words) : "r8", "cc", "memory");
+        : PAWL_SEQ_REGION_, [at] "er"(at), [words] "r"(words) : "r8", "cc", "memory");
     if ((address & 1) != 0)
         return PAWL_SEQ_MISS;
     return word < words ? (long)((slot * words + word) * 64 + bit) : -EAGAIN;
@@ -573,7 +597,7 @@ PAWL_SEQ_INLINE_ uintptr_t pawl_seq_trylock(struct pawl_percpu *pc, size_t at)
         "jnz 4f\n\t"
         "movq %%rcx, %%rax\n\t"
         "movq $1, (%%rcx)")
-        : "=&a"(lock) : [pc] "r"(pc), [at] "r"(at) : "rcx", "rdx", "cc", "memory");
+        : "=&a"(lock) : PAWL_SEQ_REGION_, [at] "r"(at) : "rcx", "rdx", "cc", "memory");
     return lock;
 }
 /* clang-format on */

@@ -136,6 +136,14 @@ static void conclude(enum pawl_rseq_mode mode, const char *reason)
     info.reason = reason;
 }
 
+/* Inlined sequences arm where pawl_rseq_offset says. A program that holds the library twice (linked into it, and
+ * shared) may have one variable for both; the copy that comes second leaves it alone, and runs sequences only when
+ * it means the same area. Asked before this copy has set it. */
+static bool another_copy_arms(bool libc_registers)
+{
+    return pawl_rseq_offset != 0 && !(libc_registers && pawl_rseq_offset == __rseq_offset);
+}
+
 static void choose_mode(const char *wish)
 {
     bool libc_knows = &__rseq_size != NULL;
@@ -152,6 +160,8 @@ static void choose_mode(const char *wish)
         conclude(PAWL_RSEQ_OFF, "switched off by PAWL_RSEQ=off");
     } else if (kernel_loses_aborts()) {
         conclude(PAWL_RSEQ_BROKEN, "Linux 6.19 and 7.0 on aarch64 lose aborts");
+    } else if (another_copy_arms(libc_registers)) {
+        conclude(PAWL_RSEQ_FOREIGN, "another copy of the library is in this process");
     } else if (libc_registers) {
         conclude(PAWL_RSEQ_LIBC, "libc registers every thread");
         info.offset = __rseq_offset;
@@ -186,7 +196,8 @@ __attribute__((constructor(101))) static void look(void)
     commands = membarrier(MEMBARRIER_CMD_QUERY, 0, 0);
     info.has_fence = commands > 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) != 0;
     info.has_fence_cpu = info.has_fence; /* both came with Linux 5.10 */
-    pawl_rseq_offset = info.offset;
+    if (pawl_rseq_offset == 0)
+        pawl_rseq_offset = info.offset;
     looked = true;
 }
 

@@ -6,16 +6,13 @@
 #define PAWL_MALLOC_ARCH_CACHE_AARCH64_H
 
 /* Pops the first node of an entry: the sequence of <pawl/percpu.h>'s lists. The end of chains: empty, or no
- * cache here, for which that one's word is odd and small (PAWL_SLICE_...). */
+ * cache here, for which that one's word is odd. */
 static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t entry)
 {
     uintptr_t word = pawl_seq_pop(pc, entry * sizeof(uint64_t));
 
-    return word > PAWL_SLICE_LEAVING ? (struct node *)word : chain_end();
+    return (word & 1) == 0 ? (struct node *)word : chain_end();
 }
-PAWL_STATIC_ASSERT(PAWL_SLICE_UNUSED < 7 && PAWL_SLICE_AWAY < 7 && PAWL_SLICE_MISSING < 7 &&
-                       PAWL_SLICE_LEAVING == 7,
-                   "below every address");
 PAWL_STATIC_ASSERT(offsetof(struct node, next) == offsetof(struct pawl_percpu_node, next),
                    "popped as one of those");
 

@@ -6,26 +6,23 @@
 
 /* clang-format off */
 
+/* What the frame needs of the region comes in registers, loaded at once: a store whose address is known late, such as
+ * that of the chain, holds up loads behind it. No slot is looked at whether it is odd: see CACHE_NOWHERE. */
+#define CACHE_SEQ_(body) PAWL_SEQ_FRAME_("movslq %%fs:(%[index]), %%rcx", body)
+#define CACHE_SEQ_TABLE_ [pc] "r"(pc), [area] "r"(pc->rseq_at), [index] "r"(pc->index_at)
+
 /* Pops the first node of an entry. The end of chains: empty, or no cache here. (Of an empty chain the
- * end is popped, and followed by itself.)
- * The node is the sequence's result on every way out. Without a cache the way leads through a cold block
- * that sets it: what an aborted try had loaded must not be taken for the result. (Not an `asm goto` with
- * outputs, which gcc 12 gets wrong on the jumps.) */
+ * end is popped, and followed by itself.) */
 static inline __attribute__((always_inline)) struct node *cache_seq_take(struct pawl_percpu *pc, size_t entry)
 {
     struct node *node;
 
-    __asm__ __volatile__(PAWL_SEQ_TEXT_("8f",
+    __asm__ __volatile__(CACHE_SEQ_(
         "leaq (%%rax,%[entry],8), %%rdx\n\t"
         "movq (%%rdx), %%rax\n\t"        /* the entry's chain */
         "movq (%%rax), %%rcx\n\t"        /* may be stale if the node was taken: then this restarts */
         "movq %%rcx, (%%rdx)")
-        ".pushsection .text.unlikely, \"ax\", @progbits\n"
-        "8:\tleaq %c[end](%%rip), %%rax\n\t"
-        "jmp 4b\n\t"
-        ".popsection"
-        : "=&a"(node) : [pc] "r"(pc), [entry] "r"(entry), [end] "i"(&pawl_malloc_end_)
-        : "rcx", "rdx", "cc", "memory");
+        : "=&a"(node) : CACHE_SEQ_TABLE_, [entry] "r"(entry) : "rcx", "rdx", "cc", "memory");
     return node;
 }
 
@@ -36,7 +33,7 @@ static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_per
 {
     uint64_t mark = (uint64_t)mark_of(node) << 32; /* beside its length: one store less than two */
 
-    __asm__ __volatile__ goto(PAWL_SEQ_GOTO_(
+    __asm__ __volatile__ goto(CACHE_SEQ_(
         "leaq (%%rax,%[entry],8), %%rax\n\t"
         "movq (%%rax), %%rcx\n\t"          /* the entry's chain */
         "cmpq %[node], %%rcx\n\t"         /* freed twice in a row: the slow path says so */
@@ -50,7 +47,7 @@ static inline __attribute__((always_inline)) bool cache_seq_give(struct pawl_per
         PAWL_SEQ_SCRATCH_
         "movq %%rdx, 8(%[node])\n\t"       /* length and mark */
         "movq %[node], (%%rax)")
-        : : [pc] "r"(pc), [entry] "r"(entry), [node] "r"(node), [mark] "r"(mark)
+        : : CACHE_SEQ_TABLE_, [entry] "r"(entry), [node] "r"(node), [mark] "r"(mark)
         : "rax", "rcx", "rdx", "cc", "memory" : miss);
     return true;
 miss:

@@ -55,6 +55,7 @@ void interrupt_adopt(struct pawl_percpu *pc)
     adopted.rseq_at = pc->rseq_at;
     adopted.index_at = pc->index_at;
     pc->rseq_at = offset;
+    pawl_rseq_offset = offset; /* inlined sequences read it, out-of-line ones the region's copy */
     pc->index_at = offset + (ptrdiff_t)offsetof(struct interrupt_area, cpu_id);
 }
 
@@ -63,6 +64,7 @@ void interrupt_release(struct pawl_percpu *pc)
     if (pc != adopted.pc)
         return;
     pc->rseq_at = adopted.rseq_at;
+    pawl_rseq_offset = adopted.rseq_at;
     pc->index_at = adopted.index_at;
     adopted.pc = NULL;
 }

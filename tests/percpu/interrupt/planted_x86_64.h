@@ -11,7 +11,7 @@
     __attribute__((noinline)) static int name(struct pawl_percpu *pc, struct pawl_percpu_node *node) \
     {                                                                                               \
         __asm__ __volatile__ goto(text                                                              \
-            : : [pc] "r"(pc), [node] "r"(node) : "rax", "rcx", "rdx", "cc", "memory" : miss);       \
+            : : PAWL_SEQ_REGION_, [node] "r"(node) : "rax", "rcx", "rdx", "cc", "memory" : miss);       \
         return 0;                                                                                   \
     miss:                                                                                           \
         return PAWL_SEQ_MISS;                                                                       \
