@@ -61,8 +61,8 @@ static void cachedump(struct cache_turn *turn, const struct cache_word *words, u
         cache_answer(turn, bad_format);
     else if (class >= CLASSES)
         cache_answer(turn, "CLIENT_ERROR Illegal slab id\r\n");
-    else
-        cache_dump_class(turn, class, limit);
+    else if (!cache_dump_class(turn, class, limit))
+        cache_answer(turn, "SERVER_ERROR out of memory\r\n");
 }
 
 static void stats(struct cache_turn *turn, const struct cache_word *words, uint32_t count)

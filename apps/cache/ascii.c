@@ -62,6 +62,15 @@ void cache_answer_value(struct cache_turn *turn, const struct cache_item *item, 
     }
 }
 
+/* Its keys are not set to zero: there is room for many more than most lines have. */
+static void begin_batch(struct get_batch *batch)
+{
+    batch->count = 0;
+    batch->expires = 0;
+    batch->line = (struct cache_reply_mark){0, 0};
+    batch->begun = false;
+}
+
 static void get_item(struct cache_turn *turn, struct get_batch *batch, uint32_t i, struct cache_item *item)
 {
     const struct cache_key *key = &batch->keys[i];
@@ -156,8 +165,9 @@ static void stop_get(struct cache_turn *turn, struct cache_word command, const c
 
 const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char *end)
 {
-    struct get_batch batch = {.count = 0};
+    struct get_batch batch;
 
+    begin_batch(&batch);
     turn->silent = false;
     while (end - at > 4 && memcmp(at, "get ", 4) == 0 && batch.count < BATCH) {
         const char *newline = memchr(at + 4, '\n', (size_t)(end - at) - 4), *line_end = newline, *stopped;
@@ -180,11 +190,12 @@ const char *cache_ascii_gets(struct cache_turn *turn, const char *at, const char
 static void get(struct cache_turn *turn, struct cache_word name, const char *at, const char *end,
                 uint8_t flags)
 {
-    struct get_batch batch = {.count = 0};
+    struct get_batch batch;
     struct cache_word word;
     const char *stopped;
     int32_t exptime;
 
+    begin_batch(&batch);
     if (flags & WITH_TOUCH) {
         if (!cache_next_word(&at, &end, &word)) {
             cache_answer_error(turn, "ERROR\r\n");

@@ -57,38 +57,50 @@ static int load(const struct cache_keep *keep, const char *path)
     return error;
 }
 
-/* There is no file: perhaps because who should have written it was killed, or is not done. */
-static int look_beside(const char *path)
+/* From now on it is this server's, and no other's: of two the one that ends last would decide what was kept. *left: who had it
+ * before was killed while it wrote. */
+static int claim_file(struct cache_keep *keep, const char *path, bool *left)
 {
-    const int error = cache_snapshot_left(path);
+    const char *wrong;
+    const int fd = cache_snapshot_claim(path, left, &wrong);
 
-    if (error == -EBUSY) {
-        fprintf(stderr, "pawl-cache: %s is being written: start when the server that writes it has ended\n",
-                path);
-        return error;
+    if (fd == -EBUSY) {
+        fprintf(
+            stderr,
+            "pawl-cache: %s: another server has it (-e), or is being ended and writes it: give each its own, or "
+            "start when that has ended\n",
+            path);
+        return fd;
     }
-    if (error == 0)
-        fprintf(stderr, "pawl-cache: %s: the last server was stopped while it wrote it; starts empty\n",
-                path);
-    else if (error != -ENOENT)
-        fprintf(stderr,
-                "pawl-cache: %s.writing is in the way of the end, which will not be able to write: %s\n",
-                path, strerror(-error));
+    keep->claimed = fd >= 0;
+    keep->claim = fd;
+    if (fd < 0)
+        fprintf(stderr, "pawl-cache: %s will not be written at the end, unless this is mended: %s\n", path,
+                wrong != NULL ? wrong : strerror(-fd));
     return 0;
 }
 
-static int load_kept(const struct cache_keep *keep, const char *path)
+static int load_kept(struct cache_keep *keep, const char *path)
 {
-    int error = load(keep, path);
+    bool left;
+    int error = claim_file(keep, path, &left);
 
-    if (error == -ENOENT)
-        return look_beside(path);
+    if (error != 0)
+        return error;
+    error = load(keep, path);
+    if (error == -ENOENT) {
+        if (left)
+            fprintf(stderr, "pawl-cache: %s: the last server was stopped while it wrote it; starts empty\n",
+                    path);
+        return 0;
+    }
     if (error == 0) {
         int unsynced;
 
         /* What is changed from now on must not come back from it, not even if the machine goes down. */
         error = cache_snapshot_remove(path, &unsynced);
         if (error == 0) {
+            keep->loaded = true;
             say_unsynced(path, "removed", unsynced);
             return 0;
         }
@@ -138,7 +150,7 @@ static int64_t write_beside(void *arg)
     const char *path = keep->options->snapshot_file;
     const uint64_t began = pawl_clock_ns();
     struct cache_snapshot written;
-    const int error = cache_snapshot_write(keep->store, path, &keep->stops, &written);
+    const int error = cache_snapshot_write(keep->store, path, -1, &keep->stops, &written);
 
     say_unsynced(path, "written", written.unsynced);
     if (error != 0)
@@ -188,15 +200,22 @@ void cache_keep_stop(struct cache_keep *keep)
     pawl_store_relaxed(&keep->stops, true); /* relaxed: see the field */
 }
 
-int cache_keep_items(struct cache_keep *keep)
+int cache_keep_close(struct cache_keep *keep, bool graceful)
 {
-    const char *path = keep->options->restart_file;
+    const int claim = keep->claimed ? keep->claim : -1;
+    const char *path = keep->options != NULL ? keep->options->restart_file : NULL;
     struct cache_snapshot written;
     int error;
 
     if (path == NULL)
         return 0;
-    error = cache_snapshot_write(keep->store, path, NULL, &written);
+    keep->claimed = false;
+    if (!graceful && !keep->loaded) {
+        if (claim >= 0)
+            cache_snapshot_unclaim(path, claim);
+        return 0;
+    }
+    error = cache_snapshot_write(keep->store, path, claim, NULL, &written);
     say_unsynced(path, "written", written.unsynced);
     if (error != 0)
         say_failed(path, written.wrong, error);

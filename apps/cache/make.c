@@ -103,8 +103,11 @@ void cache_item_unmake(struct cache_session *session, struct cache_item *item, s
     struct cache_segment *segment = segment_of(session, item);
 
     segment->used -= (uint32_t)cache_item_bytes(item);
-    if (own != NULL)
-        cache_segment_retire(own);
+    if (own != NULL) { /* it was never in the map: there is no reader to wait for */
+        const struct pawl_slice slice = {.chunk = &own->chunk};
+
+        pawl_slice_release(&slice);
+    }
 }
 
 static void add_bytes(struct cache_counts *counts, int64_t bytes)

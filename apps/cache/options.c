@@ -428,6 +428,11 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
         return misuse("UDP listens where TCP does: no -U with -s", "-U");
     if (options->sasl && options->token_file == NULL)
         return misuse("-S wants to be told who is known: -Y FILE with lines of user:password", "nobody");
+    if (options->restart_file != NULL && options->snapshot_file != NULL &&
+        strcmp(options->restart_file, options->snapshot_file) == 0)
+        return misuse(
+            "-e and -o snapshot want different files: after a kill the old snapshot would come back",
+            options->restart_file);
     if (options->item_max > options->limit / 2)
         return misuse("-I may be half of -m at most", "more");
     return -1;

@@ -302,30 +302,39 @@ static int feed_one(struct cache_turn *turn, const char **at, const char *end)
         *at = end;
         return 0;
     case CACHE_DUMPS:
-        cache_feed_dump(turn);
-        return 0;
+        return cache_feed_dump(turn);
     }
     return PROTOCOL_CLOSE;
+}
+
+/* What comes behind `reading` is written before it is read: half a kilobyte, which need not be zeros for each slice. */
+static void begin_turn(struct cache_turn *turn, struct cache_protocol *protocol,
+                       struct cache_session *session, const char *bytes, struct cache_reply *reply)
+{
+    turn->protocol = protocol;
+    turn->service = protocol->service;
+    turn->session = session;
+    turn->store = cache_session_store(session);
+    turn->reply = reply;
+    turn->stats = reply->stats;
+    turn->watched = cache_watched(protocol->service);
+    turn->began = 0;
+    turn->ahead = bytes + 1; /* not for one command alone */
+    turn->refer_from = cache_refer_from(turn->store);
+    turn->stopped = CACHE_GOES_ON;
+    turn->silent = false;
+    turn->reading = false;
 }
 
 int cache_feed(struct cache_protocol *protocol, struct cache_session *session, const char *bytes,
                size_t count, struct cache_reply *reply)
 {
-    struct cache_turn turn = {
-        .protocol = protocol,
-        .service = protocol->service,
-        .session = session,
-        .store = cache_session_store(session),
-        .reply = reply,
-        .stats = reply->stats,
-        .ahead = bytes + 1, /* not for one command alone */
-        .watched = cache_watched(protocol->service),
-        .refer_from = cache_refer_from(cache_session_store(session)),
-    };
+    struct cache_turn turn;
     const char *at = bytes, *end = bytes + count;
     uint32_t commands = 0;
     int result = 0;
 
+    begin_turn(&turn, protocol, session, bytes, reply);
     if (PAWL_UNLIKELY(turn.watched != 0))
         turn.began = pawl_clock_cycles();
     /* A value of no bytes without an ending (binary) is complete before a byte of it comes; so is a pending command of

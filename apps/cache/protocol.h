@@ -28,7 +28,8 @@ enum {
     PROTOCOL_CLOSE = 1, /* send the reply, then close */
     PROTOCOL_WATCH = 2, /* the connection wants to be told of events: cache_protocol.watches */
     PROTOCOL_FULL =
-        3, /* cache_protocol.left bytes of the slice are to be fed again, when the reply was sent */
+        3, /* cache_protocol.left bytes of the slice are to be fed again, when the reply was sent, or if
+            * that is short (a dump that has little to say) when others had their turn */
 };
 
 enum cache_dialect {

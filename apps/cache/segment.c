@@ -85,8 +85,7 @@ void *cache_map_aligned(size_t size, size_t alignment)
     if (before != 0)
         munmap(area, before);
     munmap(area + before + size, alignment - before);
-    /* Items and buckets are touched at random: with small pages each is a miss of the TLB too. A whole segment is a huge
-     * page, so nothing is taken that is not counted. */
+    /* Items and buckets are touched at random: with small pages each is a miss of the TLB too. */
     if (alignment >= CACHE_HUGE_PAGE)
         (void)madvise(area + before, size, MADV_HUGEPAGE); /* slower, if it fails */
     return area + before;
@@ -142,12 +141,40 @@ static void released(struct pawl_chunk *chunk)
         munmap(segment, segment->size);
 }
 
+/* Under the lock. Segments that are less than a huge page share one: less than a page of what is there is not counted then.
+ * Who gives up some of a page's segments splits it; they go back to the system all the same. NULL: there is none. */
+static struct cache_segment *cut_segment(struct cache_pool *pool)
+{
+    char *segment;
+
+    if (pool->segment_bytes == CACHE_HUGE_PAGE ||
+        limit_of(pool) < (size_t)CACHE_HUGE_PAGES_LEAST * CACHE_HUGE_PAGE)
+        return NULL;
+    if (pool->rest_bytes == 0) {
+        pool->rest = cache_map_aligned(CACHE_HUGE_PAGE, CACHE_HUGE_PAGE);
+        if (pool->rest == NULL)
+            return NULL;
+        pool->rest_bytes = CACHE_HUGE_PAGE;
+    }
+    segment = pool->rest;
+    pool->rest += pool->segment_bytes;
+    pool->rest_bytes -= pool->segment_bytes;
+    return (struct cache_segment *)(void *)segment;
+}
+
 /* Its memory is booked already. NULL: the system has no more. */
 static struct cache_segment *map_segment(struct cache_pool *pool, size_t size)
 {
-    struct cache_segment *segment = cache_map_aligned(size, pool->segment_bytes);
+    struct cache_segment *segment = NULL;
     bool listed = false;
 
+    if (size == pool->segment_bytes) {
+        pawl_mutex_lock(&pool->lock);
+        segment = cut_segment(pool);
+        pawl_mutex_unlock(&pool->lock);
+    }
+    if (segment == NULL)
+        segment = cache_map_aligned(size, pool->segment_bytes);
     pawl_mutex_lock(&pool->lock);
     if (segment != NULL) {
         segment->pool = pool;
@@ -277,6 +304,8 @@ void cache_pool_close(struct cache_pool *pool)
         cache_pool_reap(pool);
     }
     cache_pool_limit(pool, 0);
+    if (pool->rest_bytes != 0)
+        munmap(pool->rest, pool->rest_bytes);
     free((void *)pool->all);
 }
 

@@ -58,12 +58,19 @@ struct cache_pool {
     size_t room;                    /* in `all` */
     size_t looked_at;               /* place in `all` where the search for expired items goes on */
     struct cache_segment *free;
+    char
+        *rest; /* of a huge page of which the segments before it were cut; all of them, if they are smaller */
+    size_t rest_bytes;
     struct cache_list waiting;             /* the oldest first */
     struct cache_list queue[CACHE_QUEUES]; /* sealed, the oldest first */
 };
 
 /* Memory of the kernel's, zero, of whole pages; with huge ones when it is aligned to them. NULL: there is none. */
-enum { CACHE_PAGE = 4096, CACHE_HUGE_PAGE = 1 << 21 };
+enum {
+    CACHE_PAGE = 4096,
+    CACHE_HUGE_PAGE = 1 << 21,
+    CACHE_HUGE_PAGES_LEAST = 16 /* in a pool that has any */
+};
 void *cache_map_aligned(size_t size, size_t alignment);
 
 /* Segments for a pool of `limit` bytes, of which so many threads fill some: the more, the smaller they are. */

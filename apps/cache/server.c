@@ -193,9 +193,9 @@ static int turn(struct pawl_stream *stream, struct worker *worker, const char *b
     return sent == -ENOMEM ? -ENOMEM : next;
 }
 
-/* The client has to read what it asked for, before more of what it has sent is looked at. The rest is held meanwhile. */
-static void wait_for_reader(struct pawl_stream *stream, struct connection *connection,
-                            const struct pawl_slice *rest)
+/* The rest of what was received waits, and no more is. */
+static void hold_rest(struct pawl_stream *stream, struct connection *connection,
+                      const struct pawl_slice *rest)
 {
     cache_conn_does(&connection->conn, CACHE_DOING_WRITE);
     if (connection->rest.bytes == NULL) {
@@ -203,6 +203,38 @@ static void wait_for_reader(struct pawl_stream *stream, struct connection *conne
         pawl_stream_pause(stream);
     }
     connection->rest = *rest;
+}
+
+static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice);
+
+static void drained(struct pawl_stream *stream)
+{
+    const struct connection *connection = pawl_stream_context(stream);
+
+    if (connection->rest.bytes != NULL)
+        go_on(stream,
+              &(struct pawl_slice){connection->rest.bytes, connection->rest.count, connection->rest.chunk});
+}
+
+static void go_on_with_rest(struct pawl_timer *timer)
+{
+    const struct cache_respite *respite = pawl_timer_of(timer, struct cache_respite, timer);
+
+    drained(respite->stream);
+}
+
+/* There is more to do than one turn may take: the others' turns first. Returns 0, -ENOMEM. */
+static int go_on_later(struct pawl_stream *stream, struct connection *connection)
+{
+    if (connection->respite == NULL) {
+        connection->respite = malloc(sizeof *connection->respite);
+        if (connection->respite == NULL)
+            return -ENOMEM;
+        connection->respite->stream = stream;
+        pawl_timer_init(&connection->respite->timer, go_on_with_rest);
+    }
+    pawl_timer_after(&connection->respite->timer, 0);
+    return 0;
 }
 
 static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
@@ -214,14 +246,14 @@ static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 
     if (worker != NULL)
         next = turn(stream, worker, rest.bytes, rest.count);
-    while (next == PROTOCOL_FULL) {
+    if (next == PROTOCOL_FULL) {
         rest.bytes += rest.count - connection->protocol.left;
         rest.count = connection->protocol.left;
-        if (pawl_stream_full(stream)) {
-            wait_for_reader(stream, connection, &rest);
+        hold_rest(stream, connection, &rest);
+        /* The client has to read what it asked for, before more of what it has sent is looked at: drained() comes then. */
+        next = pawl_stream_full(stream) ? 0 : go_on_later(stream, connection);
+        if (next == 0)
             return;
-        }
-        next = turn(stream, worker, rest.bytes, rest.count);
     }
     if (connection->rest.bytes != NULL) {
         pawl_slice_release(&connection->rest);
@@ -255,15 +287,6 @@ static void ahead(struct pawl_stream *stream, const char *bytes, size_t count, u
         cache_foresee_item(server->store, &here->foreseen);
 }
 
-static void drained(struct pawl_stream *stream)
-{
-    const struct connection *connection = pawl_stream_context(stream);
-
-    if (connection->rest.bytes != NULL)
-        go_on(stream,
-              &(struct pawl_slice){connection->rest.bytes, connection->rest.count, connection->rest.chunk});
-}
-
 static void closed(struct pawl_stream *stream, int reason)
 {
     struct cache_server *server = server_of(stream);
@@ -280,6 +303,9 @@ static void closed(struct pawl_stream *stream, int reason)
     cache_watcher_close(connection->watcher);
     if (connection->rest.bytes != NULL)
         pawl_slice_release(&connection->rest);
+    if (connection->respite != NULL)
+        (void)pawl_timer_cancel(&connection->respite->timer); /* -EALREADY: it need not */
+    free(connection->respite);
     cache_protocol_free(&connection->protocol, worker != NULL ? worker->session : NULL);
     pawl_fetch_sub_relaxed(&server->connections, UINT64_C(1)); /* relaxed: see above */
 }
@@ -529,7 +555,7 @@ int cache_server_close(struct cache_server *server, bool keeps)
     cache_listeners_close(&server->listeners);
     cache_keep_stop(&server->keep);
     (void)pawl_rt_close(server->rt);
-    error = keeps ? cache_keep_items(&server->keep) : 0;
+    error = cache_keep_close(&server->keep, keeps);
     worker = pawl_load_acquire(&server->workers); /* acquire W: pairs with cache_worker_here() */
     while (worker != NULL) {
         struct worker *next = worker->next;

@@ -31,12 +31,20 @@ struct worker {
     struct cache_latency latency; /* of turns: from what was received to what was answered */
 };
 
+/* Of a connection whose request takes more than a turn. */
+struct cache_respite {
+    struct pawl_timer timer; /* on the worker of the stream, as is all of it */
+    struct pawl_stream *stream;
+};
+
 /* The context of a client's stream. */
 struct connection {
     struct cache_protocol protocol;
     struct cache_conn conn;
     struct cache_watcher *watcher; /* `watch`; NULL: it is an ordinary one */
-    struct pawl_slice rest; /* PROTOCOL_FULL: received, and waits for the client to read; bytes NULL: none */
+    struct cache_respite *respite; /* NULL: it never took so long */
+    struct pawl_slice
+        rest; /* PROTOCOL_FULL: received, and waits for the client to read, or for the others; bytes NULL: none */
 };
 
 struct cache_server {

@@ -21,7 +21,8 @@
  *            5. There is an end, its count is right, and nothing follows. Otherwise nothing of it is loaded.
  * Crash      It is written as `NAME.writing`, synced, renamed, and the folder synced: whoever looks under the name finds
  *            the old file or the whole new one. What a crash leaves has that one name and is written over the next time.
- *            Who writes holds a lock (flock) on it, so that two never write at once.
+ *            Who writes holds a lock (flock) on it, so that two never write at once. Who will write at its end (-e) makes
+ *            and locks it when it begins, empty, so that two never count on the same file.
  * Meanwhile  Written by any thread while others change the store: each item that stays is in it, as it was at
  *            some moment of the writing. Sections of a few dozen items; large values are held, not copied. When a flush
  *            comes between, it is written anew, ten times at most: then -ESTALE.
@@ -40,11 +41,20 @@ struct cache_snapshot {
     int unsynced;              /* written, but its folder was not synced: why; else 0 */
 };
 
-/* Writes all of the store to `path`. `stop` may be set by another thread: then it gives up with -ECANCELED. NULL: never.
- * Returns 0 or a negative errno; then `path` is as it was. `unsynced`: the new one is there, and if the machine goes down
- * the old one may come back. Any thread, outside of sections. */
-int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
-                         struct cache_snapshot *result);
+/* Makes `path` the caller's: opens and locks the file beside it that will be written, so that no other process writes nor
+ * claims it until this one ends. Returns its descriptor; -EBUSY: another has it; -EEXIST: it is something else; or another
+ * negative errno; *wrong as above. *left: a writer that was killed had written to it. */
+int cache_snapshot_claim(const char *path, bool *left, const char **wrong);
+
+/* It will not be written after all. */
+void cache_snapshot_unclaim(const char *path, int claim);
+
+/* Writes all of the store to `path`. `claim`: what was claimed, which is used up; -1: nothing was. `stop` may be set by
+ * another thread: then it gives up with -ECANCELED. NULL: never. Returns 0 or a negative errno; then `path` is as it was.
+ * `unsynced`: the new one is there, and if the machine goes down the old one may come back. Any thread, outside of
+ * sections. */
+int cache_snapshot_write(const struct cache_store *store, const char *path, int claim,
+                         const PAWL_ATOMIC(bool) * stop, struct cache_snapshot *result);
 
 /* Removes it, for good: it does not come back even if the machine goes down, unless *unsynced says why its folder was not
  * synced. Returns 0 or a negative errno: it is still there. */

@@ -350,8 +350,9 @@ static int open_beside(const char *name, bool *is_new)
     return fd < 0 ? -errno : fd;
 }
 
-/* An empty file of that name that nobody else writes. What a killed writer has left is used again. */
-static int open_locked(const char *name, struct cache_snapshot *result)
+/* An empty file of that name that nobody else writes. What a killed writer has left is used again. `wrong`: see struct
+ * cache_snapshot. */
+static int open_locked(const char *name, bool *left, const char **wrong)
 {
     struct stat status = {0};
     bool is_new;
@@ -367,19 +368,53 @@ static int open_locked(const char *name, struct cache_snapshot *result)
             continue;
         }
         if (error == -EBUSY)
-            result->wrong = "another process is writing it";
+            *wrong = "another process is writing it";
         if (error == -ELOOP || error == -ENXIO || (error == 0 && !is_new && !is_left(fd, &status))) {
-            result->wrong = "the file of that name with .writing behind it is not ours";
+            *wrong = "the file of that name with .writing behind it is not ours";
             error = -EEXIST;
         }
         if (error == 0 && (ftruncate(fd, 0) != 0 || fchmod(fd, S_IRUSR | S_IWUSR) != 0))
             error = -errno;
-        if (error == 0)
+        if (error == 0) {
+            *left = status.st_size > 0;
             return fd;
+        }
         if (fd >= 0)
             close(fd);
         return error;
     }
+}
+
+int cache_snapshot_claim(const char *path, bool *left, const char **wrong)
+{
+    char *name = name_beside(path);
+    int fd;
+
+    *left = false;
+    *wrong = NULL;
+    if (name == NULL)
+        return -ENOMEM;
+    fd = open_locked(name, left, wrong);
+    free(name);
+    return fd;
+}
+
+/* Somebody may have removed it, or cleared the folder: then it is claimed no more. */
+static bool is_claimed(const char *name, int claim)
+{
+    struct stat status;
+
+    return claim >= 0 && fstat(claim, &status) == 0 && !has_moved(name, &status);
+}
+
+void cache_snapshot_unclaim(const char *path, int claim)
+{
+    char *name = name_beside(path);
+
+    if (name != NULL && is_claimed(name, claim))
+        unlink(name); /* fails at worst, and is an empty file that the next one takes for its own */
+    free(name);
+    close(claim);
 }
 
 int cache_snapshot_left(const char *path)
@@ -405,12 +440,15 @@ int cache_snapshot_left(const char *path)
 }
 
 /* Under the name it is whole, with all of its bytes on the disk, or it is not there. */
-static int write_file(struct writer *writer, const char *name, const char *path,
+static int write_file(struct writer *writer, const char *name, const char *path, int claim,
                       const PAWL_ATOMIC(bool) * stop)
 {
+    bool left;
     int error;
 
-    writer->fd = open_locked(name, writer->result);
+    writer->fd = is_claimed(name, claim) ? claim : open_locked(name, &left, &writer->result->wrong);
+    if (claim >= 0 && writer->fd != claim)
+        close(claim);
     if (writer->fd < 0)
         return writer->fd;
     error = write_store(writer, stop);
@@ -424,8 +462,8 @@ static int write_file(struct writer *writer, const char *name, const char *path,
     return error;
 }
 
-int cache_snapshot_write(const struct cache_store *store, const char *path, const PAWL_ATOMIC(bool) * stop,
-                         struct cache_snapshot *result)
+int cache_snapshot_write(const struct cache_store *store, const char *path, int claim,
+                         const PAWL_ATOMIC(bool) * stop, struct cache_snapshot *result)
 {
     struct writer writer = {.store = store,
                             .unix_now = (int64_t)time(NULL),
@@ -435,9 +473,12 @@ int cache_snapshot_write(const struct cache_store *store, const char *path, cons
     int error;
 
     *result = (struct cache_snapshot){0};
-    if (name == NULL)
+    if (name == NULL) {
+        if (claim >= 0)
+            close(claim);
         return -ENOMEM;
-    error = write_file(&writer, name, path, stop);
+    }
+    error = write_file(&writer, name, path, claim, stop);
     free(name);
     if (error == 0)
         result->unsynced = sync_folder(open_folder(path));

@@ -257,11 +257,11 @@ void cache_forget(struct cache_turn *turn, const char *key, uint32_t key_bytes);
 
 /* lru_crawler metadump: the state is CACHE_DUMPS, until all was said. False: memory is out. */
 bool cache_dump_begin(struct cache_turn *turn);
-/* As much as the reply takes. */
-void cache_feed_dump(struct cache_turn *turn);
+/* stats cachedump, in the same way: some of the items, `limit` at most; 0: what a reply takes. */
+bool cache_dump_class(struct cache_turn *turn, uint32_t class, uint32_t limit);
+/* As much as the reply takes, and a turn may. Returns 0, or PROTOCOL_FULL: others have their turn, then it goes on. */
+int cache_feed_dump(struct cache_turn *turn);
 void cache_dump_free(struct cache_protocol *protocol);
-/* stats cachedump: some of the items, `limit` at most; 0: what a reply takes. */
-void cache_dump_class(struct cache_turn *turn, uint32_t class, uint32_t limit);
 
 /* ---- `stats detail` ---- */
 

@@ -231,13 +231,31 @@ char *cache_large_value(struct cache_item *item)
     return item->bytes + item->key_bytes;
 }
 
+/* What fits twice into a segment does not keep one for itself, of which it would fill as little as a thirtieth: it joins the
+ * others, by one copy of what came with many system calls. */
+static bool joins_others(const struct cache_session *session, const struct cache_item *item)
+{
+    return cache_item_bytes(item) <=
+           (session->store->pool.segment_bytes - offsetof(struct cache_segment, items)) / 2;
+}
+
 enum cache_result cache_large_store(struct cache_session *session, const struct cache_key *key,
                                     struct cache_item *item, struct cache_change *change)
 {
     struct cache_segment *own = cache_segment_of(&session->store->pool, item);
-    enum cache_result result;
+    enum cache_result result = CACHE_NO_MEMORY;
     int error = 0;
 
+    if (joins_others(session, item)) {
+        change->value = cache_item_value(item);
+        change->value_bytes = cache_item_value_bytes(item);
+        change->flags = cache_item_flags(item);
+        result = cache_store_item(session, key, change);
+        if (result != CACHE_NO_MEMORY) {
+            cache_large_drop(session, item);
+            return result;
+        }
+    }
     pawl_rcu_read_lock();
     do {
         const struct present present = look(session, key);

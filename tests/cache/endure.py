@@ -202,6 +202,22 @@ def who_does_not_read_large_values_does_not_stop_others_from_storing():
         is_well(server)
 
 
+def a_dump_that_takes_many_turns_lets_others_have_theirs():
+    """Of items that were all flushed there is nothing to tell, but thousands of buckets to walk through."""
+    with start("-t", 1, "-m", 64) as server:
+        for number in range(3):
+            with connect(server) as s, connect(server) as other:
+                s.sendall(b"".join(b"set %d 0 0 1 noreply\r\n1\r\n" % i for i in range(30000)))
+                assert ask(s, b"mn\r\n") == b"MN\r\n"
+                s.sendall(b"flush_all noreply\r\nlru_crawler metadump all\r\nmn\r\n" * (1 + number % 2))
+                assert ask(other, b"mn\r\n") == b"MN\r\n"
+                if number == 2:
+                    reset(s)
+                    continue
+                assert read_until(s, b"END\r\nMN\r\n" * (1 + number)) == b"END\r\nMN\r\n" * (1 + number)
+        is_alone(server)
+
+
 def a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more():
     for limit, option in ((MIB, "1m"), (16 * 1024, "16k"), (8 * MIB, "8m")):
         with start("-I", option, "-m", 64) as server, connect(server) as s:
@@ -388,6 +404,7 @@ if __name__ == "__main__":
         a_client_that_is_gone_while_a_large_value_is_sent_holds_no_memory,
         who_sends_and_does_not_read_costs_little_memory,
         who_does_not_read_large_values_does_not_stop_others_from_storing,
+        a_dump_that_takes_many_turns_lets_others_have_theirs,
         a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more,
         without_descriptors_who_is_connected_is_served_and_who_waits_comes_later,
         above_the_limit_of_connections_one_is_told_so,

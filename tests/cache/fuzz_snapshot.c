@@ -93,7 +93,7 @@ static size_t make(unsigned char **bytes)
         cache_key_make(store, &key, name, (size_t)snprintf(name, sizeof name, "key%u", i));
         check(cache_store_item(session, &key, &change) == CACHE_STORED, "a set");
     }
-    check(cache_snapshot_write(store, path, NULL, &result) == 0 && result.items == ITEMS, "a snapshot");
+    check(cache_snapshot_write(store, path, -1, NULL, &result) == 0 && result.items == ITEMS, "a snapshot");
     cache_session_close(session);
     cache_store_close(store);
     fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -147,12 +147,12 @@ static void it_is_written_where_files_are_of_another_owner(void)
     snprintf(beside, sizeof beside, "%s.writing", path);
     check(chmod(folder, S_IRWXU | S_IRWXG | S_IRWXO) == 0, "everybody's folder");
     setfsuid(OTHER);
-    check(cache_snapshot_write(store, path, NULL, &result) == 0, "the file is ours: we have made it");
+    check(cache_snapshot_write(store, path, -1, NULL, &result) == 0, "the file is ours: we have made it");
     left = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     check(left >= 0, "one that was there");
     close(left);
     setfsuid(geteuid());
-    check(cache_snapshot_write(store, path, NULL, &result) == -EEXIST && result.wrong != NULL,
+    check(cache_snapshot_write(store, path, -1, NULL, &result) == -EEXIST && result.wrong != NULL,
           "what was there of another owner is not ours");
     check(cache_snapshot_left(path) == -EEXIST && unlink(beside) == 0, "nor is it removed");
     check(unlink(path) == 0 && rmdir(folder) == 0, "nothing is left");
@@ -244,7 +244,7 @@ static void snapshots_of_what_changes(void)
     check(pthread_create(&thread, NULL, change_it, &churn) == 0, "a thread");
     for (int i = 0; i < SNAPSHOTS; i++) {
         struct cache_snapshot result;
-        const int error = cache_snapshot_write(churn.store, path, NULL, &result);
+        const int error = cache_snapshot_write(churn.store, path, -1, NULL, &result);
 
         check(error == 0 || error == -ESTALE, "it is written");
         if (error == 0)
@@ -276,13 +276,13 @@ int main(void)
         check(load(bytes, count, &items) < 0 && items == 0, "a changed one is not");
         bytes[at] ^= (unsigned char)(1 << at % 8);
     }
-    check(cache_snapshot_write(store, "/tmp/pawl-snapshot-stopped", &stop, &result) == -ECANCELED &&
+    check(cache_snapshot_write(store, "/tmp/pawl-snapshot-stopped", -1, &stop, &result) == -ECANCELED &&
               access("/tmp/pawl-snapshot-stopped", F_OK) != 0,
           "one that is stopped leaves nothing");
     what_is_no_file_is_refused();
     it_is_written_where_files_are_of_another_owner();
     snapshots_of_what_changes();
-    check(cache_snapshot_write(store, "/none/x", NULL, &result) == -ENOENT, "there is no such folder");
+    check(cache_snapshot_write(store, "/none/x", -1, NULL, &result) == -ENOENT, "there is no such folder");
     cache_store_close(store);
     free(bytes);
     return 0;

@@ -423,11 +423,14 @@ def churn(client, first):
 
 
 def begins(path, before):
-    """Somebody is writing the file, or has written it since it was `before`."""
+    """Somebody is writing the file, or has written it since it was `before`. With -e it is there all the time, and empty."""
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
-        if os.path.exists(path + ".writing"):
-            return True
+        try:
+            if os.stat(path + ".writing").st_size > 0:
+                return True
+        except FileNotFoundError:
+            pass
         if os.path.exists(path) and os.stat(path).st_ino != before:
             return True
         time.sleep(0.0002)
@@ -491,7 +494,7 @@ def who_is_killed_while_it_writes_its_items_starts_empty_and_says_why():
             os.rename(path, path + ".writing")
         with Server("-e", path) as server:
             assert "stopped while it wrote it; starts empty" in server.said(), server.said()
-            assert os.listdir(where) == [] and server.client().stats()["curr_items"] == "0"
+            assert os.listdir(where) == ["items.writing"] and server.client().stats()["curr_items"] == "0"
         assert os.listdir(where) == ["items"]
         for _ in range(100 if served.longer() else 3):  # killed while it loads: the file is there, until all of it was
             process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path], stderr=subprocess.DEVNULL)
@@ -505,7 +508,60 @@ def who_is_killed_while_it_writes_its_items_starts_empty_and_says_why():
             fcntl.flock(held, fcntl.LOCK_EX)
             done = subprocess.run([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path], capture_output=True, text=True,
                                   timeout=PATIENCE)
-            assert done.returncode == 1 and "is being written" in done.stderr, done
+            assert done.returncode == 1 and "is being ended and writes it" in done.stderr, done
+
+
+def store_two(client):
+    assert client.ask(b"set a 0 0 1 noreply\r\n1\r\nset b 0 0 1\r\n2\r\n") == b"STORED\r\n"
+
+
+def holds_two(server):
+    return server.client().ask(b"get a b\r\n", b"END\r\n") == b"VALUE a 0 1\r\n1\r\nVALUE b 0 1\r\n2\r\nEND\r\n"
+
+
+def of_two_servers_with_one_file_the_second_does_not_start():
+    with folder() as where:
+        path = where + "/items"
+
+        def refused(*more):
+            done = subprocess.run([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path, *more], capture_output=True,
+                                  text=True, timeout=PATIENCE)
+            return done.returncode == 1 and f"{path}: another server has it (-e)" in done.stderr and "Sanitizer" not in done.stderr
+        with Server("-e", path) as server:
+            client = server.client()
+            assert os.listdir(where) == ["items.writing"] and refused(), os.listdir(where)
+            store_two(client)
+            with open(path, "wb") as other:  # whatever is there: it is not read, nor removed
+                other.write(b"a copy")
+            assert refused() and open(path, "rb").read() == b"a copy"
+        assert os.listdir(where) == ["items"]
+        with Server("-e", path) as server:  # who has it may lose the name, and still writes
+            assert holds_two(server)
+            os.unlink(path + ".writing")
+        assert os.listdir(where) == ["items"]
+        with Server("-e", path) as server:
+            assert holds_two(server)
+            server.stop(signal.SIGKILL)
+        assert os.listdir(where) == ["items.writing"]
+        with Server("-e", path) as server:  # nobody's now, and nothing was written
+            assert "stopped while it wrote" not in server.said() and refused()
+        done = subprocess.run([SERVER, "-e", path, "-o", f"snapshot={path}"], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode != 0 and "want different files" in done.stderr, done
+
+
+def a_start_that_fails_keeps_the_items():
+    with folder() as where, socket.create_server(("127.0.0.1", 0)) as taken:
+        path = where + "/items"
+        fails = [SERVER, "-l", "127.0.0.1", "-p", str(taken.getsockname()[1]), "-e", path]
+        assert subprocess.run(fails, capture_output=True, timeout=PATIENCE).returncode == 1
+        assert os.listdir(where) == [], "nothing was there, nothing is left"
+        with Server("-e", path) as server:
+            store_two(server.client())
+        done = subprocess.run(fails, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 1 and "Address already in use" in done.stderr, done
+        assert os.listdir(where) == ["items"], os.listdir(where)
+        with Server("-e", path) as server:
+            assert holds_two(server)
 
 
 def without_room_the_old_snapshot_stays_and_the_server_serves():
@@ -546,6 +602,7 @@ def without_room_the_old_snapshot_stays_and_the_server_serves():
                 with Server("-e", path + "none", "-o", f"snapshot={path}") as other:
                     assert "a new one" not in other.said() and os.path.exists(path + ".writing")
                     other.process.kill()
+                os.unlink(path + "none.writing")
                 os.unlink(path + ".writing")
                 snapshot(": 1 items", 2)
             if tmpfs:
@@ -788,6 +845,8 @@ PROMISES = [
     a_snapshot_is_written_while_it_serves_and_loads_again,
     a_snapshot_cut_off_anywhere_leaves_the_old_one_or_the_new_one,
     who_is_killed_while_it_writes_its_items_starts_empty_and_says_why,
+    of_two_servers_with_one_file_the_second_does_not_start,
+    a_start_that_fails_keeps_the_items,
     without_room_the_old_snapshot_stays_and_the_server_serves,
     a_watcher_is_told_as_memcached_tells,
     watchers_hear_of_evictions_and_connections_and_there_are_twenty,

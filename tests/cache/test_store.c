@@ -377,6 +377,28 @@ static void large_values_come_in_pieces(void **state)
     close_store(f);
 }
 
+static void large_values_that_came_in_pieces_share_segments(void **state)
+{
+    const struct fixture f = open_store(16 * MIB, false); /* segments have 128 KiB */
+    struct cache_figures figures;
+
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        struct cache_change c = {.mode = CACHE_SET};
+        struct cache_item *item;
+        struct cache_key key;
+
+        cache_key_make(f.store, &key, (const char *)&i, sizeof i);
+        item = cache_large_open(f.session, &key, 60000, 0);
+        assert_non_null(item);
+        memset(cache_large_value(item), 'l', 60000);
+        assert_int_equal(cache_large_store(f.session, &key, item, &c), CACHE_STORED);
+    }
+    cache_figures(f.store, &figures);
+    assert_in_range(figures.bytes, 11 * MIB, 16 * MIB); /* with a segment for each it would be 7 */
+    close_store(f);
+}
+
 /* What is being sent keeps its memory, whatever happens to the item. */
 static void a_held_segment_is_not_reused(void **state)
 {
@@ -569,6 +591,7 @@ int main(void)
         cmocka_unit_test(what_is_hit_survives_a_scan),
         cmocka_unit_test(without_eviction_sets_fail_and_lose_nothing),
         cmocka_unit_test(large_values_come_in_pieces),
+        cmocka_unit_test(large_values_that_came_in_pieces_share_segments),
         cmocka_unit_test(a_held_segment_is_not_reused),
         cmocka_unit_test(threads_see_whole_values_and_lose_no_sums),
     };
