@@ -38,8 +38,8 @@
  *            aborts.
  * Memory     A bucket is one line: 7 pointers, each with 16 bits of its hash, a byte of the hash for each, and a lock. At 2.5
  *            to 5 objects a bucket 13 to 26 bytes an object, some more for overflow (128 bytes a piece, 1 bucket of 8 has
- *            one before it grows; tables of more than 2 MiB keep addresses for as many). During a resize both tables. Empty: 640
- *            bytes and what two counters take.
+ *            one before it grows; tables of more than 2 MiB keep addresses for as many, which are not used twice). During a resize
+ *            both tables. Empty: 768 bytes and what two counters take.
  * Cost       get, hit: the line of the bucket, the object. Miss: one line; an object is touched for nothing by one get in
  *            4,000 with a million objects, one in 250 with 20 million. No atomic read-modify-write, no fence, no store.
  *            Writers: 1 RMW, on the bucket; insert and del 1 restartable add more; while it resizes 2 RMW more, on
@@ -107,9 +107,9 @@ struct pawl_map_memory {
     void *context;
 };
 
-/* The default, but without huge pages. There, tables of 4 MiB and more (from 164,000 objects on) ask the kernel for them: gets
- * miss the address translation less often. The first touch of one takes long; RCU's worker does it when a map grows or shrinks.
- * docs/map.md has figures. */
+/* The default, but without huge pages, also where the kernel gives them to all. With it, tables of 4 MiB and more (from 164,000
+ * objects on) ask for them: gets miss the address translation less often. The first touch of one takes long; RCU's worker does
+ * it when a map grows or shrinks. docs/map.md has figures. */
 extern PAWL_API const struct pawl_map_memory pawl_map_small_pages;
 
 struct pawl_map {
@@ -341,7 +341,7 @@ struct pawl_map_counts {
     size_t buckets;    /* of the table, or of the one that it becomes */
     size_t links;      /* overflow buckets */
     size_t longest;    /* how many of them in one chain, at most, since the last resize */
-    size_t bytes;      /* without what waits for the end of a grace period */
+    size_t bytes;      /* of what is used: not what waits for a grace period, nor for the end of its table */
     uint64_t resizes;  /* that have ended */
     uint64_t failures; /* how often there was no memory for one */
     bool resizing;

@@ -206,24 +206,29 @@ static void populate(struct pawl_retired *retired)
 {
     struct pawl_map_table_ *header = pawl_retired_of(retired, struct pawl_map_table_, pages);
     size_t all = header->bytes - sizeof *header - header->spare * sizeof(struct map_link);
-    bool goes_on = !pawl_load_relaxed(&header->map->closing); /* relaxed: as where it is stored */
 
-    for (int i = 0; i < PAGES_A_ROUND && header->touched < all && goes_on && !header->unwanted; i++) {
-        goes_on = pawl_map_pages_populate_((char *)(header + 1) + header->touched, PAWL_MAP_HUGE_PAGE_);
-        /* relaxed: pages are the kernel's; a stale number is waited for. The last page is kept back, as those who share
-         * the cursor may be some units ahead of it. */
-        pawl_store_relaxed(&header->ready, (uint64_t)(header->touched / sizeof(struct pawl_map_bucket_)));
-        header->touched += PAWL_MAP_HUGE_PAGE_;
-    }
-    goes_on = goes_on && header->touched < all;
     if (header->unwanted) {
         free_table(header);
-    } else if (goes_on) {
-        pawl_rcu_call_in(header->map->rcu, retired, populate);
-    } else {
-        /* relaxed: as above. Also when the kernel cannot: then they come when they are touched. */
-        pawl_store_relaxed(&header->ready, (uint64_t)(all / sizeof(struct pawl_map_bucket_)));
+        return;
+    }
+    /* relaxed: as where it is stored */
+    if (header->touched >= all || pawl_load_relaxed(&header->map->closing)) {
         header->touching = false;
+        return;
+    }
+    /* Before it takes its time: in a child that is forked meanwhile it is queued, or that could never free the table. */
+    pawl_rcu_call_in(header->map->rcu, retired, populate);
+    for (int i = 0; i < PAGES_A_ROUND && header->touched < all; i++) {
+        size_t before = header->touched;
+
+        if (pawl_map_pages_populate_((char *)(header + 1) + before, PAWL_MAP_HUGE_PAGE_))
+            header->touched = before + PAWL_MAP_HUGE_PAGE_;
+        else
+            header->touched = all; /* the kernel cannot: then they come when they are touched */
+        /* relaxed: pages are the kernel's; a stale number is waited for. Until all are there the last page is kept back, as
+         * those who share the cursor may be some units ahead of it. */
+        pawl_store_relaxed(&header->ready, (uint64_t)((header->touched < all ? before : all) /
+                                                      sizeof(struct pawl_map_bucket_)));
     }
 }
 

@@ -33,7 +33,11 @@ static void *open_huge(size_t bytes, size_t head, size_t huge)
     if (before < HUGE)
         (void)munmap(pages + before + size, HUGE - before);
     pages += before + page;
-    (void)madvise(pages, round_up(huge, page), MADV_HUGEPAGE); /* without them it is slower */
+    size -= page;
+    huge = round_up(huge, page);
+    (void)madvise(pages, huge, MADV_HUGEPAGE); /* without them it is slower */
+    if (huge < size)
+        (void)madvise(pages + huge, size - huge, MADV_NOHUGEPAGE); /* nor where it is the kernel's habit */
     return pages - head;
 }
 
@@ -47,7 +51,11 @@ void *pawl_map_pages_open_(size_t bytes, size_t head, size_t huge)
     if (bytes <= HUGE)
         flags |= MAP_POPULATE; /* at once: a fault for each page would cost more, and it is soon done */
     pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-    return pages == MAP_FAILED ? NULL : pages;
+    if (pages == MAP_FAILED)
+        return NULL;
+    if (huge == 0 && bytes > HUGE)
+        (void)madvise(pages, bytes, MADV_NOHUGEPAGE); /* as above */
+    return pages;
 }
 
 void pawl_map_pages_close_(void *pages, size_t bytes)
@@ -57,9 +65,14 @@ void pawl_map_pages_close_(void *pages, size_t bytes)
     char *begin = (char *)pages - before;
     size_t size = round_up(before + bytes, page);
 
-    /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. */
-    for (size_t at = 0; at < size; at += HUGE)
-        (void)madvise(begin + at, size - at < HUGE ? size - at : HUGE, MADV_DONTNEED);
+    /* Piece by piece: a thread that maps memory meanwhile must not wait for all of it. By whole huge pages, which would have to
+     * be split else. */
+    for (size_t at = 0, piece; at < size; at += piece) {
+        piece = HUGE - ((uintptr_t)(begin + at) & (HUGE - 1));
+        if (piece > size - at)
+            piece = size - at;
+        (void)madvise(begin + at, piece, MADV_DONTNEED);
+    }
     (void)munmap(begin, size); /* a whole mapping of ours */
 }
 

@@ -10,7 +10,8 @@
 
 /* NULL if there are none. `huge`: for so many bytes, if they are 4 MiB and more, the kernel is asked to take huge pages: fewer
  * misses of address translation, and whoever touches a fresh one waits until the kernel has found and cleared it. They begin behind
- * the first `head` bytes, at most 4 KiB, which stand in a small page: who opens the table writes there, and does not wait. */
+ * the first `head` bytes, at most 4 KiB, which stand in a small page: who opens the table writes there, and does not wait. What
+ * follows behind them, and all of it if `huge` is 0, is kept from huge pages. */
 void *pawl_map_pages_open_(size_t bytes, size_t head, size_t huge);
 void pawl_map_pages_close_(void *pages, size_t bytes);
 
