@@ -27,7 +27,7 @@
  *            of two of at least 9/8 capacity + 64. No pointers: PAWL_SHARED works wherever processes map it.
  *            A producer killed between reserving and filling leaves a place that nobody fills: the consumer stays in front
  *            of it until pawl_mpsc_ring_skip(). The consumer killed while popping: its elements are popped
- *            again by who takes over.
+ *            again by who takes over. A closer killed: close again, that wakes who sleeps.
  * Cost       push: one fetch_add (PAWL_SHARED: and one full fence); two lines written, the producers' counter and
  *            the element's. pop: no atomic read-modify-write; 1/8 of a line an element and less.
  * Source     The sequence word of each place is D. Vyukov's bounded queue; reserving by fetch_add after a look at a
@@ -59,15 +59,15 @@ PAWL_BEGIN_DECLS
 
 struct pawl_mpsc_ring {
     /* pair 0: written at init, and at the end */
-    uint64_t mask;          /* places, a power of two, minus 1 */
-    uint64_t places;        /* the same as a distance of tickets */
-    uint64_t limit;         /* what a push finds full, as a distance from `room` */
-    uint64_t lag;           /* the consumer gives room back in steps of this distance */
-    uint64_t final;         /* where it ended; valid once it is closed */
-    uint32_t place_bytes;   /* from one place to the next */
-    uint32_t element_bytes; /* size of an element */
-    uint32_t apart;         /* lines between a line and the next in order; 0: none */
-    uint32_t ahead;         /* how long before its place is filled a line is fetched, as a distance */
+    uint64_t mask;               /* places, a power of two, minus 1 */
+    uint64_t places;             /* the same as a distance of tickets */
+    uint64_t limit;              /* what a push finds full, as a distance from `room` */
+    uint64_t lag;                /* the consumer gives room back in steps of this distance */
+    PAWL_ATOMIC(uint64_t) final; /* where it ended; valid once it is closed */
+    uint32_t place_bytes;        /* from one place to the next */
+    uint32_t element_bytes;      /* size of an element */
+    uint32_t apart;              /* lines between a line and the next in order; 0: none */
+    uint32_t ahead;              /* how long before its place is filled a line is fetched, as a distance */
     struct pawl_handover handover;
     /* pair 1: written by the consumer once in many elements */
     PAWL_ATOMIC(uint64_t) room PAWL_LINE_PAIR_ALIGNED; /* R: places before this one are free again */

@@ -27,7 +27,7 @@
  *            view, lost, stuck, size, capacity: wait-free. With the lock-free policy the first four read every cell.
  *            A process killed inside a push or pop of a shared ring: stamped, the ring stands still once it has come
  *            round to that cell; lock-free, one cell is out of service (pawl_ring_stuck counts it), the element
- *            in the dead process's hand is lost, and nothing else happens.
+ *            in the dead process's hand is lost, and nothing else happens. One killed inside close: close again.
  * Empty      -EAGAIN means that every entry whose push returned before the call is gone, or taken. A consumer
  *            never sees "empty" while its own push is inside. With the lock-free policy a push into a full ring is
  *            two steps, the oldest out and the new one in; in between the ring may be seen with one entry less

@@ -56,7 +56,7 @@ struct pawl_stack_node {
 #define pawl_stack_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 struct pawl_stack_slot {
-    PAWL_ATOMIC(struct pawl_stack_node *) offered PAWL_LINE_PAIR_ALIGNED; /* P */
+    struct pawl_pair offered PAWL_LINE_PAIR_ALIGNED; /* lo: a node or 0, hi: offers so far. P */
 };
 
 /* Zeroed memory is an empty one. Private to a process: it holds pointers. */

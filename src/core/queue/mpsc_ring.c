@@ -78,7 +78,7 @@ void pawl_mpsc_ring_start_at_(struct pawl_mpsc_ring *q, uint64_t position)
     pawl_store_relaxed(&q->head, ticket);
     q->room_given = ticket;
     q->nothing_at = ticket;
-    q->final = 0;
+    pawl_store_relaxed(&q->final, ticket);
 }
 
 int pawl_mpsc_ring_init(struct pawl_mpsc_ring *q, size_t capacity, size_t element_bytes, int flags)
@@ -135,7 +135,7 @@ size_t pawl_mpsc_ring_size(const struct pawl_mpsc_ring *q)
 {
     /* relaxed, both: a number that may be old when it returns */
     uint64_t head = pawl_load_relaxed(&q->head);
-    uint64_t tail = pawl_handover_closed(&q->handover) ? q->final : pawl_load_relaxed(&q->tail);
+    uint64_t tail = pawl_load_relaxed(pawl_handover_closed(&q->handover) ? &q->final : &q->tail);
 
     return tail - head > INT64_MAX ? 0 : (tail - head) / PAWL_MPSC_RING_STEP_;
 }
@@ -192,8 +192,8 @@ int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
     } else if (head != q->room_given) {
         pawl_mpsc_ring_give_room_(q, head);
     }
-    /* acquire C (<pawl/handover.h>): sees `final` */
-    return pawl_handover_closed(&q->handover) && head == q->final ? -EPIPE : -EAGAIN;
+    /* acquire C (<pawl/handover.h>): sees `final`. relaxed: it does not change any more */
+    return pawl_handover_closed(&q->handover) && head == pawl_load_relaxed(&q->final) ? -EPIPE : -EAGAIN;
 }
 
 /* ---- many ---- */
@@ -302,15 +302,30 @@ int pawl_mpsc_ring_pop_wait(struct pawl_mpsc_ring *q, void *element, uint64_t de
 
 /* ---- the end ---- */
 
+/* It ends at this tail, or later: closers that come to the CAS too late say less than the one that made it. */
+static void raise_final(struct pawl_mpsc_ring *q, uint64_t tail)
+{
+    uint64_t final = pawl_load_relaxed(&q->final); /* relaxed, both: the CAS of the tail publishes it */
+
+    /* Another turn: another closer has raised it. */
+    while ((int64_t)(tail - final) > 0 && !pawl_cas_relaxed(&q->final, &final, tail)) {
+    }
+}
+
 int pawl_mpsc_ring_close(struct pawl_mpsc_ring *q)
 {
-    /* relaxed: one order of all changes of the tail decides which pushes came before. Who comes later counts on, which
-     * nobody looks at any more. */
-    uint64_t tail = pawl_fetch_or_relaxed(&q->tail, PAWL_MPSC_RING_BIT_);
+    /* acquire, here and where the CAS fails: pairs with the CAS of who has closed it, sees its `final` */
+    uint64_t tail = pawl_load_acquire(&q->tail);
 
-    if ((tail & PAWL_MPSC_RING_BIT_) != 0)
-        return -EALREADY;
-    q->final = tail;
+    /* One order of all changes of the tail decides which pushes came before. Who comes later counts on, which nobody looks
+     * at any more: so `final` is there first, and whoever closes again after a closer that was killed finds it. Another
+     * turn: a push has reserved a place. */
+    do {
+        if ((tail & PAWL_MPSC_RING_BIT_) != 0)
+            break;
+        raise_final(q, tail);
+        /* acq_rel: publishes `final` to other closers */
+    } while (!pawl_cas_acq_rel(&q->tail, &tail, tail | PAWL_MPSC_RING_BIT_));
     return pawl_handover_close(&q->handover); /* release C: publishes `final` */
 }
 

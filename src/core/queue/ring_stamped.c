@@ -138,7 +138,7 @@ void pawl_ring_stamped_close_(struct pawl_ring *ring)
     for (;;) {
         uint64_t tail = pawl_load_acquire(
             &ring->tail); /* acquire T: no push at this tail has displaced yet */
-        uint64_t oldest = tail - ring->lap;
+        uint64_t oldest = tail - ring->lap, head = oldest;
         uint64_t stamp;
 
         if ((tail & PAWL_RING_CLOSED_) != 0)
@@ -148,8 +148,10 @@ void pawl_ring_stamped_close_(struct pawl_ring *ring)
         if (stamp == (tail | PAWL_RING_VACANT_) &&
             pawl_cas_acq_rel(&ring->tail, &tail, tail | PAWL_RING_CLOSED_))
             return;
+        /* Or another closer has marked the head, and is about to mark the tail; or was killed. */
         if (stamp == (oldest | PAWL_RING_FULL_) &&
-            pawl_cas_acq_rel(&ring->head, &oldest, oldest | PAWL_RING_CLOSED_)) {
+            (pawl_cas_acq_rel(&ring->head, &head, oldest | PAWL_RING_CLOSED_) ||
+             head == (oldest | PAWL_RING_CLOSED_))) {
             (void)pawl_fetch_or_acq_rel(&ring->tail, (uint64_t)PAWL_RING_CLOSED_);
             return;
         }

@@ -2,9 +2,9 @@
 /* What stacks do when threads collide.
  *
  * The exchange slots hold nodes whose pushers have lost a CAS and wait. A popper that has lost takes one; the
- * pusher finds out when it wants it back. Both are one CAS of the slot, so a node goes to one of them. That a
- * node was taken, and offered again in the same slot, between a popper's look and its CAS does no harm: it
- * takes what is offered now. */
+ * pusher finds out when it wants it back. Both are one CAS of the slot, so a node goes to one of them. Beside the node
+ * stands the number of the offer. A node that was taken may be offered again in the same slot, by another pusher, before
+ * the first one looks: if that one took it back, the other's push would return with the node out of everybody's reach. */
 #include <pawl/stack.h>
 
 #include "loss.h"
@@ -29,7 +29,7 @@ void pawl_stack_init(struct pawl_stack *stack)
 {
     pawl_pair_init(&stack->top, 0, 0);
     for (unsigned i = 0; i < PAWL_STACK_SLOTS; i++)
-        pawl_store_relaxed(&stack->slot[i].offered, NULL); /* relaxed: nobody has the stack yet */
+        pawl_pair_init(&stack->slot[i].offered, 0, 0);
 }
 
 /* ---- exchange ---- */
@@ -45,27 +45,29 @@ static struct pawl_stack_slot *slot_of(struct pawl_stack *stack, const struct pa
 /* Lays the node into a slot for a while. True: a popper took it. */
 static bool offer(struct pawl_stack_slot *slot, struct pawl_stack_node *node, struct pawl_backoff *backoff)
 {
-    struct pawl_stack_node *there = NULL;
+    struct pawl_pair there = pawl_load_pair_relaxed(&slot->offered); /* relaxed: the CAS decides */
+    struct pawl_pair mine = {(uintptr_t)node, there.hi + 1}, none = {0, there.hi + 1};
 
-    /* release P: pairs with the acquire in accept(), publishes the node. relaxed look: only to spare a CAS */
-    if (pawl_load_relaxed(&slot->offered) != NULL || !pawl_cas_release(&slot->offered, &there, node)) {
+    /* release P: pairs with the acquire in take_offer(), publishes the node */
+    if (there.lo != 0 || !pawl_cas_pair_release(&slot->offered, &there, mine)) {
         pawl_backoff_pause(backoff);
         return false;
     }
     pawl_backoff_pause(backoff);
-    there = node;
-    /* acquire P: the node that comes back may have been taken, popped, and offered here by another pusher meanwhile,
-     * who then believes it taken: this push is that one's, and must pass on what it published */
-    return !pawl_cas_acquire(&slot->offered, &there, NULL);
+    /* relaxed: nobody has touched the node that comes back, as the offer is still this one */
+    return !pawl_cas_pair_relaxed(&slot->offered, &mine, none);
 }
 
 /* The node that is offered there, or NULL. */
 static struct pawl_stack_node *take_offer(struct pawl_stack_slot *slot)
 {
-    struct pawl_stack_node *node = pawl_load_relaxed(&slot->offered); /* relaxed: the CAS acquires */
+    struct pawl_pair there = pawl_load_pair_relaxed(&slot->offered); /* relaxed: the CAS acquires */
+    struct pawl_pair none = {0, there.hi};
 
     /* acquire P: pairs with the release in offer() */
-    return node != NULL && pawl_cas_acquire(&slot->offered, &node, NULL) ? node : NULL;
+    if (there.lo == 0 || !pawl_cas_pair_acquire(&slot->offered, &there, none))
+        return NULL;
+    return (struct pawl_stack_node *)(uintptr_t)there.lo;
 }
 
 static struct pawl_stack_node *take_any_offer(struct pawl_stack *stack)

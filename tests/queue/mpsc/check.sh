@@ -37,6 +37,7 @@ ring 'one place too few for who looked' '-DPRODUCERS=3' ''
 ring 'positions wrap' '-DPRODUCERS=1 -DPUSHES=5 -DSTART=INT64_MAX-1' ''
 ring 'batches' '-DPUSHES=2 -DCAPACITY=2 -DBATCH=1' ''
 ring 'closed at any moment' '-DCAPACITY=2 -DCLOSE=1' ''
+ring 'closed by two' '-DPRODUCERS=1 -DCLOSE=2' ''
 ring 'waiting for elements and room' -DWAIT=1 --bound=1
 lanes 'they are made meanwhile' '' --bound=1
 lanes 'closed at any moment' '-DPRODUCERS=1 -DCLOSE=1' --bound=1

@@ -4,7 +4,7 @@
  *   -DPRODUCERS=n -DPUSHES=n   so many threads push so many elements each; -DBATCH=1: all of one at once
  *   -DCAPACITY=n               built with -DPAWL_MPSC_RING_AT_ONCE=0, so that pushes find no place although they looked
  *   -DSTART=position           positions wrap
- *   -DCLOSE=1                  another thread closes the queue at any moment; the consumer pops until -EPIPE
+ *   -DCLOSE=n                  n other threads close the queue at any moment; the consumer pops until -EPIPE
  *   -DWAIT=1                   the waiting forms
  *
  * Mutants that survive, and why: docs/mpsc.md. */
@@ -43,6 +43,7 @@ static struct {
 } room;
 
 static int pushed[PRODUCERS], popped[PRODUCERS];
+static PAWL_ATOMIC(int) closed;
 
 static uint64_t element_of(int producer, int number)
 {
@@ -78,8 +79,11 @@ static void *produce(void *argument)
 
 static void *end(void *unused)
 {
+    int status = pawl_mpsc_ring_close(&room.q);
+
     (void)unused;
-    assert(pawl_mpsc_ring_close(&room.q) == 0);
+    assert(status == 0 || status == -EALREADY);
+    pawl_fetch_add_relaxed(&closed, status == 0);
     return NULL;
 }
 
@@ -107,7 +111,7 @@ static int receive(void)
 
 int main(void)
 {
-    pthread_t producers[PRODUCERS], closer;
+    pthread_t producers[PRODUCERS], closers[CLOSE + 1];
 
     assert(pawl_mpsc_ring_bytes(CAPACITY, sizeof(uint64_t)) <= sizeof room);
     assert(pawl_mpsc_ring_init(&room.q, CAPACITY, sizeof(uint64_t), PAWL_PRIVATE) == 0);
@@ -117,10 +121,13 @@ int main(void)
     if (CLOSE) {
         uint64_t element = 0;
 
-        pthread_create(&closer, NULL, end, NULL);
+        for (int i = 0; i < CLOSE; i++)
+            pthread_create(&closers[i], NULL, end, NULL);
         while (receive() != -EPIPE)
             continue; /* until nothing will come */
-        pthread_join(closer, NULL);
+        for (int i = 0; i < CLOSE; i++)
+            pthread_join(closers[i], NULL);
+        assert(pawl_load_relaxed(&closed) == 1);
         assert(pawl_mpsc_ring_push(&room.q, &element) == -EPIPE);
     } else {
         for (int got = 0; got < PRODUCERS * PUSHES;)

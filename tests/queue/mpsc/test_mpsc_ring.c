@@ -219,6 +219,33 @@ static void after_close_pushes_fail_and_pops_drain(void **state)
     pawl_mpsc_ring_free(q);
 }
 
+/* Killed before it had marked the end, and after; others pushed meanwhile, or found it closed. */
+static void who_closes_after_a_killed_closer_ends_it(void **state)
+{
+    (void)state;
+    for (int marked = 0; marked < 2; marked++) {
+        struct pawl_mpsc_ring *q = pawl_mpsc_ring_open(4, 8);
+        uint64_t pushed = 0;
+
+        assert_int_equal(push_number(q, pushed++), 0);
+        pawl_store_relaxed(&q->final, pawl_load_relaxed(&q->tail));
+        if (marked != 0) {
+            pawl_fetch_or_relaxed(&q->tail, PAWL_MPSC_RING_BIT_);
+            pawl_fetch_add_relaxed(&q->tail, PAWL_MPSC_RING_STEP_); /* one that looked before */
+            assert_int_equal(push_number(q, pushed), -EPIPE);
+        } else {
+            assert_int_equal(push_number(q, pushed++), 0);
+        }
+        assert_int_equal(pawl_mpsc_ring_close(q), 0);
+        assert_int_equal(pawl_mpsc_ring_close(q), -EALREADY);
+        assert_int_equal(pawl_mpsc_ring_size(q), pushed);
+        for (uint64_t i = 0; i < pushed; i++)
+            assert_int_equal(pop_number(q, i), 0);
+        assert_int_equal(pop_number(q, pushed), -EPIPE);
+        pawl_mpsc_ring_free(q);
+    }
+}
+
 static void waits_end_at_their_deadline(void **state)
 {
     struct pawl_mpsc_ring *q = pawl_mpsc_ring_open(1, 8);
@@ -267,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_place_that_is_given_up_is_room_again),
         cmocka_unit_test(room_that_a_dead_consumer_kept_is_given_by_the_next),
         cmocka_unit_test(after_close_pushes_fail_and_pops_drain),
+        cmocka_unit_test(who_closes_after_a_killed_closer_ends_it),
         cmocka_unit_test(waits_end_at_their_deadline),
         cmocka_unit_test(pushes_that_looked_at_once_have_places),
     };

@@ -243,6 +243,25 @@ static void a_closed_ring_is_drained_and_takes_nothing(void **state)
     }
 }
 
+/* Killed when it had marked the head of a full ring, but not the tail. */
+static void who_closes_after_a_killed_closer_ends_it(void **state)
+{
+    struct pawl_ring *ring = ring_of(2, 8, PAWL_RING_STAMPED);
+    uint64_t value = 0;
+
+    (void)state;
+    assert_int_equal(pawl_ring_push(ring, &value, NULL), 0);
+    assert_int_equal(pawl_ring_push(ring, &value, NULL), 0);
+    pawl_fetch_or_relaxed(&ring->head, UINT64_C(1));
+    assert_int_equal(pawl_ring_push(ring, &value, NULL), -EPIPE);
+    assert_int_equal(pawl_ring_close(ring), 0);
+    assert_int_equal(pawl_ring_pop(ring, &value, NULL), 0);
+    assert_int_equal(pawl_ring_pop(ring, &value, NULL), 0);
+    assert_int_equal(pawl_ring_pop(ring, &value, NULL), -EPIPE);
+    assert_int_equal(pawl_ring_push(ring, &value, NULL), -EPIPE);
+    pawl_ring_free(ring);
+}
+
 static void many_at_once_are_in_order(void **state)
 {
     (void)state;
@@ -431,6 +450,7 @@ int main(void)
         cmocka_unit_test(counters_may_wrap),
         cmocka_unit_test(hints_that_fall_back_cost_a_walk_not_an_entry),
         cmocka_unit_test(a_closed_ring_is_drained_and_takes_nothing),
+        cmocka_unit_test(who_closes_after_a_killed_closer_ends_it),
         cmocka_unit_test(many_at_once_are_in_order),
         cmocka_unit_test(a_view_shows_what_is_inside_and_takes_nothing),
         cmocka_unit_test(a_read_only_mapping_will_do_for_looking),

@@ -80,13 +80,14 @@ static void what_is_offered_is_taken_by_who_collides(void **state)
 
     (void)state;
     pawl_stack_init(&stack);
-    pawl_store_relaxed(&stack.slot[2].offered, &nodes[0]);
+    pawl_pair_init(&stack.slot[2].offered, (uintptr_t)&nodes[0], 1);
     assert_null(pawl_stack_pop(&stack));
     assert_ptr_equal(pawl_stack_pop_contended_(&stack), &nodes[0]);
     assert_null(pawl_stack_pop_contended_(&stack));
     pawl_stack_push_contended_(&stack, &nodes[1]); /* nobody takes it: it ends on the stack */
-    assert_null(pawl_load_relaxed(&stack.slot[0].offered));
-    pawl_store_relaxed(&stack.slot[3].offered, &nodes[0]);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pawl_load_pair_acquire(&stack.slot[i].offered).lo, 0);
+    pawl_pair_init(&stack.slot[3].offered, (uintptr_t)&nodes[0], 7);
     assert_ptr_equal(pawl_stack_pop_all(&stack), &nodes[0]);
     assert_ptr_equal(pawl_stack_next(&nodes[0]), &nodes[1]);
     assert_true(pawl_stack_empty(&stack));
