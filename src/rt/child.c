@@ -75,27 +75,39 @@ static PAWL_COLD void wait_otherwise(struct pawl_child *child)
         pawl_op_complete_(child->op, status == -ESRCH ? -ECHILD : status);
 }
 
-static void ended(struct pawl_watch *watch, uint32_t events)
+/* Its status, which is taken; -EAGAIN: it has not ended. */
+static int64_t take_status(const struct pawl_child *child)
 {
-    struct pawl_child *child = child_of(watch);
     siginfo_t info = {0};
-    int64_t result;
     int status;
 
-    if (child->fd < 0 && (events & EPOLLERR) != 0) {
-        wait_otherwise(child);
-        return;
-    }
     do
         status = child->fd < 0 ? waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG)
                                : waitid((idtype_t)BY_PIDFD, (id_t)child->fd, &info, WEXITED | WNOHANG);
     while (status != 0 && errno == EINTR);
-    if (status == 0 && info.si_pid == 0) { /* it has not ended: the descriptor will say so again */
-        if (child->fd < 0)
-            wait_otherwise(child);
+    if (status != 0)
+        return -errno;
+    return info.si_pid != 0 ? status_of(&info) : -EAGAIN;
+}
+
+static void ended(struct pawl_watch *watch, uint32_t events)
+{
+    struct pawl_child *child = child_of(watch);
+    const bool described = child->fd >= 0;
+    int64_t result = -ECHILD;
+
+    if (!described && (events & EPOLLERR) != 0) {
+        wait_otherwise(child);
         return;
     }
-    result = status == 0 ? status_of(&info) : -errno;
+    /* Not asked for by its number if somebody else has the status: it may be another child's by now. */
+    if (described || (events & EPOLLHUP) == 0)
+        result = take_status(child);
+    if (result == -EAGAIN) {
+        if (described)
+            return;       /* the descriptor will say so again */
+        result = -ECHILD; /* it had ended, and this is another one */
+    }
     let_go(child);
     pawl_op_complete_(child->op, result);
 }

@@ -141,9 +141,9 @@ struct pawl_engine_class {
     int (*watch)(struct pawl_engine *engine, struct pawl_source *source, uint32_t events);
     void (*unwatch)(struct pawl_engine *engine, struct pawl_source *source);
 
-    /* A child, by its number in source->events; ready() hears EPOLLIN when it can be waited for, EPOLLERR when it is to be waited for
-     * in another way. Ends with unwatch(). Returns -ENOSYS: this kernel has no such thing, or there are too many. NULL: an
-     * engine that cannot. */
+    /* A child, by its number in source->events; ready() hears EPOLLIN when it can be waited for, EPOLLHUP when
+     * somebody else has its status, EPOLLERR when it is to be waited for in another way. Ends with unwatch().
+     * Returns -ENOSYS: this kernel has no such thing, or there are too many. NULL: an engine that cannot. */
     int (*watch_child)(struct pawl_engine *engine, struct pawl_source *source);
 
     /* connect(2) was called: leads to pawl_stream_connected_() when it has ended. */

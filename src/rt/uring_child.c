@@ -56,9 +56,9 @@ void pawl_uring_unwatch_child_(struct uring_engine *self, struct pawl_source *so
     io_uring_sqe_set_data64(sqe, PAWL_VERB_CANCEL);
 }
 
-/* -ECHILD: whoever takes the status will hear that too. Others, as -ENOMEM: not in this way. */
+/* Others than -ECHILD, as -ENOMEM: not in this way. */
 void pawl_uring_child_came_(struct pawl_source *source, int result)
 {
     source->unarmed = true;
-    source->ready(source, result == 0 || result == -ECHILD ? EPOLLIN : EPOLLERR);
+    source->ready(source, result == 0 ? EPOLLIN : result == -ECHILD ? EPOLLHUP : EPOLLERR);
 }

@@ -8,8 +8,10 @@
 #include <pawl/signal.h>
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static PAWL_ATOMIC(uint64_t) stops;
@@ -208,6 +210,52 @@ static void many_children_are_told_of_each_with_its_own_status(void **state)
     io_reach(&waiting[MANY].completed, 1);
     assert_true(waiting[MANY].result == -ECHILD || WTERMSIG((int)waiting[MANY].result) == SIGKILL);
     io_close(rt);
+}
+
+/* A process of that number; or none. Without the hooks of fork(): it does nothing. */
+static pid_t fork_as(pid_t number)
+{
+    struct clone_args args = {.exit_signal = SIGCHLD,
+                              .set_tid = (uint64_t)(uintptr_t)&number,
+                              .set_tid_size = 1};
+    const pid_t child = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    return child;
+}
+
+/* On the worker, so that it hears of the end of the first one afterwards. */
+static void give_its_number_to_another(void *arg)
+{
+    struct waiting *waiting = arg;
+
+    assert_int_equal(kill(waiting->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(waiting->pid, NULL, 0), waiting->pid);
+    waiting->begun = fork_as(waiting->pid);
+}
+
+static void another_child_with_the_same_number_is_not_taken_for_it(void **state)
+{
+    struct waiting waiting;
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 1);
+    shell(&waiting, rt, "exec sleep 1000");
+    io_on(rt, 0, wait_for, &waiting);
+    assert_int_equal(waiting.begun, 0);
+    io_on(rt, 0, give_its_number_to_another, &waiting);
+    if (waiting.begun > 0)
+        assert_int_equal(kill(waiting.pid, SIGKILL), 0);
+    io_reach(&waiting.completed, 1);
+    assert_int_equal(waiting.result, -ECHILD);
+    io_close(rt);
+    if (waiting.begun <= 0)
+        skip(); /* who may not choose numbers, or somebody else was given it */
+    assert_int_equal(waitpid(waiting.pid, NULL, 0), waiting.pid);
 }
 
 static char said[64];
@@ -465,6 +513,7 @@ static void lost_changes_are_told_and_stopping_may_happen_anywhere(void **state)
 const struct CMUnitTest child_tests[] = {
     cmocka_unit_test(a_child_that_ends_is_told_once_with_its_status),
     cmocka_unit_test(many_children_are_told_of_each_with_its_own_status),
+    cmocka_unit_test(another_child_with_the_same_number_is_not_taken_for_it),
     cmocka_unit_test(a_child_s_input_and_output_are_streams),
     cmocka_unit_test(changes_of_a_folder_are_told_in_order),
     cmocka_unit_test(lost_changes_are_told_and_stopping_may_happen_anywhere),

@@ -31,10 +31,13 @@ ending '... and from before that' '-DIDLE=0 -DSPAWNS=1' ''
 wanted=1 ending '... which is lost without the grace period' '-DLATE=1 -DSPAWNS=1 -DGRACE=0' ''
 ending 'a hold while it closes' '-DLATE=1 -DHOLDS=1' ''
 ending 'a release while it closes' '-DLATE=1 -DRELEASES=1' ''
+wanted=1 ending '... after which nobody counts without the grace period' '-DLATE=1 -DRELEASES=1 -DGRACE=0' ''
 ending 'two workers, and a task for the one' '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DEARLY=1' ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     ending 'two workers, and a task that spawns one for the other' \
         '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DEARLY=1 -DCHILD=1' ''
+    ending 'two workers, and a release while it closes' '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DRELEASES=1' ''
+    ending 'two workers, and a spawn from outside' '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DSPAWNS=1' ''
     ending 'two workers that sleep, and a task for the one' '-DLATE=1 -DWORKERS=2 -DEARLY=1' ''
     ending 'two workers that sleep, and a task that spawns one for the other' \
         '-DLATE=1 -DWORKERS=2 -DEARLY=1 -DCHILD=1' --max-time=200
