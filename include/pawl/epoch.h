@@ -37,7 +37,7 @@
  *            keeps no pointer to code or data of the program.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       pin: 5 loads, 1 store, and once after a rest a fence and 2 system calls; unpin: 3 loads, 1 store; no
+ * Cost       pin: 6 loads, 1 store, and once after a rest a fence and 2 system calls; unpin: 4 loads, 1 store; no
  *            atomic read-modify-write, no fence. retire: 4 stores, and 4 for the object that it reclaims; once a
  *            bag, 3 RMWs and 3 fences on lines that all who retire share, and a look at two lines of each thread.
  *            Without membarrier (<pawl/fence.h>) each pin has a full fence.

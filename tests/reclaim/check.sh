@@ -91,6 +91,7 @@ reclaim '... who rests while it fences' pass "$light -DPASS=4" ''
 reclaim '... who fences afterwards' pass "$light -DPASS=5" ''
 reclaim 'a thread that was found to rest sees what was done before a mark, when it comes' rest "$light" ''
 reclaim '... again' rest "$light -DBEFORE=1" ''
+reclaim '... and is not found to rest while it is inside' rest "$light -DHOLD=1" ''
 reclaim 'retire alone reclaims nothing that a slot holds' hazard "$light -DRETIRES=2" ''
 reclaim '... of a thread that comes after a rest' hazard "$light -DRETIRES=2 -DREST=1" --bound=2
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then

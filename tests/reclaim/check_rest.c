@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* For the model checker: a thread that was found to rest is not waited for; a scan sees that it has come, or it sees what was
  * done before the mark. And what it did while it was inside is over for who trusts that it rests. -DBEFORE=1: it was inside
- * before; -DFENCER=1: a third thread finds that it rests; -DFENCER=2: that one and this one. With light.h in front, and
- * -DLATE_BY=-1. */
+ * before; -DHOLD=1: while it is inside it announces what it looks at by another store, as slots do; -DFENCER=1: a third thread
+ * finds that it rests; -DFENCER=2: that one and this one. With light.h in front, and -DLATE_BY=-1. */
 #include "../../src/core/reclaim/pass.h"
 #include "../../src/core/reclaim/rest.h"
 
@@ -15,12 +15,15 @@
 #ifndef FENCER
 #define FENCER 0
 #endif
+#ifndef HOLD
+#define HOLD 0
+#endif
 
 enum { THREADS = FENCER != 0 ? 3 : 2 };
 
 /* Thread 0's and those of the others, as in a domain. */
 static struct {
-    PAWL_ATOMIC(uint64_t) inside, rest;
+    PAWL_ATOMIC(uint64_t) inside, rest, holds;
 } PAWL_LINE_PAIR_ALIGNED places[PAWL_READER_MAX];
 
 static PAWL_ATOMIC(int) unlinked;
@@ -54,6 +57,10 @@ static void *read(void *unused)
     pawl_store_release(&places[number].inside, UINT64_C(0));
 #endif
     enter(number);
+#if HOLD
+    pawl_store_release(&places[number].holds, UINT64_C(1));
+    pawl_fence_light();
+#endif
     found_linked = pawl_load_relaxed(&unlinked) == 0;
     return unused;
 }
@@ -86,7 +93,7 @@ int main(void)
     mark = pawl_pass_mark(self);
     pawl_check_assume(pawl_pass_done(mark, &cursor, &rest));
     for (int n = 0; n < THREADS; n++) /* also of who has ended: it stays inside */
-        seen |= pawl_load_acquire(&places[n].inside);
+        seen |= pawl_load_acquire(HOLD ? &places[n].holds : &places[n].inside);
     if (seen == 0)
         used = 2; /* frees it: a data race with who uses it still */
     pthread_join(reader, NULL);
