@@ -30,7 +30,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define INTERRUPT_PATH_MAX 4096
+/* Ample: the first use of a slot looks for its CPU's node, one node after the other, so its path is the
+ * longer, the higher the node that the test happens to run on. What a path does not fill is never touched. */
+#define INTERRUPT_PATH_MAX 65536
 #define INTERRUPT_EVENTS_MAX 2
 
 /* The code under test and all that is needed to run it again and again. */
@@ -62,7 +64,7 @@ enum interrupt_how {
                           fence, and as the control: with anything else, failures must show */
 };
 
-/* Every instruction that the operation ran, in order. */
+/* Every instruction that the operation ran, in order. Half a megabyte: not for the stack. */
 struct interrupt_path {
     size_t count;
     uintptr_t at[INTERRUPT_PATH_MAX];
