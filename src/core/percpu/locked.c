@@ -56,8 +56,12 @@ static int mend_slot(struct pawl_percpu *pc)
 {
     int32_t slot = current_slot(pc);
 
-    if (slot < 0 || (uint32_t)slot >= pc->limit)
-        return pawl_rseq_register_thread() ? AGAIN : 0;
+    if (slot < 0 || (uint32_t)slot >= pc->limit) {
+        /* Not where another copy of the library opened the region: its area is not the one registered here. */
+        bool here = pawl_rseq_register_thread() && (uint32_t)current_slot(pc) < pc->limit;
+
+        return here ? AGAIN : 0;
+    }
     if (!pawl_region_use(pc, (uint32_t)slot))
         return 0;
     /* relaxed: only its lowest bit counts */
