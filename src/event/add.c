@@ -77,12 +77,15 @@ static bool runs_elsewhere(const struct event_base *base, const struct event *ev
     return base->current == &ev->ev_evcallback && !pawl_event_here_(base);
 }
 
-/* A signal's callback that is to be called several more times is not. */
+/* A signal's callback that is to be called several more times is not. Who calls looks at its count alone from then on: the
+ * pointer to it must not outlive that. */
 static void stop_calls(struct event *ev)
 {
     if ((ev->ev_events & EV_SIGNAL) != 0 && ev->ev_.ev_signal.ev_ncalls != 0 &&
-        ev->ev_.ev_signal.ev_pncalls != NULL)
+        ev->ev_.ev_signal.ev_pncalls != NULL) {
         *ev->ev_.ev_signal.ev_pncalls = 0;
+        ev->ev_.ev_signal.ev_pncalls = NULL;
+    }
 }
 
 /* Into the list of its descriptor or signal. 0, 1 (the loop is to look again), -1. */

@@ -3,6 +3,8 @@
 #include "test_event.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct event_base *base;
@@ -95,6 +97,24 @@ static void a_deleted_signal_is_not_told_the_rest(void **state)
     event_free(seen.event);
 }
 
+/* What is left to call stands on the stack of the loop while it calls. */
+static void a_deleted_signal_does_not_remember_the_loop(void **state)
+{
+    const char *library = getenv("PAWL_TEST_EVENT");
+    struct seen seen = {0};
+
+    (void)state;
+    if (library != NULL && strstr(library, "libevent") != NULL)
+        skip(); /* which writes there when the event is deleted again */
+    seen.event = evsignal_new(base, SIGUSR1, delete_it, &seen);
+    evsignal_add(seen.event, NULL);
+    event_active(seen.event, EV_SIGNAL, 3);
+    run_ready(base);
+    assert_int_equal(seen.calls, 1);
+    assert_null(seen.event->ev_.ev_signal.ev_pncalls);
+    event_free(seen.event);
+}
+
 static int old_calls;
 
 static void old_handler(int number)
@@ -166,6 +186,7 @@ int test_signals(void)
     const struct CMUnitTest tests[] = {
         promise(a_signal_is_told_as_often_as_it_came),
         promise(a_deleted_signal_is_not_told_the_rest),
+        promise(a_deleted_signal_does_not_remember_the_loop),
         promise(the_handler_that_was_there_comes_back),
         promise(a_signal_may_have_a_timeout),
         promise(a_handler_may_break_the_loop),
