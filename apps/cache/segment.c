@@ -142,15 +142,16 @@ static void released(struct pawl_chunk *chunk)
 }
 
 /* Under the lock. Segments that are less than a huge page share one: less than a page of what is there is not counted then.
- * Who gives up some of a page's segments splits it; they go back to the system all the same. NULL: there is none. */
+ * Who gives up some of a page's segments splits it; the system has them back when it is short, if not at once. NULL: there is
+ * none. */
 static struct cache_segment *cut_segment(struct cache_pool *pool)
 {
     char *segment;
 
-    if (pool->segment_bytes == CACHE_HUGE_PAGE ||
-        limit_of(pool) < (size_t)CACHE_HUGE_PAGES_LEAST * CACHE_HUGE_PAGE)
-        return NULL;
     if (pool->rest_bytes == 0) {
+        if (pool->segment_bytes == CACHE_HUGE_PAGE ||
+            limit_of(pool) < (size_t)CACHE_HUGE_PAGES_LEAST * CACHE_HUGE_PAGE)
+            return NULL;
         pool->rest = cache_map_aligned(CACHE_HUGE_PAGE, CACHE_HUGE_PAGE);
         if (pool->rest == NULL)
             return NULL;

@@ -156,3 +156,38 @@ void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state)
     assert_true(figures.bytes > limit / 2); /* what is kept for ever fills it, whatever came before */
     close_store(f);
 }
+
+/* ---- a limit that changes ---- */
+
+/* Half a megabyte each: a page is given back in four parts, and what is stored later is cut from new ones. */
+void segments_of_one_huge_page_go_back_one_by_one(void **state)
+{
+    const size_t most = 40 * MIB, least = 8 * MIB, margin = 6 * MIB, before = resident();
+    const struct cache_store_config config = {.limit = most, .item_max = MIB};
+    struct fixture f;
+    uint64_t random = seed;
+
+    (void)state;
+    assert_int_equal(cache_store_open(&f.store, &config), 0);
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(cache_store_limit(f.store, most), 0);
+        for (size_t stored = 0; stored < 2 * most; stored += 100000) {
+            static char value[100000];
+            struct cache_change c = {.value = value, .value_bytes = 1 + random_below(&random, sizeof value)};
+            struct cache_key k;
+
+            cache_key_make(f.store, &k, (const char *)&stored, sizeof stored);
+            assert_int_equal(cache_store_item(f.session, &k, &c), CACHE_STORED);
+        }
+        if (!UNDER_SANITIZER)
+            assert_true(resident() <= before + most + margin);
+        assert_int_equal(cache_store_limit(f.store, least), 0);
+        for (int quiet = 0; quiet < 3; pawl_rcu_synchronize())
+            quiet = cache_maintain(f.session) ? 0 : quiet + 1;
+        if (!UNDER_SANITIZER)
+            assert_true(resident() <= before + least + margin);
+    }
+    close_store(f);
+}

@@ -82,8 +82,14 @@ void flags_stay_with_their_item(void **state);
 void items_of_any_length_are_spared_whole(void **state);
 void the_largest_item_is_memcacheds(void **state);
 
+/* large.c */
+void large_values_come_in_pieces(void **state);
+void large_values_that_came_in_pieces_share_segments(void **state);
+void a_large_value_that_is_not_stored_leaves_nothing(void **state);
+
 /* churn.c */
 void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state);
 void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state);
+void segments_of_one_huge_page_go_back_one_by_one(void **state);
 
 #endif

@@ -341,64 +341,6 @@ static void without_eviction_sets_fail_and_lose_nothing(void **state)
     close_store(f);
 }
 
-static void large_values_come_in_pieces(void **state)
-{
-    const struct fixture f = open_store(16 * MIB, false);
-    const struct cache_key key = key_of(&f, "large");
-    const uint32_t sizes[] = {100, 100000, 3000000};
-    struct cache_figures figures;
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct cache_change c = {.mode = CACHE_SET, .flags = 9};
-        struct cache_item *item = cache_large_open(f.session, &key, sizes[i], 9);
-
-        assert_non_null(item);
-        memset(cache_large_value(item), 'a' + (int)i, sizes[i]);
-        assert_int_equal(cache_large_store(f.session, &key, item, &c), CACHE_STORED);
-        pawl_rcu_read_lock();
-        item = cache_find(f.session, &key);
-        assert_non_null(item);
-        assert_int_equal(cache_item_value_bytes(item), sizes[i]);
-        assert_int_equal(cache_item_value(item)[sizes[i] - 1], 'a' + (int)i);
-        assert_int_equal(cache_item_flags(item), 9);
-        pawl_rcu_read_unlock();
-    }
-    struct cache_item *dropped = cache_large_open(f.session, &key, 500000, 0);
-    assert_non_null(dropped);
-    cache_large_drop(f.session, dropped);
-    assert_null(cache_large_open(f.session, &key, 9000000, 0));
-    assert_int_equal(errno, E2BIG);
-    cache_delete(f.session, &key, 0);
-    maintain(&f);
-    cache_figures(f.store, &figures);
-    assert_int_equal(figures.items, 0);
-    assert_int_equal(figures.bytes, 0);
-    close_store(f);
-}
-
-static void large_values_that_came_in_pieces_share_segments(void **state)
-{
-    const struct fixture f = open_store(16 * MIB, false); /* segments have 128 KiB */
-    struct cache_figures figures;
-
-    (void)state;
-    for (int i = 0; i < 600; i++) {
-        struct cache_change c = {.mode = CACHE_SET};
-        struct cache_item *item;
-        struct cache_key key;
-
-        cache_key_make(f.store, &key, (const char *)&i, sizeof i);
-        item = cache_large_open(f.session, &key, 60000, 0);
-        assert_non_null(item);
-        memset(cache_large_value(item), 'l', 60000);
-        assert_int_equal(cache_large_store(f.session, &key, item, &c), CACHE_STORED);
-    }
-    cache_figures(f.store, &figures);
-    assert_in_range(figures.bytes, 11 * MIB, 16 * MIB); /* with a segment for each it would be 7 */
-    close_store(f);
-}
-
 /* What is being sent keeps its memory, whatever happens to the item. */
 static void a_held_segment_is_not_reused(void **state)
 {
@@ -588,10 +530,12 @@ int main(void)
         cmocka_unit_test(the_limit_holds_for_any_mix_of_sizes),
         cmocka_unit_test(resident_memory_keeps_to_the_limit_whatever_sizes_come),
         cmocka_unit_test(two_hours_of_churn_keep_to_the_limit_all_the_time),
+        cmocka_unit_test(segments_of_one_huge_page_go_back_one_by_one),
         cmocka_unit_test(what_is_hit_survives_a_scan),
         cmocka_unit_test(without_eviction_sets_fail_and_lose_nothing),
         cmocka_unit_test(large_values_come_in_pieces),
         cmocka_unit_test(large_values_that_came_in_pieces_share_segments),
+        cmocka_unit_test(a_large_value_that_is_not_stored_leaves_nothing),
         cmocka_unit_test(a_held_segment_is_not_reused),
         cmocka_unit_test(threads_see_whole_values_and_lose_no_sums),
     };
