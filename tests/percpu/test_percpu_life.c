@@ -260,7 +260,7 @@ static void handlers_nest(void **state)
 #define HANDLERS (UNDER_ASAN ? 200 : 20000)
 
 static timer_t timer;
-static volatile sig_atomic_t handlers_run;
+static PAWL_ATOMIC(long) handlers_run; /* one may come in the middle of another's addition */
 
 static void ask_for_signal(void)
 {
@@ -282,7 +282,7 @@ static void pile_up(int signal_number)
     for (int i = 0; i < 100; i++)
         if (pawl_percpu_add(pc, AT(count), 1) != 0)
             abort();
-    handlers_run++;
+    pawl_fetch_add_relaxed(&handlers_run, 1L); /* relaxed, all: one thread */
     depth--;
     errno = saved_errno;
 }
@@ -299,17 +299,17 @@ static void handlers_interrupt_one_another(void **state)
     if (UNDER_TSAN)
         skip(); /* as above */
     deepest = 0;
-    handlers_run = 0;
+    pawl_store_relaxed(&handlers_run, 0L);
     assert_int_equal(sigaction(SIGUSR2, &action, &before), 0);
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
-    while (handlers_run < HANDLERS) {
+    while (pawl_load_relaxed(&handlers_run) < HANDLERS) {
         ask_for_signal();
         for (int i = 0; i < 1000; i++, own++)
             assert_int_equal(pawl_percpu_add(pc, AT(count), 1), 0);
     }
     assert_int_equal(timer_delete(timer), 0);
     signal(SIGUSR2, SIG_IGN);
-    run = handlers_run;
+    run = pawl_load_relaxed(&handlers_run);
     assert_int_equal(sigaction(SIGUSR2, &before, NULL), 0);
     assert_true(deepest > 0);
     printf("handlers up to %d deep\n", (int)deepest);
