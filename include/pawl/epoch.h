@@ -23,8 +23,8 @@
  *            pinned thread, or one that is stopped while it advances, stops reclamation, not the others.
  * Bounds     A retire reclaims one object, up to 4 while it catches up, and once a bag up to 480 that ended
  *            threads left; a collect up to 480. Held while all threads unpin now and then: a bag where one
- *            thread retires, two if it is pinned meanwhile; 2 to 4 a thread where several do, or where some thread
- *            passes no mark and does not rest. Held while one stays pinned: all that is retired meanwhile; no scheme
+ *            thread retires, two once it was pinned or disturbed meanwhile; 2 to 4 a thread where several do, or
+ *            where some thread passes no mark and does not rest. Held while one stays pinned: all that is retired meanwhile; no scheme
  *            of this kind bounds it.
  * Ordering   As of sections and grace periods in <pawl/rcu.h> (G): what a pinned thread read comes before
  *            the reclaim. What happened before retire is visible to reclaim().
