@@ -194,7 +194,7 @@ static void write_one_byte_behind(void)
 {
     volatile char *block = m(malloc)(100);
 
-    block[100] = 1;
+    block[100] = (char)(block[100] + 1); /* what stands there is any byte */
     m(free)(opaque((void *)(uintptr_t)block));
 }
 
