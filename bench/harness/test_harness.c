@@ -257,6 +257,17 @@ static void take_nothing(struct bench_thread *thread, uint64_t iterations)
     (void)iterations;
 }
 
+/* Whether a calibration of what takes no time goes beyond a few turns. On a busy machine one may be interrupted whenever it
+ * looks, and ten are not. */
+static bool finds_many(struct bench_crew *crew, const struct bench_contender *nothing)
+{
+    for (unsigned tries = 0; tries < 10; ++tries) {
+        if (bench_slice_calibrate(crew, nothing, NULL, 1, TARGET_NS) > 1000000)
+            return true;
+    }
+    return false;
+}
+
 static void do_it_yourself(struct bench_thread *thread, uint64_t iterations)
 {
     thread->operations = thread->index == 0 ? 7 : 0;
@@ -281,7 +292,7 @@ static void a_slice_is_calibrated_measured_and_counted(void **state)
 
     const uint64_t iterations = bench_slice_calibrate(&crew, &slow, NULL, 1, TARGET_NS);
     assert_in_range(iterations, 1, TARGET_NS / AT_LEAST_NS);
-    assert_true(bench_slice_calibrate(&crew, &nothing, NULL, 1, TARGET_NS) > 1000000);
+    assert_true(finds_many(&crew, &nothing));
 
     bench_slice_run(&crew, &slow, NULL, 10, 3, &measured);
     assert_true(measured.wall_ns >= UINT64_C(10) * AT_LEAST_NS);
