@@ -216,33 +216,26 @@ static void end_span(struct central *central, struct span *span)
         pawl_span_close_(span, true);
 }
 
-/* With the lock; the span may be gone afterwards. */
-static void give_object(struct central *central, uint32_t class, const struct node *node)
-{
-    struct span *span = span_at(node);
-    const char *wrong = "free() of an address that no block has";
-
-    if (span != NULL && span->use == SPAN_OBJECTS && span->class == class)
-        wrong = pawl_span_give_(span, node);
-    if (wrong != NULL)
-        pawl_malloc_fail_(wrong, node);
-    central->left++;
-    if (span->left == span->objects)
-        end_span(central, span);
-    else
-        settle(central, span);
-}
-
 void pawl_central_return_(uint32_t class, struct node *chain)
 {
     struct central *central = &centrals[class];
 
     pawl_mutex_lock(&central->lock);
     while (!chain_is_empty(chain)) {
-        struct node *next = chain->next;
+        struct span *span = span_at(chain);
+        const char *wrong = "free() of an address that no block has";
 
-        give_object(central, class, chain);
-        chain = next;
+        if (span != NULL && span->use == SPAN_OBJECTS && span->class == class) {
+            central->left -= span->left;
+            wrong = pawl_span_give_(span, &chain);
+            central->left += span->left;
+        }
+        if (wrong != NULL)
+            pawl_malloc_fail_(wrong, chain);
+        if (span->left == span->objects)
+            end_span(central, span);
+        else
+            settle(central, span);
     }
     pawl_mutex_unlock(&central->lock);
 }

@@ -11,6 +11,7 @@
 
 #define GROW_MAX ((size_t)32) /* chunks at a time: 64 MiB */
 #define IDLE_SHARE 8          /* of the used pages, one part in so many more */
+#define ONE_BLOCK_SHARE 4 /* of the size from which on there are huge pages, for a block of several chunks */
 #define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
 
 /* Of chunks: without idle pages, and with. */
@@ -27,6 +28,8 @@ static struct {
     size_t whole_idle; /* idle pages in whole chunks */
     struct page_counts count;
     size_t lowest_idle;
+    size_t end;         /* chunks: behind the last one */
+    size_t unadvised;   /* ... from this one on, up to the end, the kernel was not asked for huge pages */
     size_t recent_peak; /* of used pages, since the tick before the last */
     size_t peak_since;  /* ... since the last */
 } heap;
@@ -167,13 +170,31 @@ static void add_chunks(size_t first, size_t count)
         list(chunk);
     }
     heap.count.mapped += count * CHUNK_PAGES;
-    if (pawl_settings_.huge != HUGE_NEVER &&
-        (pawl_settings_.huge == HUGE_ALWAYS || heap.count.used > pawl_settings_.huge_from >> PAGE_SHIFT))
-        pawl_system_huge_(page_address(first * CHUNK_PAGES), count * CHUNK_BYTES);
+    if (first != heap.end) /* it stepped over what is not ours */
+        heap.unadvised = first;
+    heap.end = first + count;
 }
 
-/* At least `count` chunks more; with some in reserve when the heap is large already. */
-static bool grow(size_t count)
+/* Whether huge pages are worth their memory, with a run of so many chunks beside what is in use. A run of several is a
+ * block that is likely used from end to end: then at most its last page is there in vain. */
+static bool is_large(size_t run)
+{
+    size_t from = pawl_settings_.huge_from >> PAGE_SHIFT;
+
+    return heap.count.used + run * CHUNK_PAGES > (run > 1 ? from / ONE_BLOCK_SHARE : from);
+}
+
+/* Once the heap is large: huge pages for all of it that is not touched yet, what it grew by before included. */
+static void advise(size_t run)
+{
+    if (pawl_settings_.huge == HUGE_NEVER || (pawl_settings_.huge == HUGE_AUTO && !is_large(run)))
+        return;
+    pawl_system_huge_(page_address(heap.unadvised * CHUNK_PAGES), (heap.end - heap.unadvised) * CHUNK_BYTES);
+    heap.unadvised = heap.end;
+}
+
+/* At least `count` chunks more, for a run of `run` of them; with some in reserve when the heap is large already. */
+static bool grow(size_t count, size_t run)
 {
     size_t ahead = heap.count.used / CHUNK_PAGES / 8;
     size_t wish = count + (ahead < GROW_MAX ? ahead : GROW_MAX);
@@ -186,6 +207,7 @@ static bool grow(size_t count)
     if (first == SIZE_MAX)
         return false;
     add_chunks(first, wish);
+    advise(run);
     return true;
 }
 
@@ -249,7 +271,7 @@ static size_t alloc_whole(size_t count, size_t alignment)
 
     if (first == SIZE_MAX) {
         /* Growth continues where the window ends, so whole chunks there count. */
-        if (!grow(chunks + alignment - 1))
+        if (!grow(chunks + alignment - 1, chunks))
             return NO_PAGE;
         first = find_whole(chunks, alignment);
         if (first == SIZE_MAX)
@@ -272,7 +294,7 @@ static size_t alloc_within(uint32_t count, uint32_t alignment)
     uint32_t at;
 
     if (chunk == NULL) {
-        if (!grow(1))
+        if (!grow(1, 1))
             return NO_PAGE;
         chunk = tightest(sure);
     }

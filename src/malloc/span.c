@@ -3,6 +3,7 @@
 
 #include "lock.h"
 #include "meta.h"
+#include "node.h"
 #include "page_heap.h"
 
 #include <string.h>
@@ -134,20 +135,48 @@ bool pawl_span_starts_(const struct span *span, const void *address)
            span_start(span) + (size_t)index * pawl_malloc_class_[span->class].size == address;
 }
 
-const char *pawl_span_give_(struct span *span, const void *object)
+static bool is_within(const struct span *span, const void *address)
 {
-    uint32_t index = span_index(span, object);
-    uint64_t bit = UINT64_C(1) << index % 64;
+    return (uintptr_t)address - (uintptr_t)span_start(span) < span->pages << PAGE_SHIFT;
+}
 
-    if (!pawl_span_starts_(span, object))
-        return "free() of an address inside a block";
-    if ((span->free[index / 64] & bit) != 0)
-        return "free() of a block that is free already";
-    span->free[index / 64] |= bit;
-    if (index / 64 < span->waiting)
-        span->waiting = (uint8_t)(index / 64);
-    span->left++;
-    return NULL;
+/* The word of the bitmap that these objects are in stays in a register: what goes through memory for each would wait for
+ * the one before. */
+const char *pawl_span_give_(struct span *span, struct node **chain)
+{
+    struct node *node = *chain;
+    const char *wrong = NULL;
+    uint64_t word = span->free[0];
+    uint32_t given = 0;
+    uint32_t w = 0;
+
+    do {
+        uint32_t index = span_index(span, node);
+        uint64_t bit = UINT64_C(1) << index % 64;
+
+        if (!pawl_span_starts_(span, node)) {
+            wrong = "free() of an address inside a block";
+            break;
+        }
+        if (index / 64 != w) {
+            span->free[w] = word;
+            w = index / 64;
+            word = span->free[w];
+        }
+        if ((word & bit) != 0) {
+            wrong = "free() of a block that is free already";
+            break;
+        }
+        word |= bit;
+        if (w < span->waiting)
+            span->waiting = (uint8_t)w;
+        given++;
+        node = node->next;
+    } while (is_within(span, node));
+    span->free[w] = word;
+    span->left = (uint16_t)(span->left + given);
+    *chain = node;
+    return wrong;
 }
 
 bool pawl_span_lent_(const struct span *span, const void *object)

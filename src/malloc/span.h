@@ -19,6 +19,7 @@ enum span_use {
     SPAN_HARD,    /* one block with guards: hardened mode */
 };
 
+struct node;
 struct sample;
 
 struct span {
@@ -59,8 +60,9 @@ void pawl_span_carve_(struct span *span, uint32_t class);
 /* Takes up to n free objects, lowest address first. Returns how many. */
 uint32_t pawl_span_take_(struct span *span, void **objects, uint32_t n);
 
-/* Gives one back. Returns NULL, or what is wrong with the address. */
-const char *pawl_span_give_(struct span *span, const void *object);
+/* Gives the first of a chain back, and those behind it that are of this span, too. The chain begins behind them
+ * afterwards. Returns NULL, or what is wrong with the address that it begins with then. */
+const char *pawl_span_give_(struct span *span, struct node **chain);
 
 /* Whether this is the address of an object; and whether it is not free in its span. */
 bool pawl_span_starts_(const struct span *span, const void *address);

@@ -258,15 +258,18 @@ static void a_block_shrinks_also_without_memory(void **state)
     assert_int_equal(apart(shrink_without_memory), 0);
 }
 
-/* How many mappings there are, and whether the one that an address is in is locked. */
-static int mappings(const void *address, bool *locked)
+#define LOCKED " lo "
+#define HUGE " hg " /* the kernel was asked for huge pages */
+
+/* How many mappings there are, and whether the one that an address is in has this flag. */
+static int mappings(const void *address, const char *flag, bool *flagged)
 {
     FILE *file = fopen("/proc/self/smaps", "r");
     bool inside = false;
     char line[512];
     int count = 0;
 
-    *locked = false;
+    *flagged = false;
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         unsigned long from, to;
 
@@ -274,12 +277,43 @@ static int mappings(const void *address, bool *locked)
             count++;
             inside = (uintptr_t)address >= from && (uintptr_t)address < to;
         } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
-            *locked = strstr(line, " lo ") != NULL;
+            *flagged = strstr(line, flag) != NULL;
         }
     }
     if (file != NULL)
         fclose(file);
     return count;
+}
+
+static int ask_for_huge_pages(void)
+{
+    void *small = m(malloc)((size_t)1 << 20);
+    void *large;
+    bool small_flagged, large_flagged;
+
+    if (small == NULL || mappings(small, HUGE, &small_flagged) == 0)
+        return 9;
+    if (small_flagged)
+        return 1; /* a process of a few pages would pay 2 MiB for each */
+    large = m(malloc)((size_t)40 << 20);
+    mappings(large, HUGE, &large_flagged);
+    if (!large_flagged)
+        return 2;
+    mappings(small, HUGE, &small_flagged); /* too: free pages that were mapped before are used again */
+    if (!small_flagged)
+        return 3;
+    m(free)(small);
+    m(free)(large);
+    return 0;
+}
+
+/* Before the heap has grown: the first test. */
+static void a_large_block_gets_huge_pages_and_a_small_heap_none(void **state)
+{
+    (void)state;
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0) /* the kernel has none */
+        skip();
+    assert_int_equal(apart(ask_for_huge_pages), 0);
 }
 
 static int move_what_is_locked(void)
@@ -296,7 +330,7 @@ static int move_what_is_locked(void)
     wall = m(malloc)(SIZE);
     memset(moved, 1, SIZE);
     moved = m(realloc)(moved, (size_t)3 * SIZE);
-    mappings(old, &locked);
+    mappings(old, LOCKED, &locked);
     m(free)(wall);
     m(free)(moved);
     return locked ? 0 : 1;
@@ -324,10 +358,10 @@ static int move_small_parts_of_a_large_heap(void)
         return 77;
     for (int i = 0; i < COUNT; i++)
         *(char *)(parts[i] = m(malloc)(SIZE)) = 1; /* else there is nothing to move */
-    before = mappings(most, &locked);
+    before = mappings(most, LOCKED, &locked);
     for (int i = 0; i < COUNT; i++)
         parts[i] = m(realloc)(parts[i], (size_t)3 * SIZE);
-    after = mappings(most, &locked);
+    after = mappings(most, LOCKED, &locked);
     for (int i = 0; i < COUNT; i++)
         m(free)(parts[i]);
     m(free)(most);
@@ -570,6 +604,7 @@ static void the_background_thread_starts_once_and_stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_large_block_gets_huge_pages_and_a_small_heap_none),
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
         cmocka_unit_test(limits_of_memory_give_enomem),
