@@ -98,11 +98,13 @@ static void read_rcu(struct bench_thread *thread, uint64_t n)
 
 static void read_domain(struct bench_thread *thread, uint64_t n)
 {
+    struct pawl_rcu *domain = rcu; /* as in pin_epoch() */
+
     (void)thread;
     for (uint64_t i = 0; i < n; i++) {
-        pawl_rcu_read_lock_in(rcu);
+        pawl_rcu_read_lock_in(domain);
         SECTION;
-        pawl_rcu_read_unlock_in(rcu);
+        pawl_rcu_read_unlock_in(domain);
     }
 }
 
@@ -129,13 +131,16 @@ static void read_quiescent(struct bench_thread *thread, uint64_t n)
     pawl_rcu_offline();
 }
 
+/* Domains in a local variable, as the loops of the peers have their records. */
 static void pin_epoch(struct bench_thread *thread, uint64_t n)
 {
+    struct pawl_epoch *domain = epoch;
+
     (void)thread;
     for (uint64_t i = 0; i < n; i++) {
-        pawl_epoch_pin(epoch);
+        pawl_epoch_pin(domain);
         SECTION;
-        pawl_epoch_unpin(epoch);
+        pawl_epoch_unpin(domain);
     }
 }
 

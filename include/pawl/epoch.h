@@ -37,7 +37,7 @@
  *            keeps no pointer to code or data of the program.
  * Memory     128 bytes a thread and domain, reserved as 8 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       pin: 6 loads, 1 store, and once after a rest a fence and 2 system calls; unpin: 4 loads, 1 store; no
+ * Cost       pin: 4 loads, 1 store, and once after a rest a fence and 2 system calls; unpin: 2 loads, 1 store; no
  *            atomic read-modify-write, no fence. retire: 4 stores, and 4 for the object that it reclaims; once a
  *            bag, 3 RMWs and 3 fences on lines that all who retire share, and a look at two lines of each thread.
  *            Without membarrier (<pawl/fence.h>) each pin has a full fence.
@@ -58,6 +58,8 @@ struct pawl_epoch {
     struct pawl_grace grace;
 };
 
+#define PAWL_EPOCH_WORDS_ ((size_t)1024) /* the threads' words are so far behind the domain */
+
 /* Returns NULL with errno ENOMEM. */
 PAWL_API struct pawl_epoch *pawl_epoch_open(void) PAWL_MUST_USE;
 
@@ -65,12 +67,18 @@ PAWL_API struct pawl_epoch *pawl_epoch_open(void) PAWL_MUST_USE;
  * allowed. */
 PAWL_API void pawl_epoch_close(struct pawl_epoch *epoch);
 
-PAWL_API PAWL_COLD void pawl_epoch_wake_(PAWL_ATOMIC(uint64_t) * rest);
+PAWL_API PAWL_COLD void pawl_epoch_wake_(PAWL_ATOMIC(uint64_t) * word);
+
+/* The calling thread's word. As pawl_grace_word_(), but known without a look into the domain. */
+PAWL_API PAWL_INLINE PAWL_ATOMIC(uint64_t) * pawl_epoch_word_(struct pawl_epoch *epoch)
+{
+    return (PAWL_ATOMIC(uint64_t) *)(void *)((char *)epoch + PAWL_EPOCH_WORDS_ + pawl_reader_at_);
+}
 
 /* Pointers read from here on stay valid until the matching unpin. */
 PAWL_API PAWL_INLINE void pawl_epoch_pin(struct pawl_epoch *epoch)
 {
-    PAWL_ATOMIC(uint64_t) *word = pawl_grace_word_(&epoch->grace);
+    PAWL_ATOMIC(uint64_t) *word = pawl_epoch_word_(epoch);
 
     if (PAWL_LIKELY(pawl_load_relaxed(word) == 0)) { /* relaxed: the thread's own */
         /* acquire E: pairs with the release where a grace period begins: who shows its number sees what was retired
@@ -83,12 +91,12 @@ PAWL_API PAWL_INLINE void pawl_epoch_pin(struct pawl_epoch *epoch)
     /* relaxed: what follows has a fence. The word after that of the grace period: src/core/reclaim/rest.h. Nested as well: a
      * handler may have interrupted the outer pin before this. */
     if (PAWL_UNLIKELY(pawl_load_relaxed(word + 1) != 0))
-        pawl_epoch_wake_(word + 1);
+        pawl_epoch_wake_(word);
 }
 
 PAWL_API PAWL_INLINE void pawl_epoch_unpin(struct pawl_epoch *epoch)
 {
-    pawl_grace_leave_(&epoch->grace, pawl_grace_word_(&epoch->grace));
+    pawl_grace_leave_(&epoch->grace, pawl_epoch_word_(epoch));
 }
 
 /* Unpin and pin again: for long loops, between two elements. Does nothing while pins are nested (the

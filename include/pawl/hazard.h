@@ -46,7 +46,7 @@
  * dlclose    As <pawl/epoch.h>: close the domain first.
  * Memory     256 bytes a thread and domain, reserved as 16 MiB of addresses. Retiring allocates nothing and
  *            cannot fail.
- * Cost       take: 5 loads, 1 store, and once after a rest a fence and 2 system calls; give: 1 load, 1 store.
+ * Cost       take: 4 loads, 1 store, and once after a rest a fence and 2 system calls; give: 1 load, 1 store.
  *            protect: 2 loads, 1 store, no fence (a full one without membarrier, see <pawl/fence.h>).
  *            retire: 5 stores, and 4 for the object that it reclaims. Once in 60: an RMW, a fence and a store in two
  *            lines that all who retire read, and a look at a line or two of each thread; or a membarrier in 240.
@@ -123,7 +123,8 @@ PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_taken_(struct pawl_haz
 /* A slot, empty. NULL with errno ENOMEM: this thread has eight, and there is no page for more. */
 PAWL_API PAWL_INLINE struct pawl_hazard_slot *pawl_hazard_take(struct pawl_hazard *hazard)
 {
-    struct pawl_hazard_place *place = &hazard->places[pawl_reader_self_->number];
+    struct pawl_hazard_place *place = (struct pawl_hazard_place *)(void *)((char *)hazard->places +
+                                                                           pawl_reader_at_);
     struct pawl_hazard_slot *slot = place->slot;
 
     /* relaxed: only this thread, and handlers that interrupt it and give back what they take, change the word */

@@ -26,6 +26,7 @@
 
 #include <pawl/atomic.h>
 #include <pawl/config.h>
+#include <pawl/fence.h>
 #include <pawl/percpu.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,6 +76,14 @@ extern PAWL_API __thread struct pawl_reader *pawl_reader_self_
 #endif
     ;
 
+/* Where its word is in every domain: so many bytes behind that of thread 0. Of nobody: as above. Apart from the record,
+ * which a section would have to load for it. */
+extern PAWL_API __thread size_t pawl_reader_at_
+#ifdef __GNUC__
+    __attribute__((tls_model("initial-exec")))
+#endif
+    ;
+
 struct pawl_grace_period; /* the writers' half */
 
 /* The readers' half of a domain: written once a grace period. */
@@ -90,18 +99,16 @@ PAWL_API PAWL_COLD void pawl_grace_leave_slow_(struct pawl_grace *grace);
 /* The calling thread's word. */
 PAWL_API PAWL_INLINE PAWL_ATOMIC(uint64_t) * pawl_grace_word_(const struct pawl_grace *grace)
 {
-    size_t at = pawl_reader_self_->number * PAWL_READER_STRIDE;
-
-    return (PAWL_ATOMIC(uint64_t) *)(void *)(grace->words + at);
+    return (PAWL_ATOMIC(uint64_t) *)(void *)(grace->words + pawl_reader_at_);
 }
 
 /* The light side of the fence in begin(): the store that enters before the section's loads. */
 PAWL_API PAWL_INLINE void pawl_grace_entered_(void)
 {
 #if PAWL_INSTRUMENTED
-    pawl_fence_seq_cst();
+    pawl_fence_light();
 #else
-    pawl_fence_compiler();
+    pawl_fence_compiler(); /* who must fence itself has no number here, and comes out of line */
 #endif
 }
 
@@ -118,7 +125,9 @@ PAWL_API PAWL_INLINE void pawl_grace_enter_(struct pawl_grace *grace, PAWL_ATOMI
          * not miss the end of the one before. */
         pawl_store_release(word, pawl_load_relaxed(&grace->entry));
     } else if (PAWL_LIKELY((w & PAWL_READER_NESTING) - 1 < PAWL_READER_NESTING - 1)) {
-        pawl_store_relaxed(word, w + 1); /* relaxed: inside is inside, however deep */
+        /* release R: as above. A scan may see this and not the store that entered; a release sequence does not go on with plain
+         * stores. */
+        pawl_store_release(word, w + 1);
     } else {
         pawl_grace_enter_slow_(grace); /* no number yet, or too deep */
         return;
@@ -146,7 +155,7 @@ PAWL_API PAWL_INLINE void pawl_grace_leave_(struct pawl_grace *grace, PAWL_ATOMI
         /* release R: pairs with the acquire in blocks(): what the section read, it read before */
         pawl_store_release(word, UINT64_C(0));
     else if (PAWL_LIKELY((w & PAWL_READER_NESTING) > 1))
-        pawl_store_relaxed(word, w - 1); /* relaxed: still inside */
+        pawl_store_release(word, w - 1); /* release R: still inside, as in pawl_grace_enter_() */
     else
         pawl_grace_leave_slow_(grace);
 }

@@ -189,6 +189,68 @@ static void a_thread_that_ends_inside_a_section_does_not_hang_writers(void **sta
     pawl_rcu_synchronize();
 }
 
+struct ending {
+    struct rooms rooms;
+    pid_t tid;
+};
+
+static void *end_inside(void *argument)
+{
+    struct ending *ending = argument;
+
+    ending->tid = (pid_t)syscall(SYS_gettid);
+    pawl_rcu_read_lock_in(ending->rooms.rcu);
+    pawl_epoch_pin(ending->rooms.epoch);
+    syscall(SYS_exit, 0); /* of this thread, without destructors */
+    return NULL;
+}
+
+static void run_ending(struct ending *ending)
+{
+    pthread_t thread;
+
+    open_rooms(&ending->rooms);
+    assert_int_equal(pthread_create(&thread, NULL, end_inside, ending), 0);
+    pthread_join(thread, NULL);
+    while (syscall(SYS_tgkill, getpid(), ending->tid, 0) == 0)
+        sleep_ns(100000);
+}
+
+enum { LOOKS = 1000 };
+
+static void a_thread_that_ended_inside_a_section_is_found_by_who_polls(void **state)
+{
+    struct ending ending;
+    uint64_t ticket;
+    bool over = false;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* they miss the end of a thread that makes the system call itself */
+    run_ending(&ending);
+    ticket = pawl_rcu_start_poll_in(ending.rooms.rcu);
+    for (int i = 0; i < LOOKS && !over; i++)
+        over = pawl_rcu_poll_in(ending.rooms.rcu, ticket);
+    assert_true(over);
+    close_rooms(&ending.rooms);
+}
+
+static void a_thread_that_ended_pinned_is_found_by_who_collects(void **state)
+{
+    struct ending ending;
+    uint64_t left = 1;
+
+    (void)state;
+    if (under_sanitizer())
+        skip(); /* as above */
+    run_ending(&ending);
+    pawl_epoch_retire(ending.rooms.epoch, new_retired(), count_reclaim);
+    for (int i = 0; i < LOOKS && left != 0; i++)
+        left = pawl_epoch_collect(ending.rooms.epoch);
+    assert_true(left == 0);
+    close_rooms(&ending.rooms);
+}
+
 /* ---- last uses ---- */
 
 static pthread_key_t late_key;
@@ -574,6 +636,8 @@ int main(void)
         cmocka_unit_test(ten_thousand_threads_leave_no_number_and_little_garbage),
         cmocka_unit_test(threads_that_end_without_destructors_are_found_by_writers),
         cmocka_unit_test(a_thread_that_ends_inside_a_section_does_not_hang_writers),
+        cmocka_unit_test(a_thread_that_ended_inside_a_section_is_found_by_who_polls),
+        cmocka_unit_test(a_thread_that_ended_pinned_is_found_by_who_collects),
         cmocka_unit_test(sections_in_the_last_destructors_are_safe),
         cmocka_unit_test(what_a_ninth_slot_holds_is_held_until_the_last_destructor),
         cmocka_unit_test(a_destructor_may_give_back_a_slot_that_is_empty),

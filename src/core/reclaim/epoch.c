@@ -8,9 +8,8 @@
 #include "retired.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
+extern inline PAWL_ATOMIC(uint64_t) * pawl_epoch_word_(struct pawl_epoch *epoch);
 extern inline void pawl_epoch_pin(struct pawl_epoch *epoch);
 extern inline void pawl_epoch_unpin(struct pawl_epoch *epoch);
 
@@ -55,6 +54,9 @@ struct domain {
     PAWL_ATOMIC(uint32_t) any_left;               /* whether it holds anything */
     struct closed_bag left;                       /* orphans, closed: waits as a thread's own do */
 };
+
+PAWL_STATIC_ASSERT(sizeof(struct domain) <= PAWL_EPOCH_WORDS_, "the words begin behind the domain");
+PAWL_STATIC_ASSERT(PAWL_EPOCH_WORDS_ % PAWL_CACHELINE_PAIR == 0, "and share no line with it");
 
 static struct domain *domain_of(struct pawl_epoch *epoch)
 {
@@ -364,9 +366,9 @@ static void leave(struct reader_room *room, uint32_t number)
     pawl_store_release(&place->word, UINT64_C(0));
 }
 
-void pawl_epoch_wake_(PAWL_ATOMIC(uint64_t) * rest)
+void pawl_epoch_wake_(PAWL_ATOMIC(uint64_t) * word)
 {
-    pawl_rest_wake(rest);
+    pawl_rest_wake(word + 1);
 }
 
 static bool is_outside(struct pawl_rest *rest, uint32_t number)
@@ -380,18 +382,16 @@ static bool is_outside(struct pawl_rest *rest, uint32_t number)
 
 struct pawl_epoch *pawl_epoch_open(void)
 {
-    struct domain *domain = aligned_alloc(PAWL_CACHELINE_PAIR, sizeof *domain);
+    char *words = pawl_grace_reserve(PAWL_EPOCH_WORDS_);
+    struct domain *domain;
 
-    if (domain == NULL) {
+    if (words == NULL) {
         errno = ENOMEM;
         return NULL;
     }
-    memset(domain, 0, sizeof *domain);
-    if (pawl_grace_init(&domain->face.grace, &domain->period, leave) != 0) {
-        free(domain);
-        errno = ENOMEM;
-        return NULL;
-    }
+    domain = (struct domain *)(void *)(words - PAWL_EPOCH_WORDS_);
+    domain->face.grace.words = words;
+    pawl_grace_init(&domain->face.grace, &domain->period, leave);
     domain->period.room.forked = forked;
     domain->period.rest.words = domain->face.grace.words + offsetof(struct place, rest);
     domain->period.rest.is_outside = is_outside;
@@ -413,6 +413,5 @@ void pawl_epoch_close(struct pawl_epoch *epoch)
         for (uint32_t n = 0; n < pawl_reader_high(); n++)
             abandon_bags(domain, place_of(&epoch->grace, n));
     } while (retired_reclaim(&domain->orphans));
-    pawl_grace_destroy(&epoch->grace);
-    free(domain);
+    pawl_grace_release(epoch->grace.words, PAWL_EPOCH_WORDS_);
 }

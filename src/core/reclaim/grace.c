@@ -29,7 +29,6 @@
 #include <pawl/clock.h>
 #include <pawl/fence.h>
 
-#include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,6 +41,7 @@
 #define SPINS 50  /* looks before the processor is offered to others; 2 us */
 #define YIELDS 10 /* and offers before the thread sleeps */
 #endif
+#define BURY_EVERY 64u       /* steps that a reader held up: then a system call says whether it is gone */
 #define FIRST_NAP_NS 200000u /* the first sleep; each later one is twice as long */
 #define LONGEST_NAP_NS 20000000u
 #ifndef NOW /* in the model checker's closures no time passes, and nobody wakes because it has */
@@ -65,7 +65,7 @@ void pawl_grace_enter_slow_(struct pawl_grace *grace)
     if (w == 0)
         pawl_store_release(word, pawl_load_acquire(&grace->entry)); /* acquire E: as in pawl_epoch_pin() */
     else if ((w & PAWL_READER_NESTING) < PAWL_READER_NESTING)
-        pawl_store_relaxed(word, w + 1);
+        pawl_store_release(word, w + 1);
     else
         pawl_sync_fail("read_lock", "nested 32767 times: an unlock is missing somewhere");
     pawl_fence_light();
@@ -86,7 +86,7 @@ void pawl_grace_leave_slow_(struct pawl_grace *grace)
     if ((w & PAWL_READER_NESTING) == 0)
         pawl_sync_fail("read_unlock", "this thread is inside no section");
     if ((w & PAWL_READER_NESTING) > 1) {
-        pawl_store_relaxed(word, w - 1);
+        pawl_store_release(word, w - 1);
         return;
     }
     pawl_store_release(word, UINT64_C(0));
@@ -284,6 +284,16 @@ bool pawl_grace_over(const struct pawl_grace *grace, uint64_t target)
     return !before(pawl_load_acquire(&grace->period->completed), target);
 }
 
+/* A reader that ended inside, without destructors, is in the way for ever, and who only steps never gets to where others wait
+ * for it. */
+static void scan_or_bury(struct pawl_grace *grace)
+{
+    struct pawl_grace_period *period = grace->period;
+
+    if (!scan(grace) && ++period->held_up % BURY_EVERY == 0)
+        pawl_reader_try_bury(period->cursor);
+}
+
 bool pawl_grace_step(struct pawl_grace *grace, uint64_t target)
 {
     struct pawl_grace_period *period = grace->period;
@@ -294,10 +304,10 @@ bool pawl_grace_step(struct pawl_grace *grace, uint64_t target)
         return false;
     if (!pawl_grace_over(grace, target)) {
         if (period->open)
-            scan(grace);
+            scan_or_bury(grace);
         if (!period->open && !pawl_grace_over(grace, target)) {
             begin(grace);
-            scan(grace);
+            scan_or_bury(grace);
         }
     }
     resign(period);
@@ -388,23 +398,32 @@ void pawl_grace_forked(struct pawl_grace *grace)
     pawl_eventcount_init(&period->left, PAWL_PRIVATE);
 }
 
-int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
-                    void (*leave)(struct reader_room *room, uint32_t number))
+char *pawl_grace_reserve(size_t front)
+{
+    /* NORESERVE: words of threads that never come are addresses only */
+    char *pages = mmap(NULL, front + RESERVED, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    PAWL_ATOMIC(uint64_t) * nobody;
+
+    if (pages == MAP_FAILED)
+        return NULL;
+    pawl_lsan_look_into_(pages, front + RESERVED);     /* an epoch's lists of retired objects */
+    madvise(pages, front + RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
+    nobody = (PAWL_ATOMIC(uint64_t) *)(void *)(pages + front + PAWL_READER_MAX * PAWL_READER_STRIDE);
+    pawl_store_relaxed(nobody, PAWL_READER_NONE); /* relaxed: not shared yet */
+    return pages + front;
+}
+
+void pawl_grace_release(char *words, size_t front)
+{
+    pawl_lsan_look_away_(words - front, front + RESERVED);
+    munmap(words - front, front + RESERVED);
+}
+
+void pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
+                     void (*leave)(struct reader_room *room, uint32_t number))
 {
     memset(period, 0, sizeof *period);
-    if (grace->words == NULL) {
-        /* NORESERVE: words of threads that never come are addresses only */
-        char *words = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-        if (words == MAP_FAILED)
-            return -ENOMEM;
-        pawl_lsan_look_into_(words, RESERVED); /* an epoch's lists of retired objects */
-        grace->words = words;
-        madvise(words, RESERVED, MADV_NOHUGEPAGE); /* a huge page would be memory for 16384 threads */
-        pawl_store_relaxed(grace_word(grace, PAWL_READER_MAX),
-                           PAWL_READER_NONE); /* relaxed: not shared yet */
-    }
     grace->period = period;
     period->grace = grace;
     period->room.inside = inside;
@@ -412,16 +431,9 @@ int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
     period->room.forked = room_forked;
     pawl_store_relaxed(&grace->entry, UINT64_C(1)); /* relaxed, as above */
     pawl_reader_enter_room(&period->room);
-    return 0;
 }
 
 void pawl_grace_detach(struct pawl_grace *grace)
 {
     pawl_reader_leave_room(&grace->period->room);
-}
-
-void pawl_grace_destroy(struct pawl_grace *grace)
-{
-    pawl_lsan_look_away_(grace->words, RESERVED);
-    munmap(grace->words, RESERVED);
 }

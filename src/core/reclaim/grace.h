@@ -28,6 +28,7 @@ struct pawl_grace_period {
     uint64_t mark;                  /* of `starting` */
     struct pawl_rest rest;          /* where there are marks: its words follow those of the readers */
     uint32_t cursor;                /* readers below this number do not block it any more */
+    uint32_t held_up;               /* steps that ended at some reader */
     PAWL_ATOMIC(uint32_t) unpassed; /* the last scan ended at a thread that had not passed the mark: a hint */
     struct pawl_eventcount changed; /* completed, or the lead is free */
     struct pawl_eventcount left;    /* a reader with W has left its section */
@@ -46,13 +47,17 @@ static inline PAWL_ATOMIC(uint64_t) * grace_word(const struct pawl_grace *grace,
     return (PAWL_ATOMIC(uint64_t) *)(void *)(grace->words + number * PAWL_READER_STRIDE);
 }
 
-/* Reserves words for all threads and makes both halves. `lives` is the caller's, with `leave` set or NULL;
- * its `inside` becomes the domain's. Returns 0 or -ENOMEM. */
-int pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
-                    void (*leave)(struct reader_room *room, uint32_t number));
+/* Reserves words for all threads, and `front` bytes in front of them, a multiple of PAWL_CACHELINE_PAIR. All 0. Returns
+ * where the words begin, or NULL: there is no memory. */
+char *pawl_grace_reserve(size_t front);
+/* Both as they were there. */
+void pawl_grace_release(char *words, size_t front);
+
+/* Makes both halves of a domain whose words are there. Its room has that `leave`, or if NULL one that clears the word. */
+void pawl_grace_init(struct pawl_grace *grace, struct pawl_grace_period *period,
+                     void (*leave)(struct reader_room *room, uint32_t number));
 /* First: threads that end from here on do not touch the domain. */
 void pawl_grace_detach(struct pawl_grace *grace);
-void pawl_grace_destroy(struct pawl_grace *grace);
 
 /* How deep the calling thread is inside sections of this domain. */
 uint64_t pawl_grace_depth(const struct pawl_grace *grace);

@@ -62,20 +62,16 @@ static bool inside_default(struct reader_room *room, uint32_t number)
     return pawl_grace_depth(&pawl_rcu_default.grace) != 0;
 }
 
-static int init(struct pawl_rcu *rcu, struct rcu_writers *writers)
+static void init(struct pawl_rcu *rcu, struct rcu_writers *writers)
 {
-    int status = pawl_grace_init(&rcu->grace, &writers->period, thread_leaves);
-
-    if (status == 0) {
-        writers->period.room.forked = forked;
-        pawl_rcu_calls_init(&writers->calls);
-    }
-    return status;
+    pawl_grace_init(&rcu->grace, &writers->period, thread_leaves);
+    writers->period.room.forked = forked;
+    pawl_rcu_calls_init(&writers->calls);
 }
 
 __attribute__((constructor(101))) static void init_default(void)
 {
-    (void)init(&pawl_rcu_default, &default_writers); /* its words exist: nothing can fail */
+    init(&pawl_rcu_default, &default_writers);
     default_writers.period.room.inside = inside_default;
 }
 
@@ -88,17 +84,15 @@ struct rcu_block {
 struct pawl_rcu *pawl_rcu_open(void)
 {
     struct rcu_block *block = aligned_alloc(PAWL_CACHELINE_PAIR, sizeof *block);
+    char *words = block == NULL ? NULL : pawl_grace_reserve(0);
 
-    if (block == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    block->rcu.grace.words = NULL;
-    if (init(&block->rcu, &block->writers) != 0) {
+    if (words == NULL) {
         free(block);
         errno = ENOMEM;
         return NULL;
     }
+    block->rcu.grace.words = words;
+    init(&block->rcu, &block->writers);
     return &block->rcu;
 }
 
@@ -115,7 +109,7 @@ void pawl_rcu_close(struct pawl_rcu *rcu)
     pawl_rcu_stop_waiting(online);
     pawl_grace_detach(&rcu->grace);
     pawl_rcu_calls_destroy(rcu_calls_of(rcu));
-    pawl_grace_destroy(&rcu->grace);
+    pawl_grace_release(rcu->grace.words, 0);
     free(rcu);
 }
 

@@ -30,8 +30,11 @@ static PAWL_ATOMIC(uint32_t) sweep_at = SWEEP_FROM;
 
 static struct pawl_reader nobody = {.word = PAWL_READER_NONE, .number = PAWL_READER_MAX};
 
+#define NOBODY_AT ((size_t)PAWL_READER_MAX * PAWL_READER_STRIDE)
+
 __thread struct pawl_reader *pawl_reader_self_ __attribute__((tls_model("initial-exec"))) = &nobody;
-/* The same, or NULL; apart because without membarrier pawl_reader_self_ stays nobody. */
+__thread size_t pawl_reader_at_ __attribute__((tls_model("initial-exec"))) = NOBODY_AT;
+/* As the first, or NULL; apart because without membarrier pawl_reader_self_ stays nobody. */
 static __thread struct pawl_reader *own __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t exit_key;
@@ -199,6 +202,7 @@ static void thread_exits(void *record)
     pawl_reader_block_signals(&before);
     pthread_mutex_lock(&rooms_lock);
     pawl_reader_self_ = &nobody;
+    pawl_reader_at_ = NOBODY_AT;
     own = NULL;
     leave_all_rooms(reader->number);
     pthread_mutex_unlock(&rooms_lock);
@@ -237,6 +241,14 @@ bool pawl_reader_bury(uint32_t number)
         pthread_mutex_unlock(&rooms_lock);
     }
     return buried;
+}
+
+void pawl_reader_try_bury(uint32_t number)
+{
+    if (is_gone(&pawl_readers_[number]) && pthread_mutex_trylock(&rooms_lock) == 0) {
+        (void)bury_locked(number);
+        pthread_mutex_unlock(&rooms_lock);
+    }
 }
 
 static uint32_t bury_all_locked(void)
@@ -306,8 +318,10 @@ static PAWL_COLD struct pawl_reader *first_use(void)
         if (can_watch_exit())
             pthread_setspecific(exit_key, reader);
         own = reader;
-        if (pawl_fence_symmetric_ == 0)
+        if (pawl_fence_symmetric_ == 0) {
             pawl_reader_self_ = reader;
+            pawl_reader_at_ = reader->number * PAWL_READER_STRIDE;
+        }
     }
     pawl_reader_restore_signals(&before);
     errno = saved;

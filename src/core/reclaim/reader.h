@@ -27,6 +27,9 @@ uint32_t pawl_reader_high(void);
 /* Gives back the number of a thread that is gone; returns whether it is. Not from signal handlers. */
 bool pawl_reader_bury(uint32_t number);
 
+/* The same, but waits for nobody: perhaps next time. */
+void pawl_reader_try_bury(uint32_t number);
+
 /* Buries all that are gone, when so many numbers are taken that it is worth a look. Waits for nobody. Not from signal
  * handlers. */
 void pawl_reader_sweep(void);
