@@ -4,7 +4,7 @@
  * Contended: each thread computes for 100 ns between two sections. What one thread does alone is the ceiling where to
  * hand a line to another CPU takes longer than a section. More threads than CPUs are the point
  * of the groups with 4 and 16. Locks that serve in the order of arrival (ticket, MCS, tbb queuing) fall by
- * a factor of hundreds there; they have a group of their own, which takes its time. */
+ * a factor of hundreds there; they have a group of their own, whose slices last 20 ms whatever --slice-ms says. */
 #include "clock.h"
 #include "peer_locks.h"
 
@@ -68,24 +68,24 @@ static ck_spinlock_ticket_t ck_ticket LINE = CK_SPINLOCK_TICKET_INITIALIZER;
 
 LOCK_LOOPS(LOCAL, ck_fas_eb, ck_spinlock_fas_lock_eb(&ck_fas), ck_spinlock_fas_unlock(&ck_fas))
 LOCK_LOOPS(LOCAL, ck_ticket, ck_spinlock_ticket_lock(&ck_ticket), ck_spinlock_ticket_unlock(&ck_ticket))
-#define PEER_CK(title, loop)             \
-    {                                    \
-        .name = "ck " title, .run = loop \
+#define PEER_CK(title, loop, counted)                      \
+    {                                                      \
+        .name = "ck " title, .run = loop, .alone = counted \
     }
 #else
-#define PEER_CK(title, loop)                                                                \
+#define PEER_CK(title, loop, counted)                                                       \
     {                                                                                       \
         .name = "ck " title, .missing = "built without Concurrency Kit (Debian: libck-dev)" \
     }
 #endif
 
 #if BENCH_HAVE_TBB
-#define PEER_TBB(title, loop)             \
-    {                                     \
-        .name = "tbb " title, .run = loop \
+#define PEER_TBB(title, loop, counted)                      \
+    {                                                       \
+        .name = "tbb " title, .run = loop, .alone = counted \
     }
 #else
-#define PEER_TBB(title, loop)                                                        \
+#define PEER_TBB(title, loop, counted)                                               \
     {                                                                                \
         .name = "tbb " title, .missing = "built without oneTBB (Debian: libtbb-dev)" \
     }
@@ -109,21 +109,24 @@ LOCK_LOOPS(LOCAL, ck_ticket, ck_spinlock_ticket_lock(&ck_ticket), ck_spinlock_ti
             {.name = "pthread adaptive", .run = pthread_adaptive_##which}, PEER_ABSL(peer_absl_##which), \
             {.name = "pawl_spin", .run = spin_##which},                                                  \
             {.name = "pthread_spin", .setup = open_spinlock, .run = pthread_spin_##which},               \
-            PEER_TBB("spin_mutex", peer_tbb_spin_##which), PEER_CK("fas_eb", ck_fas_eb_##which), {0},    \
+            PEER_TBB("spin_mutex", peer_tbb_spin_##which, peer_tbb_spin_##which),                        \
+            PEER_CK("fas_eb", ck_fas_eb_##which, ck_fas_eb_##which), {0},                                \
     }
-#define IN_ORDER(which)                                                                                    \
-    {                                                                                                      \
-        {.name = "pawl_mutex", .run = mutex_##which}, {.name = "pawl_ticket", .run = ticket_##which},      \
-            {.name = "pawl_mcs", .run = mcs_##which}, PEER_TBB("queuing_mutex", peer_tbb_queuing_##which), \
-            PEER_CK("ticket", ck_ticket_##which), {0},                                                     \
+#define IN_ORDER(which, counted)                                                             \
+    {                                                                                        \
+        {.name = "pawl_mutex", .run = mutex_##which, .alone = mutex_##counted},              \
+            {.name = "pawl_ticket", .run = ticket_##which, .alone = ticket_##counted},       \
+            {.name = "pawl_mcs", .run = mcs_##which, .alone = mcs_##counted},                \
+            PEER_TBB("queuing_mutex", peer_tbb_queuing_##which, peer_tbb_queuing_##counted), \
+            PEER_CK("ticket", ck_ticket_##which, ck_ticket_##counted), {0},                  \
     }
 
 static const struct bench_contender bare[] = CONTENDERS(bare);
 static const struct bench_contender no_section[] = CONTENDERS(0);
 static const struct bench_contender short_section[] = CONTENDERS(50);
 static const struct bench_contender long_section[] = CONTENDERS(200);
-static const struct bench_contender bare_in_order[] = IN_ORDER(bare);
-static const struct bench_contender in_order[] = IN_ORDER(50);
+static const struct bench_contender bare_in_order[] = IN_ORDER(bare, bare);
+static const struct bench_contender in_order[] = IN_ORDER(timed, 50);
 
 int main(int argc, char **argv)
 {

@@ -8,10 +8,15 @@
 #define BENCH_SYNC_LOCK_WORK_H
 
 #include "bench.h"
+#include "clock.h"
 
 #include <stdint.h>
 
-enum { LOCK_WORK_OUTSIDE_NS = 100 }; /* between two sections of one thread */
+enum {
+    LOCK_WORK_OUTSIDE_NS = 100,     /* between two sections of one thread */
+    LOCK_WORK_RUN_NS = 20000000,    /* of a timed loop */
+    LOCK_WORK_SECTIONS_A_LOOK = 16, /* at the clock, which takes as long as 1 % of them */
+};
 
 #ifdef __cplusplus
 extern "C"
@@ -60,6 +65,21 @@ static inline unsigned lock_work_links(unsigned ns)
         }                                                                      \
         bench_keep(x);                                                         \
     }
+/* NAME_timed: sections of 50 ns for a fixed time, however many that are. For locks that serve in order: as many sections as took
+ * that time in a short run, where one thread is through before the next has begun, take minutes once all meet. */
+#define LOCK_LOOP_TIMED(linkage, name)                                          \
+    linkage void name##_timed(struct bench_thread *thread, uint64_t iterations) \
+    {                                                                           \
+        const uint64_t end = bench_now_ns() + LOCK_WORK_RUN_NS;                 \
+        uint64_t sections = 0;                                                  \
+                                                                                \
+        (void)iterations;                                                       \
+        do {                                                                    \
+            name##_50(thread, LOCK_WORK_SECTIONS_A_LOOK);                       \
+            sections += LOCK_WORK_SECTIONS_A_LOOK;                              \
+        } while (bench_now_ns() < end);                                         \
+        thread->operations = sections;                                          \
+    }
 #define LOCK_LOOPS(linkage, name, acquire, release)                            \
     linkage void name##_bare(struct bench_thread *thread, uint64_t iterations) \
     {                                                                          \
@@ -71,6 +91,7 @@ static inline unsigned lock_work_links(unsigned ns)
     }                                                                          \
     LOCK_LOOP(linkage, name, 0, acquire, release)                              \
     LOCK_LOOP(linkage, name, 50, acquire, release)                             \
-    LOCK_LOOP(linkage, name, 200, acquire, release)
+    LOCK_LOOP(linkage, name, 200, acquire, release)                            \
+    LOCK_LOOP_TIMED(linkage, name)
 
 #endif

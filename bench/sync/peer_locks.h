@@ -9,11 +9,12 @@
 extern "C" {
 #endif
 
-#define PEER_LOCK_LOOPS(name)                                          \
-    void name##_0(struct bench_thread *thread, uint64_t iterations);   \
-    void name##_50(struct bench_thread *thread, uint64_t iterations);  \
-    void name##_200(struct bench_thread *thread, uint64_t iterations); \
-    void name##_bare(struct bench_thread *thread, uint64_t iterations);
+#define PEER_LOCK_LOOPS(name)                                           \
+    void name##_0(struct bench_thread *thread, uint64_t iterations);    \
+    void name##_50(struct bench_thread *thread, uint64_t iterations);   \
+    void name##_200(struct bench_thread *thread, uint64_t iterations);  \
+    void name##_bare(struct bench_thread *thread, uint64_t iterations); \
+    void name##_timed(struct bench_thread *thread, uint64_t iterations);
 
 #if BENCH_HAVE_TBB
 PEER_LOCK_LOOPS(peer_tbb_spin)
