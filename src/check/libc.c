@@ -3,6 +3,7 @@
 #include "visible.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,31 +48,60 @@ EXPORT void __wrap_free(void *p)
         free(p);
 }
 
-EXPORT void *__wrap_realloc(void *p, size_t n);
-EXPORT void *__wrap_realloc(void *p, size_t n)
+static void *reallocate(void *p, size_t n, uint64_t pc)
 {
     if (!in_test() || (p && !heap_owns(p)))
         return realloc(p, n);
-    void *new = heap_alloc(n, MALLOC_ALIGNMENT, false, CALLER);
+    void *new = heap_alloc(n, MALLOC_ALIGNMENT, false, pc);
     if (!p)
         return new;
     size_t old = heap_size(p);
-    plain_access(p, old < n ? old : n, false, false, CALLER);
+    plain_access(p, old < n ? old : n, false, false, pc);
     memcpy(new, p, old < n ? old : n);
-    heap_free(p, CALLER);
+    heap_free(p, pc);
     return new;
+}
+
+EXPORT void *__wrap_realloc(void *p, size_t n);
+EXPORT void *__wrap_realloc(void *p, size_t n)
+{
+    return reallocate(p, n, CALLER);
+}
+
+EXPORT void *__wrap_reallocarray(void *p, size_t n, size_t size);
+EXPORT void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    if (!__builtin_mul_overflow(n, size, &bytes))
+        return reallocate(p, bytes, CALLER);
+    errno = ENOMEM;
+    return NULL;
+}
+
+EXPORT size_t __wrap_malloc_usable_size(void *p);
+EXPORT size_t __wrap_malloc_usable_size(void *p)
+{
+    return in_test() && heap_owns(p) ? heap_size(p) : malloc_usable_size(p);
+}
+
+static void *aligned(size_t alignment, size_t n, uint64_t pc)
+{
+    if (alignment && !(alignment & (alignment - 1)))
+        return heap_alloc(n, alignment, false, pc);
+    errno = EINVAL;
+    return NULL;
 }
 
 EXPORT void *__wrap_aligned_alloc(size_t alignment, size_t n);
 EXPORT void *__wrap_aligned_alloc(size_t alignment, size_t n)
 {
-    return in_test() ? heap_alloc(n, alignment, false, CALLER) : aligned_alloc(alignment, n);
+    return in_test() ? aligned(alignment, n, CALLER) : aligned_alloc(alignment, n);
 }
 
 EXPORT void *__wrap_memalign(size_t alignment, size_t n);
 EXPORT void *__wrap_memalign(size_t alignment, size_t n)
 {
-    return in_test() ? heap_alloc(n, alignment, false, CALLER) : aligned_alloc(alignment, n);
+    return in_test() ? aligned(alignment, n, CALLER) : aligned_alloc(alignment, n);
 }
 
 EXPORT int __wrap_posix_memalign(void **p, size_t alignment, size_t n);
@@ -176,6 +206,15 @@ EXPORT int __wrap_memcmp(const void *a, const void *b, size_t n)
     return memcmp(a, b, n);
 }
 
+/* What clang makes of a memcmp() that is asked for equality only. */
+EXPORT int __wrap_bcmp(const void *a, const void *b, size_t n);
+EXPORT int __wrap_bcmp(const void *a, const void *b, size_t n)
+{
+    plain_access(a, n, false, false, CALLER);
+    plain_access(b, n, false, false, CALLER);
+    return memcmp(a, b, n);
+}
+
 EXPORT size_t __wrap_strlen(const char *s);
 EXPORT size_t __wrap_strlen(const char *s)
 {
@@ -222,12 +261,12 @@ static int __attribute__((format(printf, 2, 0)))
 output_formatted(FILE *to, const char *format, va_list arguments)
 {
     char text[1024];
-    if (!in_test())
+    if (!in_test() || (to != stdout && to != stderr))
         return vfprintf(to, format, arguments);
     int n = vsnprintf(text, sizeof text, format, arguments);
     if (n > 0 && to == stdout)
         output(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
-    else if (n > 0 && to == stderr && options.keep_output)
+    else if (n > 0 && options.keep_output)
         fputs(text, stderr);
     return n;
 }
@@ -266,6 +305,13 @@ EXPORT int __wrap_vprintf(const char *format, va_list arguments)
     return output_formatted(stdout, format, arguments);
 }
 
+EXPORT int __wrap_vfprintf(FILE *to, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+EXPORT int __wrap_vfprintf(FILE *to, const char *format, va_list arguments)
+{
+    return output_formatted(to, format, arguments);
+}
+
 EXPORT int __wrap_puts(const char *s);
 EXPORT int __wrap_puts(const char *s)
 {
@@ -290,6 +336,12 @@ EXPORT int __wrap_fputc(int c, FILE *to)
 {
     __wrap_fprintf(to, "%c", c);
     return c;
+}
+
+EXPORT int __wrap_putc(int c, FILE *to);
+EXPORT int __wrap_putc(int c, FILE *to)
+{
+    return __wrap_fputc(c, to);
 }
 
 EXPORT int __wrap_fflush(FILE *to);

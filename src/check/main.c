@@ -197,6 +197,16 @@ static int replay(void)
     return STATUS_BUG;
 }
 
+static int explore(const char *name)
+{
+    result_begin(name);
+    if (options.mutate)
+        return mutate(explore_here);
+    if (options.jobs > 1)
+        return jobs_explore(explore_here);
+    return result_end(explore_here(INT_MAX));
+}
+
 EXPORT int __wrap_main(int argc, char **argv, char **environment);
 EXPORT int __wrap_main(int argc, char **argv, char **environment)
 {
@@ -213,10 +223,9 @@ EXPORT int __wrap_main(int argc, char **argv, char **environment)
         tick_every_second();
         return replay();
     }
-    result_begin(argv[0]);
-    if (options.mutate)
-        return mutate(explore_here);
-    if (options.jobs > 1)
-        return jobs_explore(explore_here);
-    return result_end(explore_here(INT_MAX));
+    int status = explore(argv[0]);
+    /* A bug is on standard error too. */
+    if ((fflush(stdout) || ferror(stdout)) && status != STATUS_BUG)
+        fatal("the result could not be written to standard output");
+    return status;
 }

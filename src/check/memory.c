@@ -198,27 +198,49 @@ void heap_free(void *p, uint64_t pc)
     b->free_tid = (int8_t)run.current;
 }
 
-/* A scalar in a local variable. A shorter one may well have the pattern's value. */
-static bool stack_check(uintptr_t addr, size_t size, uint64_t pc)
+/* A shorter scalar may well have the pattern's value. */
+bool memory_unwritten(uintptr_t addr, size_t size)
 {
-    uint8_t fresh = (uint8_t)(uintptr_t)pawl_check_fresh_byte;
-    if (!fresh || !fiber_on_stack(addr))
-        return true;
+    const uint8_t *p = (const uint8_t *)addr;
+    uint8_t local = (uint8_t)(uintptr_t)pawl_check_fresh_byte;
+    uintptr_t start = 0;
+    bool heap = heap_owns(p);
+    if (size < 4 || (!heap && (!local || !fiber_on_stack(addr))))
+        return false;
+    if (heap) {
+        struct heap *h;
+        const struct block *b = find_block(addr, &h);
+        if (!b)
+            return false;
+        start = block_start(h, b);
+    }
     for (size_t i = 0; i < size; i++)
-        if (((const uint8_t *)addr)[i] != fresh)
-            return true;
+        if (p[i] != (heap ? FRESH[(addr + i - start) & 7] : local))
+            return false;
+    return true;
+}
+
+void memory_read_unwritten(uintptr_t addr, size_t size, uint64_t pc)
+{
     char place[256];
     memory_describe(place, sizeof place, addr);
-    bug(BUG_UNINITIALISED, pc, "read of %zu bytes of a local variable that were never written: %s", size,
-        place);
-    return false;
+    bug(BUG_UNINITIALISED, pc, "read of %zu bytes %sthat were never written: %s", size,
+        heap_owns((void *)addr) ? "" : "of a local variable ", place);
+}
+
+static bool was_written(uintptr_t addr, size_t size, uint64_t pc)
+{
+    bool unwritten = memory_unwritten(addr, size);
+    if (unwritten)
+        memory_read_unwritten(addr, size, pc);
+    return !unwritten;
 }
 
 /* True when the program may touch these bytes. */
 bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t pc)
 {
     if (!heap_owns((void *)addr))
-        return write || !scalar || size < 4 || stack_check(addr, size, pc);
+        return write || !scalar || was_written(addr, size, pc);
     struct heap *h;
     const struct block *b = find_block(addr, &h);
     const char *what = write ? "write" : "read";
@@ -235,15 +257,7 @@ bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t p
             b->free_tid, symbol_line(b->free_pc));
         return false;
     }
-    if (write || !scalar || size < 4)
-        return true;
-    for (size_t i = 0; i < size; i++)
-        if (((const uint8_t *)addr)[i] != FRESH[(addr + i - block_start(h, b)) & 7])
-            return true;
-    char place[256];
-    memory_describe(place, sizeof place, addr);
-    bug(BUG_UNINITIALISED, pc, "read of %zu bytes that were never written: %s", size, place);
-    return false;
+    return write || !scalar || was_written(addr, size, pc);
 }
 
 void memory_describe(char *to, size_t room, uintptr_t addr)

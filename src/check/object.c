@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "object.h"
+#include "volatile.h"
 
 static struct op object_op(int type, const void *object, int name, int order, uint64_t pc)
 {
@@ -20,9 +21,18 @@ u128 object_read(const void *object, int name, int order, int await, u128 aux, u
     return run_op(&op);
 }
 
+/* A futex queue is the kernel's, and a processor nobody's memory. Who sleeps has looked before, and may find the object
+ * gone when it was woken. */
+static void look_at(const void *object, int name, uint64_t pc)
+{
+    if (name != NAME_FUTEX_WAIT && name != NAME_FUTEX_WAKE)
+        heap_check((uintptr_t)object, OBJECT_BYTES, false, true, pc);
+}
+
 void object_write(void *object, int name, int order, u128 value, bool rmw, uint64_t pc)
 {
     struct op op = object_op(EV_WRITE, object, name, order, pc);
+    look_at(object, name, pc);
     op.val = value;
     op.flags |= rmw ? EV_RMW : 0;
     if (name != NAME_LOCK && name != NAME_UNLOCK)
@@ -33,6 +43,7 @@ void object_write(void *object, int name, int order, u128 value, bool rmw, uint6
 u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uint64_t pc)
 {
     struct op op = object_op(EV_READ, object, name, order, pc);
+    look_at(object, name, pc);
     op.flags |= EV_RMW;
     op.await = (uint8_t)await;
     op.aux = aux;
@@ -42,12 +53,23 @@ u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uin
 u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, uint64_t pc)
 {
     struct op op = object_op(EV_READ, object, name, order, pc);
+    look_at(object, name, pc);
     op.flags |= EV_CAS;
     op.aux = expected;
     u128 old = run_op(&op);
     if (old == expected)
         object_write(object, name, order, desired, true, pc);
     return old;
+}
+
+void object_destroyed(const void *object, size_t size, uint64_t pc)
+{
+    if (!in_test())
+        return;
+    volatile_settle();
+    run_effect();
+    if (heap_check((uintptr_t)object, size, true, false, pc))
+        race_object_ends((uintptr_t)object, size, pc);
 }
 
 static u128 own_bit(void)

@@ -15,6 +15,9 @@ u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uin
 /* Replace `expected` by `desired`, if that is what the word holds; what it held. */
 u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, uint64_t pc);
 
+/* The object is destroyed: who is not ordered before that, and has not been woken, races with it. */
+void object_destroyed(const void *object, size_t size, uint64_t pc);
+
 /* Sets of waiting threads in one word: condition variables, futexes. */
 void waiters_add(void *object, int name, uint64_t pc);
 void waiters_remove(void *object, int name, uint64_t pc);

@@ -42,7 +42,8 @@ static struct {
     uint16_t next;
 } more[MORE_RECORDS];
 static int more_used;
-static bool freeing;   /* the access being checked is free() */
+static bool freeing; /* the access being checked is free() */
+static bool ending;  /* ... or the end of a pthread object: its memory has no new life before it is written */
 static int as_of = -1; /* it was made when its thread had executed so many events; -1: now */
 static uint32_t more_run;
 
@@ -92,6 +93,16 @@ static int executed_then(void)
 static const struct view *clock_then(void)
 {
     return as_of <= 0 ? run_clock(run.current) : &run.g->ev[run.event_of[run.current][as_of - 1]].hb;
+}
+
+/* What the thread of a record knew when it made that access. */
+static const struct view *clock_of(const struct record *r)
+{
+    int other = r->tid_write >> 1, create = run.g->thread[other].create;
+    static const struct view nothing;
+    if (r->clock)
+        return &run.g->ev[run.event_of[other][r->clock - 1]].hb;
+    return create == NO_EVENT ? &nothing : &run.g->ev[create].hb;
 }
 
 static const char *kind(bool write)
@@ -180,6 +191,20 @@ static bool is_queue(const struct location *loc)
            (run.g->ev[first].detail == NAME_FUTEX_WAIT || run.g->ev[first].detail == NAME_FUTEX_WAKE);
 }
 
+/* A thread that sleeps on a condition variable or in a barrier looks at it until it is woken. Who woke it, and all that
+ * comes after that, may destroy the object, though the sleeper has not returned. */
+static bool let_go_before(const struct event *e, const struct view *clock)
+{
+    if (e->type != EV_READ || !(e->flags & EV_OBJECT) || (e->flags & (EV_RMW | EV_CAS)) ||
+        (e->detail != NAME_COND_WAIT && e->detail != NAME_BARRIER))
+        return false;
+    int w = e->rf == INIT_WRITE ? run.g->loc[e->loc].co_first : e->rf;
+    for (; w >= 0; w = run.g->ev[w].co_next)
+        if (await_satisfied(e->await, run.g->ev[w].val, e->aux) && view_has(clock, &run.g->ev[w]))
+            return true;
+    return false;
+}
+
 /* Plain access against the atomic ones: the events of every location that it overlaps. A plain write
  * that comes after all of them gives the memory a new life as a new location. */
 static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
@@ -191,7 +216,8 @@ static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
         for (int id = loc->ev_first; id != NO_EVENT; id = run.g->ev[id].loc_next) {
             const struct event *e = &run.g->ev[id];
             if (e->idx >= run.thread[e->tid].executed || view_has(clock_then(), e) ||
-                (!write && e->type == EV_READ) || section_broken_at(self()->last, id))
+                (!write && e->type == EV_READ) || let_go_before(e, clock_then()) ||
+                section_broken_at(self()->last, id))
                 continue;
             char place[256];
             memory_describe(place, sizeof place, loc->addr);
@@ -204,7 +230,7 @@ static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
                 place, kind(e->type == EV_WRITE), e->tid, freeing ? "free" : kind(write), run.current);
             return false;
         }
-        if (write)
+        if (write && !(ending && loc->object))
             run.loc[l].dead = true;
     }
     return true;
@@ -261,6 +287,8 @@ void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint6
         struct cell *c = cell_of(addr);
         uint8_t mask = (uint8_t)(((1u << part) - 1) << (addr & 7));
         const struct record *r = conflict(c, mask, write, true, tid, &run.g->ev[id].hb);
+        if (r && let_go_before(&run.g->ev[id], clock_of(r)))
+            return;
         if (r) {
             report(r, addr, tid, write ? "atomic write" : "atomic read", (unsigned)part, pc, false);
             return;
@@ -270,9 +298,16 @@ void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint6
     }
 }
 
+void race_object_ends(uintptr_t addr, size_t size, uint64_t pc)
+{
+    ending = true;
+    race_plain(addr, size, true, pc);
+    ending = false;
+}
+
 void race_free(uintptr_t addr, size_t size, uint64_t pc)
 {
     freeing = true; /* stays so if a bug is found, which ends the execution and the exploration */
-    race_plain(addr, size, true, pc);
+    race_object_ends(addr, size, pc);
     freeing = false;
 }

@@ -35,6 +35,7 @@ static const char *const operation[] = {
     [NAME_ONCE] = "once",
     [NAME_SEM_WAIT] = "sem_wait",
     [NAME_SEM_POST] = "sem_post",
+    [NAME_SEM_VALUE] = "sem_value",
     [NAME_FUTEX_WAIT] = "futex_wait",
     [NAME_FUTEX_WAKE] = "futex_wake",
     [NAME_INIT] = "init",

@@ -116,6 +116,14 @@ static void thread_main(void)
     sync_thread_exit(run.current, t->start(t->argument));
 }
 
+/* The read of a read-modify-write whose write comes next. Whom a signal wakes is chosen between the two. */
+static int first_half(const struct graph *g, int last)
+{
+    while (g->ev[last].type == EV_CHOICE)
+        last = g->ev[last].po_prev;
+    return last;
+}
+
 /* What a reader that acquires gets through write `e`. */
 void write_clocks(const struct graph *g, int tid, struct event *e, const struct op *op)
 {
@@ -123,7 +131,7 @@ void write_clocks(const struct graph *g, int tid, struct event *e, const struct 
     e->rel = order_releases(e->order) || run_all_sync() ? e->hb : t->released;
     if (!(e->flags & EV_RMW))
         return;
-    e->rf = (int16_t)(op->half ? run.event_of[tid][op->half - 1] : t->last);
+    e->rf = (int16_t)(op->half ? run.event_of[tid][op->half - 1] : first_half(g, t->last));
     int source = g->ev[e->rf].rf;
     if (source != INIT_WRITE)
         view_join(&e->rel, &g->ev[source].rel);
@@ -203,6 +211,7 @@ static int bind(int l, const struct op *op, int16_t *head)
     run.loc[l].dead = false;
     run.loc[l].in_memory = INIT_WRITE;
     run.loc[l].init = op->flags & EV_OBJECT ? 0 : load_memory(op->addr, op->size);
+    run.loc[l].unwritten = !(op->flags & EV_OBJECT) && memory_unwritten(op->addr, op->size);
     run.loc[l].next = *head;
     *head = (int16_t)l;
     return l;
@@ -280,8 +289,11 @@ static void commit_access(int tid, int id)
         store_memory(id);
     else if (e->rf != INIT_WRITE)
         view_join(&t->acquire_pending, &run.g->ev[e->rf].rel);
-    if (!l->object)
+    if (e->detail != NAME_FUTEX_WAIT &&
+        e->detail != NAME_FUTEX_WAKE) /* of which the address is a name only */
         race_atomic(tid, id, l->addr, l->size, e->type == EV_WRITE, e->pc);
+    if (e->type == EV_READ && e->rf == INIT_WRITE && run.loc[e->loc].unwritten)
+        memory_read_unwritten(l->addr, l->size, e->pc);
     if (e->type == EV_READ && !await_satisfied(e->await, e->val, e->aux))
         t->state = THREAD_AWAITING;
 }

@@ -38,6 +38,7 @@ enum op_name {
     NAME_ONCE,
     NAME_SEM_WAIT,
     NAME_SEM_POST,
+    NAME_SEM_VALUE,
     NAME_FUTEX_WAIT,
     NAME_FUTEX_WAKE,
     NAME_INIT,
@@ -96,7 +97,6 @@ struct thread {
     void *(*start)(void *);
     void *argument, *exit_value;
     bool detached, joined;
-    int cleanups;
     int section;          /* the event that began the transaction it is in; NO_EVENT */
     int spin_from;        /* spinning: first event of the iteration */
     bool spin_waits;      /* the oracles: went round a loop, and waits for a value to change */
@@ -155,6 +155,7 @@ struct run {
     struct plain_access race[2];
     struct { /* locations, as this execution meets them */
         bool bound, dead;
+        bool unwritten; /* what it begins with, nobody wrote */
         u128 init;
         int in_memory; /* write whose value stands in memory */
         int16_t next;  /* next location in the same 8 bytes */
@@ -244,6 +245,10 @@ bool memory_of_program(uintptr_t addr);
 /* Names the place for a trace: "q+8", "block of 32 bytes from file:12, byte 4". */
 void memory_describe(char *to, size_t room, uintptr_t addr);
 bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t pc);
+/* Nobody has written a scalar there: fresh from the allocator, or a local variable without a value. */
+bool memory_unwritten(uintptr_t addr, size_t size);
+/* ... which is read: a bug. */
+void memory_read_unwritten(uintptr_t addr, size_t size, uint64_t pc);
 void heap_check_leaks(void);
 
 /* race.c */
@@ -251,6 +256,8 @@ void race_plain(uintptr_t addr, size_t size, bool write, uint64_t pc);
 /* The same, of an access that the running thread made when it had executed so many events. */
 void race_plain_at(int executed, uintptr_t addr, size_t size, bool write, uint64_t pc);
 void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint64_t pc);
+/* Destroying a pthread object: a write to all of it. */
+void race_object_ends(uintptr_t addr, size_t size, uint64_t pc);
 /* Freeing: a write to the whole block. */
 void race_free(uintptr_t addr, size_t size, uint64_t pc);
 int16_t *race_locations(uintptr_t addr);

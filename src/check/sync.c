@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <string.h>
 #include <threads.h>
 
@@ -26,6 +27,7 @@ struct held {
 static struct thread_sync {
     struct held held[HELD_MAX];
     int nheld;
+    __pthread_unwind_buf_t *cleanup; /* the innermost handler; the next one stands in its __pad[0] */
     void *value[KEYS_MAX];
 } threads[MAX_THREADS];
 static struct keys {
@@ -51,6 +53,7 @@ void sync_reset(void)
     }
     for (int t = 0; t < MAX_THREADS; t++) {
         threads[t].nheld = 0;
+        threads[t].cleanup = NULL;
         memset(threads[t].value, 0, (size_t)keys.n * sizeof threads[t].value[0]);
     }
     if (keys.n == 0)
@@ -162,6 +165,9 @@ EXPORT int __wrap_pthread_detach(pthread_t handle)
     int tid = tid_of(handle);
     if (tid < 0)
         return ESRCH;
+    if (run.thread[tid].detached || run.thread[tid].joined)
+        bug(BUG_MISUSE, CALLER, "T%d detaches a thread that was %s before", run.current,
+            run.thread[tid].detached ? "detached" : "joined");
     run.thread[tid].detached = true;
     return 0;
 }
@@ -203,10 +209,48 @@ void sync_thread_exit(int tid, void *value)
     fatal("a thread that had ended was resumed");
 }
 
+/* pthread_cleanup_push() is a setjmp() in the function that calls it: to run the handler is to jump there, and it comes
+ * back by asking for the next one. */
+static void leave_thread(void) __attribute__((noreturn));
+static void leave_thread(void)
+{
+    __pthread_unwind_buf_t *handler = threads[run.current].cleanup;
+    if (!handler)
+        sync_thread_exit(run.current, run.thread[run.current].exit_value);
+    threads[run.current].cleanup = handler->__pad[0];
+    jmp_buf at; /* which has room for a signal mask behind it; none was saved */
+    memcpy(&at, handler->__cancel_jmp_buf, sizeof handler->__cancel_jmp_buf);
+    longjmp(at, 1);
+}
+
+EXPORT void __wrap___pthread_register_cancel(__pthread_unwind_buf_t *handler);
+EXPORT void __wrap___pthread_register_cancel(__pthread_unwind_buf_t *handler)
+{
+    if (!in_test())
+        return; /* nothing is cancelled there */
+    handler->__pad[0] = threads[run.current].cleanup;
+    threads[run.current].cleanup = handler;
+}
+
+EXPORT void __wrap___pthread_unregister_cancel(__pthread_unwind_buf_t *handler);
+EXPORT void __wrap___pthread_unregister_cancel(__pthread_unwind_buf_t *handler)
+{
+    if (in_test())
+        threads[run.current].cleanup = handler->__pad[0];
+}
+
+EXPORT void __wrap___pthread_unwind_next(__pthread_unwind_buf_t *handler) __attribute__((noreturn));
+EXPORT void __wrap___pthread_unwind_next(__pthread_unwind_buf_t *handler)
+{
+    (void)handler; /* it was taken off the list */
+    leave_thread();
+}
+
 EXPORT void __wrap_pthread_exit(void *value) __attribute__((noreturn));
 EXPORT void __wrap_pthread_exit(void *value)
 {
-    sync_thread_exit(run.current, value);
+    run.thread[run.current].exit_value = value;
+    leave_thread();
 }
 
 EXPORT int __wrap_pthread_setname_np(pthread_t handle, const char *name);
@@ -224,8 +268,7 @@ static int mutex_kind(const pthread_mutex_t *m)
     return m->__data.__kind & 3; /* normal 0, recursive 1, error-checking 2, adaptive 3 */
 }
 
-/* Initialising and destroying are writes to the whole object: they race with any use not ordered with them.
- * */
+/* A write to the whole object, which races with any use not ordered with it. */
 static void object_rewritten(void *object, size_t size, uint64_t pc)
 {
     plain_access(object, size, true, false, pc);
@@ -243,7 +286,7 @@ EXPORT int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
 {
     if (held_by_self(m))
         bug(BUG_MISUSE, CALLER, "T%d destroys mutex %s while it holds it", run.current, place(m));
-    object_rewritten(m, sizeof *m, CALLER);
+    object_destroyed(m, sizeof *m, CALLER);
     return 0;
 }
 
@@ -265,6 +308,12 @@ static void unlock_mutex(void *m, uint64_t pc)
         return;
     let_go(h);
     object_write(m, NAME_UNLOCK, RELEASE, 0, false, pc);
+}
+
+/* Mutexes that know their owner answer who is not: a program may ask. */
+static bool knows_owner(const pthread_mutex_t *m)
+{
+    return mutex_kind(m) == PTHREAD_MUTEX_ERRORCHECK || mutex_kind(m) == PTHREAD_MUTEX_RECURSIVE;
 }
 
 /* True when the lock was already held and the question is settled. */
@@ -349,8 +398,11 @@ EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, c
 
 int mutex_unlock(pthread_mutex_t *m, uint64_t pc)
 {
-    if (in_test() && heap_check((uintptr_t)m, sizeof *m, false, false, pc))
-        unlock_mutex(m, pc);
+    if (!in_test() || !heap_check((uintptr_t)m, sizeof *m, false, false, pc))
+        return 0;
+    if (!held_by_self(m) && knows_owner(m))
+        return EPERM;
+    unlock_mutex(m, pc);
     return 0;
 }
 
@@ -372,7 +424,7 @@ EXPORT int __wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t 
 EXPORT int __wrap_pthread_cond_destroy(pthread_cond_t *c);
 EXPORT int __wrap_pthread_cond_destroy(pthread_cond_t *c)
 {
-    object_rewritten(c, sizeof *c, CALLER);
+    object_destroyed(c, sizeof *c, CALLER);
     return 0;
 }
 

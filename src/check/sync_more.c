@@ -35,7 +35,7 @@ EXPORT int __wrap_pthread_rwlock_init(pthread_rwlock_t *l, const pthread_rwlocka
 EXPORT int __wrap_pthread_rwlock_destroy(pthread_rwlock_t *l);
 EXPORT int __wrap_pthread_rwlock_destroy(pthread_rwlock_t *l)
 {
-    plain_access(l, sizeof *l, true, false, CALLER);
+    object_destroyed(l, sizeof *l, CALLER);
     return 0;
 }
 
@@ -104,7 +104,7 @@ EXPORT int __wrap_pthread_barrier_init(pthread_barrier_t *b, const pthread_barri
 EXPORT int __wrap_pthread_barrier_destroy(pthread_barrier_t *b);
 EXPORT int __wrap_pthread_barrier_destroy(pthread_barrier_t *b)
 {
-    plain_access(b, sizeof *b, true, false, CALLER);
+    object_destroyed(b, sizeof *b, CALLER);
     return 0;
 }
 
@@ -155,8 +155,9 @@ EXPORT void __wrap_call_once(once_flag *control, void (*function)(void))
 EXPORT int __wrap_sem_init(sem_t *s, int shared, unsigned value);
 EXPORT int __wrap_sem_init(sem_t *s, int shared, unsigned value)
 {
-    (void)shared;
     plain_access(s, sizeof *s, true, false, CALLER);
+    if (sem_init(s, shared, value) != 0)
+        return -1;
     object_write(s, NAME_INIT, RELEASE, value, false, CALLER);
     return 0;
 }
@@ -164,7 +165,7 @@ EXPORT int __wrap_sem_init(sem_t *s, int shared, unsigned value)
 EXPORT int __wrap_sem_destroy(sem_t *s);
 EXPORT int __wrap_sem_destroy(sem_t *s)
 {
-    plain_access(s, sizeof *s, true, false, CALLER);
+    object_destroyed(s, sizeof *s, CALLER);
     return 0;
 }
 
@@ -215,6 +216,15 @@ EXPORT int __wrap_sem_trywait(sem_t *s)
     return -1;
 }
 
+EXPORT int __wrap_sem_getvalue(sem_t *s, int *value);
+EXPORT int __wrap_sem_getvalue(sem_t *s, int *value)
+{
+    u128 now = object_read(s, NAME_SEM_VALUE, RELAXED, AWAIT_NOTHING, 0, CALLER);
+    plain_access(value, sizeof *value, true, true, CALLER);
+    *value = (int)now;
+    return 0;
+}
+
 EXPORT int __wrap_sem_post(sem_t *s);
 EXPORT int __wrap_sem_post(sem_t *s)
 {
@@ -228,15 +238,15 @@ EXPORT int __wrap_sem_post(sem_t *s)
 EXPORT int __wrap_pthread_spin_init(pthread_spinlock_t *l, int shared);
 EXPORT int __wrap_pthread_spin_init(pthread_spinlock_t *l, int shared)
 {
-    (void)shared;
     plain_access((const void *)(uintptr_t)l, sizeof *l, true, false, CALLER);
-    return 0;
+    return pthread_spin_init(l, shared);
 }
 
 EXPORT int __wrap_pthread_spin_destroy(pthread_spinlock_t *l);
 EXPORT int __wrap_pthread_spin_destroy(pthread_spinlock_t *l)
 {
-    return __wrap_pthread_spin_init(l, 0);
+    object_destroyed((const void *)(uintptr_t)l, sizeof *l, CALLER);
+    return 0;
 }
 
 EXPORT int __wrap_pthread_spin_lock(pthread_spinlock_t *l);
@@ -306,6 +316,14 @@ EXPORT thrd_t __wrap_thrd_current(void)
     return __wrap_pthread_self();
 }
 
+EXPORT int __wrap_thrd_sleep(const struct timespec *t, struct timespec *left);
+EXPORT int __wrap_thrd_sleep(const struct timespec *t, struct timespec *left)
+{
+    (void)t;
+    (void)left;
+    return 0;
+}
+
 EXPORT void __wrap_thrd_yield(void);
 EXPORT void __wrap_thrd_yield(void)
 {
@@ -361,7 +379,7 @@ EXPORT int __wrap_cnd_init(cnd_t *c)
 EXPORT void __wrap_cnd_destroy(cnd_t *c);
 EXPORT void __wrap_cnd_destroy(cnd_t *c)
 {
-    plain_access(c, sizeof *c, true, false, CALLER);
+    object_destroyed(c, sizeof *c, CALLER);
 }
 
 EXPORT int __wrap_cnd_wait(cnd_t *c, mtx_t *m);

@@ -28,19 +28,26 @@ static long fails(int error)
 /* The caller looks at the value with what it saw before in hand: no loop is recognised by this load.
  * The set of sleepers is changed by acquire-release operations only: a waker that comes after this one
  * entered it wakes it; of a waker that came before, the look at the value sees the store. */
-static long futex_wait(uint32_t *word, uint32_t expected, bool may_expire, uint64_t pc)
+static long futex_wait(const uint32_t *word, void *sleepers, uint32_t expected, bool may_expire, uint64_t pc)
 {
-    waiters_add(word, NAME_FUTEX_WAIT, pc);
+    waiters_add(sleepers, NAME_FUTEX_WAIT, pc);
     if (visible_load((uintptr_t)word, sizeof *word, SEQ_CST, pc) != expected) {
-        waiters_remove(word, NAME_FUTEX_WAIT, pc);
+        waiters_remove(sleepers, NAME_FUTEX_WAIT, pc);
         return fails(EAGAIN);
     }
     if (may_expire && visible_choice(2, false, pc) == 1) {
-        waiters_remove(word, NAME_FUTEX_WAIT, pc);
+        waiters_remove(sleepers, NAME_FUTEX_WAIT, pc);
         return fails(ETIMEDOUT);
     }
-    waiters_sleep(word, NAME_FUTEX_WAIT, pc);
+    waiters_sleep(sleepers, NAME_FUTEX_WAIT, pc);
     return 0;
+}
+
+/* The kernel does not find who sleeps on a private futex by a shared one of the same address, or the other way round: they are
+ * two sets, with a name each. */
+static void *sleepers_of(uint32_t *word, int operation)
+{
+    return (char *)word + (operation & FUTEX_PRIVATE_FLAG ? 0 : 1);
 }
 
 static long futex(va_list arguments, uint64_t pc)
@@ -49,13 +56,22 @@ static long futex(va_list arguments, uint64_t pc)
     int operation = va_arg(arguments, int);
     uint32_t value = va_arg(arguments, uint32_t);
     const struct timespec *timeout = va_arg(arguments, const struct timespec *);
-    switch (operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)) {
+    int command = operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+    if (command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE_BITSET) {
+        (void)va_arg(arguments, uint32_t *);
+        uint32_t bits = va_arg(arguments, uint32_t);
+        if (bits != FUTEX_BITSET_MATCH_ANY)
+            bug(BUG_UNMODELLED, pc, "T%d: a futex with bits %#x is not modelled: FUTEX_BITSET_MATCH_ANY is",
+                run.current, bits);
+    }
+    switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET:
-        return futex_wait(word, value, timeout != NULL, pc);
+        return futex_wait(word, sleepers_of(word, operation), value, timeout != NULL, pc);
     case FUTEX_WAKE:
     case FUTEX_WAKE_BITSET:
-        return waiters_wake(word, NAME_FUTEX_WAKE, value > MAX_THREADS ? MAX_THREADS : (int)value, pc);
+        return waiters_wake(sleepers_of(word, operation), NAME_FUTEX_WAKE,
+                            value > MAX_THREADS ? MAX_THREADS : (int)value, pc);
     default:
         bug(BUG_UNMODELLED, pc, "T%d: futex operation %d is not modelled: wait and wake are", run.current,
             operation);

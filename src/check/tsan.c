@@ -329,7 +329,15 @@ unsigned visible_choice(unsigned count, bool rmw, uint64_t pc)
     return count < 2 ? 0 : (unsigned)run_op(&op);
 }
 
-/* The program's own `expected` variable gets the value that was found, as a plain write. */
+/* The program's own `expected` variable is a plain one: it is read, and gets the value that was found. */
+static u128 asked(const void *expected, size_t size, uint64_t pc)
+{
+    u128 value = 0;
+    plain_access(expected, size, false, true, pc);
+    memcpy(&value, expected, size);
+    return value;
+}
+
 static void found(void *expected, u128 value, size_t size, uint64_t pc)
 {
     u128 before = 0;
@@ -365,7 +373,7 @@ static void found(void *expected, u128 value, size_t size, uint64_t pc)
     int pawl_check_atomic##bits##_compare_exchange_##strength(volatile u##bits *a, u##bits *e, u##bits v, \
                                                               int ok, int fail)                           \
     {                                                                                                     \
-        u128 expected = *e;                                                                               \
+        u128 expected = asked(e, bits / 8, CALLER);                                                       \
         if (!in_test()) {                                                                                 \
             *e = *a;                                                                                      \
             if (*e == (u##bits)expected)                                                                  \

@@ -25,9 +25,18 @@ static void queue(struct event_base *base, struct event_callback *callback, stru
     pawl_event_notify_(base);
 }
 
+/* An event may be older than the number of priorities that its base has now. */
+static struct pawl_event_queue *queue_of(struct event_base *base, const struct event_callback *callback)
+{
+    if (PAWL_UNLIKELY(callback->evcb_pri >= base->priorities))
+        pawl_event_die_("event: of priority %d, but its base has %d since event_base_priority_init()",
+                        callback->evcb_pri, base->priorities);
+    return &base->active[callback->evcb_pri];
+}
+
 void pawl_event_queue_(struct event_base *base, struct event_callback *callback)
 {
-    queue(base, callback, &base->active[callback->evcb_pri], EVLIST_ACTIVE);
+    queue(base, callback, queue_of(base, callback), EVLIST_ACTIVE);
 }
 
 void pawl_event_defer_(struct event_base *base, struct event_callback *callback)
@@ -48,7 +57,7 @@ void pawl_event_deferred_(struct event_base *base)
     while ((callback = TAILQ_FIRST(&base->later)) != NULL) {
         TAILQ_REMOVE(&base->later, callback, evcb_active_next);
         callback->evcb_flags = (short)((callback->evcb_flags & ~EVLIST_ACTIVE_LATER) | EVLIST_ACTIVE);
-        TAILQ_INSERT_TAIL(&base->active[callback->evcb_pri], callback, evcb_active_next);
+        TAILQ_INSERT_TAIL(queue_of(base, callback), callback, evcb_active_next);
     }
 }
 

@@ -229,7 +229,7 @@ static void looked_up(struct race *race, unsigned family, int64_t result)
     /* no address of this family is no news if the other has said more */
     if (result < 0 && (race->error == 0 || race->error == -ENOENT))
         race->error = (int)result;
-    if (race->running != 0)
+    if (race->running != 0 && pawl_timer_armed(&race->timer))
         return; /* its addresses have their turn */
     if (family == V4 && result > 0 && race->lookups != 0)
         pawl_timer_after(&race->timer, RESOLUTION_MS * NS_A_MS); /* IPv6 may follow */

@@ -40,6 +40,14 @@ def test_wrong_options(mpmc):
         assert answer.stderr, wrong
 
 
+def test_a_result_that_is_lost(mpmc, broken):
+    for options in ([], ["--json"], ["--outcomes", "--jobs=2"]):
+        for program, status in (mpmc, FATAL), (broken, BUG):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                answer = subprocess.run([str(program), *options], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            assert answer.returncode == status and answer.stderr, (program, options, answer)
+
+
 def test_processes_together_explore_what_one_does(mpmc, broken):
     options = "--json", "--outcomes", "--distinct"
     alone, *others = (json.loads(expect(PASS, mpmc, *options, f"--jobs={n}").stdout) for n in (1, 2, 3, 7))
@@ -116,6 +124,7 @@ def main():
         test_a_random_run_is_repeatable(mpmc)
         aba = build("gallery/treiber_aba.c", "aba")
         test_processes_together_explore_what_one_does(mpmc, aba)
+        test_a_result_that_is_lost(mpmc, aba)
         test_random_finds(aba)
         test_damaged_replay_files(aba, scratch)
         dekker = build("gallery/dekker.c", "dekker", "-DFIXED")

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct event_base *base;
@@ -565,6 +566,41 @@ static void the_calls_of_libevent_1_act_on_the_last_base(void **state)
     close(ends[1]);
 }
 
+static void ignore(int severity, const char *line)
+{
+    (void)severity;
+    (void)line;
+}
+
+static void end_with_7(int error)
+{
+    (void)error;
+    _exit(7);
+}
+
+static void an_event_of_a_priority_that_is_gone_ends_the_program(void **state)
+{
+    struct seen seen = {0};
+    int status;
+
+    (void)state;
+    assert_int_equal(event_base_priority_init(base, 8), 0);
+    struct event *ev = event_new(base, -1, 0, see, &seen);
+    assert_int_equal(event_priority_set(ev, 7), 0);
+    assert_int_equal(event_base_priority_init(base, 2), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        event_set_log_callback(ignore);
+        event_set_fatal_callback(end_with_7);
+        event_active(ev, EV_TIMEOUT, 1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    event_free(ev);
+}
+
 #define promise(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int test_loop(void)
@@ -592,6 +628,7 @@ int test_loop(void)
         promise(finalizers_run_in_the_loop_or_with_the_base),
         promise(a_base_may_go_before_its_events),
         promise(the_calls_of_libevent_1_act_on_the_last_base),
+        promise(an_event_of_a_priority_that_is_gone_ends_the_program),
     };
 
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -22,7 +22,8 @@ enum {
     MANY = 60,
     TOO_MANY = 31,
     TRUNCATED = 0x02,
-    SECONDS = 60
+    SECONDS = 60,
+    LATE_US = 400000
 };
 
 static int udp, tcp, stop_pipe[2];
@@ -76,13 +77,16 @@ static bool look_up(struct answer *answer, const char *name, unsigned type)
         answer->bytes[3] |= 5;
     } else if (strcmp(name, "garbage.test") == 0) {
         answer->bytes[7] = 3; /* of which there is none */
-    } else if (strcmp(name, "both.test") == 0 && type == TYPE_AAAA) {
+    } else if ((strcmp(name, "both.test") == 0 || strcmp(name, "late4.test") == 0) && type == TYPE_AAAA) {
         add(answer, &in6addr_loopback, sizeof in6addr_loopback);
     } else if ((strcmp(name, "many.test") == 0 || strcmp(name, "burst.test") == 0) && type == TYPE_A) {
         for (unsigned i = 1; i <= (name[0] == 'm' ? MANY : TOO_MANY); i++)
             add_v4(answer, 1, i);
     } else if (strcmp(name, "second.test") == 0 && type == TYPE_A) {
         add_v4(answer, 0, 2);
+        add_v4(answer, 0, 1);
+    } else if (strcmp(name, "late4.test") == 0 && type == TYPE_A) {
+        usleep(LATE_US);
         add_v4(answer, 0, 1);
     } else if (strcmp(name, "both.test") != 0 && strcmp(name, "four.test") != 0 &&
                strcmp(name, "late6.test") != 0 && strcmp(name, "many.test") != 0 &&

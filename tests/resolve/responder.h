@@ -6,6 +6,7 @@
  *   many     127.0.1.1 ... 127.0.1.60     refused  the server refuses
  *   second   127.0.0.2, then 127.0.0.1    silent   is never answered
  *   late6    127.0.0.1; IPv6 never        garbage  the answer makes no sense
+ *   late4    ::1; 127.0.0.1 after 400 ms
  *   burst    127.0.1.1 ... 127.0.1.31; over TCP, when RESPONDER_BURST have asked on a connection, all answers in one piece
  */
 #ifndef TESTS_RESOLVE_RESPONDER_H
