@@ -110,10 +110,11 @@ static bool spare(struct cache_session *session, struct cache_item *item, uint8_
     return true;
 }
 
-/* Hits that are left to an item that stays; -1: it goes. */
-static int hits_left(const struct cache_item *item, enum cache_queue queue)
+/* Hits that are left to an item that stays; -1: it goes. By the heat that was read once, as what is stored with them: else a hit
+ * that comes between could make a state of nothing. */
+static int hits_left(uint8_t heat, enum cache_queue queue)
 {
-    const int hits = pawl_load_relaxed(&item->heat) & CACHE_HEAT; /* relaxed: see item.h */
+    const int hits = heat & CACHE_HEAT;
 
     if (queue == CACHE_SMALL)
         return hits >= HITS_TO_STAY ? 0 : -1;
@@ -125,9 +126,9 @@ static void settle(struct cache_session *session, struct cache_item *item, enum 
                    bool spare_hit)
 {
     const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
-    const int hits = hits_left(item, queue);
+    const int hits = hits_left(heat, queue);
 
-    if ((heat & CACHE_DEAD) != 0)
+    if (cache_heat_dead(heat))
         return;
     if (!cache_valid(session->store, item)) {
         drop_expired(session->store, &session->counts, item);
@@ -144,17 +145,17 @@ static void settle(struct cache_session *session, struct cache_item *item, enum 
 static bool spare_whole(struct cache_session *session, struct cache_segment *segment)
 {
     struct cache_item *item = cache_segment_next(segment, NULL);
+    uint8_t heat;
     int hits;
 
     if (segment->size == session->store->pool.segment_bytes || item == NULL ||
-        !cache_valid(session->store, item) ||
-        (pawl_load_relaxed(&item->heat) & CACHE_DEAD) != 0) /* relaxed: see item.h */
+        !cache_valid(session->store, item))
         return false;
-    hits = hits_left(item, segment->queue);
-    if (hits < 0)
+    heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
+    hits = hits_left(heat, segment->queue);
+    if (cache_heat_dead(heat) || hits < 0)
         return false;
-    pawl_store_relaxed(&item->heat,
-                       (uint8_t)((pawl_load_relaxed(&item->heat) & ~CACHE_HEAT) | hits)); /* relaxed */
+    pawl_store_relaxed(&item->heat, (uint8_t)((heat & ~CACHE_HEAT) | hits)); /* relaxed: as above */
     segment->queue = CACHE_MAIN;
     cache_segment_seal(segment, cache_now(session->store));
     cache_count(&session->counts.spared);
@@ -280,7 +281,7 @@ static void expire_in(struct cache_session *session, struct cache_segment *segme
     pawl_store_relaxed(&segment->soonest, 0u); /* relaxed: those that are touched meanwhile note themselves */
     pawl_rcu_read_lock();
     while ((item = cache_segment_next(segment, item)) != NULL) {
-        if ((pawl_load_relaxed(&item->heat) & CACHE_DEAD) != 0) /* relaxed: see item.h */
+        if (cache_item_dead(item))
             continue;
         if (cache_valid(store, item))
             cache_note_expiry(segment, pawl_load_relaxed(&item->expires));
@@ -290,20 +291,38 @@ static void expire_in(struct cache_session *session, struct cache_segment *segme
     pawl_rcu_read_unlock();
 }
 
-/* Copies what is left of a segment, hit or not, and retires it. */
+/* Copies what is left of a segment, hit or not, and retires it. If there is no room for all of it some goes; but where nothing may,
+ * the segment stays. */
 static void compact(struct cache_session *session, struct cache_segment *segment)
 {
     struct cache_item *item = NULL;
+    bool stays = false;
 
     pawl_rcu_read_lock();
-    while ((item = cache_segment_next(segment, item)) != NULL) {
+    while (!stays && (item = cache_segment_next(segment, item)) != NULL) {
         const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
 
-        if ((heat & CACHE_DEAD) == 0 && !spare(session, item, heat))
+        if (cache_heat_dead(heat) || spare(session, item, heat))
+            continue;
+        stays = session->store->no_eviction;
+        if (!stays)
             evict(session, item, CACHE_MAIN);
     }
     pawl_rcu_read_unlock();
-    cache_segment_retire(segment);
+    if (stays)
+        cache_segment_seal(segment, cache_now(session->store));
+    else
+        cache_segment_retire(segment);
+}
+
+void cache_gather(struct cache_session *session)
+{
+    struct cache_store *store = session->store;
+    /* relaxed: see store_inner.h */
+    struct cache_segment *segment = cache_segment_sparse(&store->pool, pawl_load_relaxed(&store->reserve));
+
+    if (segment != NULL)
+        compact(session, segment);
 }
 
 /* Returns whether there are more segments to look at. */

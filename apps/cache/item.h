@@ -28,11 +28,15 @@ enum {
 #define CACHE_STALE_ (UINT32_C(1) << 30) /* meta: invalidated, may still be served (X); never changes */
 #define CACHE_WON_ (UINT32_C(1) << 31)   /* meta: somebody was told to make it anew (W, then Z) */
 
-/* The bits of heat. Written by readers, who may undo each other's: nothing that counts. */
+/* The bits of heat. The lowest three are one number, its state: written by readers, who may undo each other's. That costs a hit,
+ * or that who finds a dead one in its segment asks the map for it. But none that is in the map may ever look dead. */
 enum {
-    CACHE_HEAT = 3,     /* hits since it came or was last spared, up to 3 */
-    CACHE_FETCHED = 4,  /* it was hit at all (meta flag h) */
-    CACHE_DEAD = 8,     /* it is out of the map: who finds it in its segment need not ask */
+    CACHE_HEAT =
+        3, /* 4 to 7: it was hit at all (meta flag h); since it came or was last spared 0 to 3 times */
+    CACHE_FETCHED = 4, /* 0: it never was */
+    CACHE_DEAD = 2,    /* 2, 3: it is out of the map, and was never hit, or was. There is no 1 */
+    CACHE_STATE = CACHE_HEAT | CACHE_FETCHED,
+    CACHE_BASE64 = 8,   /* its key came in base64, and is printed so; never changes */
     CACHE_FLAGGED = 16, /* the client's flags stand behind the value; never changes */
     CACHE_EPOCH = 32,   /* times 0 to 7: how many flushes there had been when it came; never changes */
 };
@@ -95,7 +99,30 @@ static inline bool cache_item_won(const struct cache_item *item)
 
 static inline bool cache_item_fetched(const struct cache_item *item)
 {
-    return (pawl_load_relaxed(&item->heat) & CACHE_FETCHED) != 0; /* relaxed: it tells of the past */
+    return (pawl_load_relaxed(&item->heat) & CACHE_STATE) > CACHE_DEAD; /* relaxed: it tells of the past */
+}
+
+/* By its heat. */
+static inline bool cache_heat_dead(uint8_t heat)
+{
+    return (heat & CACHE_STATE & ~1) == CACHE_DEAD;
+}
+
+static inline bool cache_item_dead(const struct cache_item *item)
+{
+    return cache_heat_dead(pawl_load_relaxed(&item->heat)); /* relaxed: a hint */
+}
+
+static inline bool cache_item_base64(const struct cache_item *item)
+{
+    return (pawl_load_relaxed(&item->heat) & CACHE_BASE64) != 0; /* relaxed: this bit never changes */
+}
+
+/* Of one that is not in the map yet. */
+static inline void cache_item_set_base64(struct cache_item *item)
+{
+    /* relaxed, both: the map's release publishes it */
+    pawl_store_relaxed(&item->heat, (uint8_t)(pawl_load_relaxed(&item->heat) | CACHE_BASE64));
 }
 
 static inline bool cache_item_flagged(const struct cache_item *item)

@@ -21,8 +21,13 @@ static struct cache_segment *next_segment(struct cache_session *session, enum ca
     struct cache_pool *pool = &session->store->pool;
     struct cache_segment *segment = NULL;
 
-    if (!session->sparing)
+    if (!session->sparing) {
         cache_share_memory(session->store); /* the map may have grown since the last one */
+        cache_gather(session);
+        /* Without it what expires could not give back its memory, when there is no other. */
+        if (session->store->no_eviction && session->ready == NULL)
+            session->ready = cache_segment_take(pool, 1);
+    }
     if (session->sparing && session->ready != NULL && cache_segment_room(session->ready) >= bytes) {
         segment = session->ready;
         session->ready = NULL;
@@ -149,8 +154,11 @@ void cache_item_died(struct cache_store *store, struct cache_counts *counts, str
 {
     const size_t bytes = cache_item_bytes(item);
 
+    const unsigned int lasts = pawl_load_relaxed(&item->heat) &
+                               ~CACHE_STATE; /* relaxed: these bits never change */
+
     /* relaxed, both: hints for who empties the segment */
-    pawl_store_relaxed(&item->heat, (uint8_t)(pawl_load_relaxed(&item->heat) | CACHE_DEAD));
+    pawl_store_relaxed(&item->heat, (uint8_t)(lasts | CACHE_DEAD | cache_item_fetched(item)));
     pawl_fetch_add_relaxed(&cache_segment_of(&store->pool, item)->dead, (uint64_t)bytes);
     add_bytes(counts, -(int64_t)bytes);
 }

@@ -50,7 +50,7 @@ static char *put_of_item(struct cache_turn *turn, const struct cache_meta *meta,
     case 'O':
         return flag.count > CACHE_OPAQUE_MAX ? NULL : cache_put_opaque(at, flag);
     case 'k':
-        return cache_put_key(at, cache_item_key(item), item->key_bytes, meta->base64);
+        return cache_put_key(at, cache_item_key(item), item->key_bytes, cache_item_base64(item));
     default:
         return at;
     }
@@ -231,11 +231,11 @@ static const char *read_set(struct cache_turn *turn, const struct cache_word *wo
         .new_cas = meta.new_cas,
         .if_stale = meta.stale && compare,
         .vivify = meta.vivify && mode >= CACHE_APPEND,
+        .base64 = meta.base64,
         .value_bytes = bytes,
     };
     next->key = meta.key.at;
     next->key_bytes = meta.key.count;
-    next->base64 = meta.base64;
     next->compare = compare;
     next->silent = meta.quiet;
     return NULL;
@@ -293,7 +293,7 @@ void cache_meta_stored(struct cache_turn *turn, const struct cache_receiving *re
         if (receiving->returns[i] == 'O')
             at = cache_put_opaque(at, (struct cache_word){receiving->opaque, receiving->opaque_bytes});
         else if (receiving->returns[i] == 'k')
-            at = cache_put_key(at, receiving->key, receiving->key_bytes, receiving->base64);
+            at = cache_put_key(at, receiving->key, receiving->key_bytes, receiving->change.base64);
         else
             at = cache_put_flag(at, 'c', result == CACHE_STORED ? receiving->change.stored_cas : 0);
     }
@@ -462,14 +462,13 @@ static void meta_sum(struct cache_turn *turn, const struct cache_word *words, ui
 /* For people who look for mistakes. exp is what memcached prints there: -1 for never, else the seconds left, below 0. */
 static void meta_debug(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
-    const bool base64 = count >= 3 && words[2].count == 1 && words[2].at[0] == 'b';
     struct cache_word name = words[1];
     const struct cache_item *item;
     struct cache_key key;
     int64_t ttl;
     char *at;
 
-    if (base64) {
+    if (count >= 3 && words[2].count == 1 && words[2].at[0] == 'b') {
         name = (struct cache_word){turn->key, (uint32_t)cache_base64_decode(turn->key, name.at, name.count)};
         if (name.count == 0) {
             cache_answer(turn, bad_format);
@@ -485,7 +484,7 @@ static void meta_debug(struct cache_turn *turn, const struct cache_word *words, 
     }
     ttl = cache_ttl(turn->store, item);
     at = cache_put_bytes(cache_reply_room(turn->reply, META_LINE), "ME ", 3);
-    if (base64)
+    if (cache_item_base64(item))
         at += cache_base64_encode(at, name.at, name.count);
     else
         at = cache_put_bytes(at, name.at, name.count);

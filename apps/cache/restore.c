@@ -12,13 +12,15 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
 {
     const unsigned int lasts = pawl_load_relaxed(
         &item->heat); /* relaxed: it is ours. Its epoch, and whether it has flags */
+    /* Of a file: what was never hit has no hits. */
+    const unsigned int state = (from->heat & CACHE_FETCHED) != 0 ? from->heat & CACHE_STATE : 0;
 
     if (from->value_bytes > 0)
         memcpy(item->bytes + item->key_bytes, from->value, from->value_bytes);
     cache_item_set_cas(item, from->cas);
     /* relaxed, all: the map's release publishes them */
     pawl_store_relaxed(&item->expires, from->expires);
-    pawl_store_relaxed(&item->heat, (uint8_t)(lasts | (from->heat & (CACHE_HEAT | CACHE_FETCHED))));
+    pawl_store_relaxed(&item->heat, (uint8_t)(lasts | state | (from->base64 ? CACHE_BASE64 : 0)));
     pawl_store_relaxed(&item->seen, (uint16_t)((cache_now(session->store) - from->age) / SEEN_STEP));
     pawl_store_relaxed(&item->size,
                        from->value_bytes | (from->stale ? CACHE_STALE_ : 0) | (from->won ? CACHE_WON_ : 0));
@@ -66,13 +68,15 @@ enum cache_result cache_restore(struct cache_session *session, const struct cach
 void cache_describe(const struct cache_store *store, const struct cache_item *item, struct cache_restored *to)
 {
     const uint32_t size = pawl_load_relaxed(&item->size); /* relaxed, all: see item.h */
+    const uint8_t heat = pawl_load_relaxed(&item->heat);
 
     *to = (struct cache_restored){
         .cas = cache_item_cas(item),
         .expires = pawl_load_relaxed(&item->expires),
         .flags = cache_item_flags(item),
         .age = cache_age(store, item),
-        .heat = pawl_load_relaxed(&item->heat) & (CACHE_HEAT | CACHE_FETCHED),
+        .heat = heat & CACHE_STATE,
+        .base64 = (heat & CACHE_BASE64) != 0,
         .stale = (size & CACHE_STALE_) != 0,
         .won = (size & CACHE_WON_) != 0,
         .spared = cache_segment_of(&store->pool, item)->queue == CACHE_MAIN,

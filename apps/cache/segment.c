@@ -15,6 +15,9 @@ enum {
     SMALL_PART = 10, /* of the memory is for what was never hit */
     LOOK_AHEAD =
         8, /* segments at the front of a queue that may be taken out of turn because they are empty */
+    SPARSE_PART =
+        8, /* less than this part of it is left: copying that costs less than memory that was never touched */
+    NEAR = 4, /* segments below the limit: from there on the oldest are emptied anyway */
 };
 
 static size_t limit_of(const struct cache_pool *pool)
@@ -393,6 +396,38 @@ struct cache_segment *cache_segment_oldest(struct cache_pool *pool)
     }
     pawl_mutex_unlock(&pool->lock);
     return segment;
+}
+
+/* Under the lock. */
+static bool is_sparse(const struct cache_pool *pool, const struct cache_segment *segment)
+{
+    const uint64_t dead = pawl_load_relaxed(&segment->dead); /* relaxed: a hint */
+
+    return segment->sealed && !segment->busy && segment->size == pool->segment_bytes && !is_held(segment) &&
+           dead + segment->stored / SPARSE_PART > segment->stored;
+}
+
+struct cache_segment *cache_segment_sparse(struct cache_pool *pool, uint64_t spare)
+{
+    struct cache_segment *found = NULL;
+
+    pawl_mutex_lock(&pool->lock);
+    if (pool->free_count + pool->waiting.bytes / pool->segment_bytes < spare &&
+        pool->memory + NEAR * pool->segment_bytes <= limit_of(pool)) {
+        for (size_t i = 0; i < SEARCH && i < pool->count && found == NULL; i++) {
+            if (pool->swept_at >= pool->count)
+                pool->swept_at = 0;
+            if (is_sparse(pool, pool->all[pool->swept_at]))
+                found = pool->all[pool->swept_at];
+            pool->swept_at++;
+        }
+    }
+    if (found != NULL) {
+        unlink_segment(&pool->queue[found->queue], found);
+        found->sealed = false;
+    }
+    pawl_mutex_unlock(&pool->lock);
+    return found;
 }
 
 /* ---- expiry ---- */

@@ -57,6 +57,7 @@ struct cache_pool {
     struct cache_segment **all;     /* mapped, in any order */
     size_t room;                    /* in `all` */
     size_t looked_at;               /* place in `all` where the search for expired items goes on */
+    size_t swept_at;                /* the same of that for what is nearly empty */
     struct cache_segment *free;
     char
         *rest; /* of a huge page of which the segments before it were cut; all of them, if they are smaller */
@@ -94,6 +95,10 @@ uint32_t cache_pool_oldest(const struct cache_pool *pool, uint32_t now);
 
 /* The one to be emptied next, taken out of its queue; NULL: there is none. A tenth of the memory is the small queue's. */
 struct cache_segment *cache_segment_oldest(struct cache_pool *pool);
+
+/* Before memory grows: one of which less than an eighth is left, of the next 64 that are looked at, taken out of its queue.
+ * NULL: there is none, or `spare` segments are free or soon will be, or the limit is near. Any thread. */
+struct cache_segment *cache_segment_sparse(struct cache_pool *pool, uint64_t spare);
 
 /* Has something in it expired? */
 static inline bool cache_segment_due(const struct cache_segment *segment, uint32_t now)

@@ -16,6 +16,7 @@
 #include <pawl/stream.h>
 #include <pawl/task.h>
 #include <pawl/timer.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,11 +217,23 @@ static void drained(struct pawl_stream *stream)
               &(struct pawl_slice){connection->rest.bytes, connection->rest.count, connection->rest.chunk});
 }
 
+/* Reset, or closed on both sides: nobody will read what is answered. While it is paused nothing is received that would tell, nor
+ * sent if there is nothing to say. Who has only said that he sends no more is still there. */
+static bool has_left(const struct pawl_stream *stream)
+{
+    struct pollfd look = {.fd = pawl_stream_fd(stream)};
+
+    return poll(&look, 1, 0) == 1 && (look.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static void go_on_with_rest(struct pawl_timer *timer)
 {
     const struct cache_respite *respite = pawl_timer_of(timer, struct cache_respite, timer);
 
-    drained(respite->stream);
+    if (PAWL_UNLIKELY(has_left(respite->stream)))
+        pawl_stream_abort(respite->stream, -ECONNRESET);
+    else
+        drained(respite->stream);
 }
 
 /* There is more to do than one turn may take: the others' turns first. Returns 0, -ENOMEM. */

@@ -11,8 +11,8 @@
  *              block    0 "BLCK" | 4 items | 8 bytes | 16 number | 24 id | 28 sum | 32 items, one behind the other
  *              ...
  *              end      0 "LAST" | 4 zero  | 8 eight | 16 number | 24 id | 28 sum | 32 items in all
- *              item     0 cas | 8 expires | 16 flags | 20 size | 24 key bytes | 25 heat | 26 queue | 27 zero | 28 age
- *                       | 32 key | value
+ *              item     0 cas | 8 expires | 16 flags | 20 size | 24 key bytes | 25 heat | 26 queue | 27 base64
+ *                       | 28 age | 32 key | value
  *
  *            Times are seconds of the Unix clock, 0 for never; `size` is that of item.h with its two bits. A sum is a
  *            CRC-32C: of the header's 60 bytes, or of a block's 28 and its bytes.
@@ -21,7 +21,8 @@
  *            5. There is an end, its count is right, and nothing follows. Otherwise nothing of it is loaded.
  * Crash      It is written as `NAME.writing`, synced, renamed, and the folder synced: whoever looks under the name finds
  *            the old file or the whole new one. What a crash leaves has that one name and is written over the next time.
- *            Who writes holds a lock (flock) on it, so that two never write at once. Who will write at its end (-e) makes
+ *            Who writes holds a lock (flock, which ends with its process, however that ends) on it, so that two never write at
+ *            once. What nobody holds is the next one's, whoever had made it, if it looks like one. Who will write at its end (-e) makes
  *            and locks it when it begins, empty, so that two never count on the same file.
  * Meanwhile  Written by any thread while others change the store: each item that stays is in it, as it was at
  *            some moment of the writing. Sections of a few dozen items; large values are held, not copied. When a flush

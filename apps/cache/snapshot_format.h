@@ -34,7 +34,7 @@ struct snapshot_item {
     uint64_t cas;
     int64_t expires;
     uint32_t flags, size;
-    uint8_t key_bytes, heat, queue, zero;
+    uint8_t key_bytes, heat, queue, base64;
     uint32_t age;
 };
 

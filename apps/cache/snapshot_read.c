@@ -79,6 +79,7 @@ static void restore(struct reader *reader, const struct snapshot_item *head, con
         .stale = (head->size & CACHE_STALE_) != 0,
         .won = (head->size & CACHE_WON_) != 0,
         .spared = head->queue != 0,
+        .base64 = head->base64 != 0,
         .value = bytes + head->key_bytes,
         .value_bytes = head->size & (uint32_t)CACHE_VALUE_MAX,
     };

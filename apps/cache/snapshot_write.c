@@ -105,6 +105,7 @@ static void describe(const struct writer *writer, const struct cache_item *item,
         .key_bytes = item->key_bytes,
         .heat = from.heat,
         .queue = from.spared,
+        .base64 = from.base64,
         .age = from.age,
     };
     if (from.expires != 0)
@@ -326,15 +327,15 @@ static bool has_moved(const char *name, const struct stat *open_file)
     return lstat(name, &named) != 0 || named.st_dev != open_file->st_dev || named.st_ino != open_file->st_ino;
 }
 
-/* Has a writer been killed that had begun with this? Its header is zeros until all is there. Not ours: somebody's letter that has
- * the name by chance, what has another name too, another user's. */
+/* Has a writer been killed that had begun with this? Its header is zeros until all is there. Not one of ours: somebody's letter
+ * that has the name by chance, what has another name too. */
 static bool is_left(int fd, const struct stat *status)
 {
     static const char zeros[sizeof(SNAPSHOT_MAGIC) - 1];
     char magic[sizeof zeros];
     const ssize_t count = S_ISREG(status->st_mode) ? pread(fd, magic, sizeof magic, 0) : -1;
 
-    return count >= 0 && status->st_nlink == 1 && status->st_uid == geteuid() &&
+    return count >= 0 && status->st_nlink == 1 &&
            (memcmp(magic, zeros, (size_t)count) == 0 || memcmp(magic, SNAPSHOT_MAGIC, (size_t)count) == 0);
 }
 
@@ -350,14 +351,15 @@ static int open_beside(const char *name, bool *is_new)
     return fd < 0 ? -errno : fd;
 }
 
-/* An empty file of that name that nobody else writes. What a killed writer has left is used again. `wrong`: see struct
- * cache_snapshot. */
+/* An empty file of that name that nobody else writes. What a killed writer has left is used again; if it was another user's, who
+ * might still read in it, another file takes its place. `wrong`: see struct cache_snapshot. */
 static int open_locked(const char *name, bool *left, const char **wrong)
 {
     struct stat status = {0};
     bool is_new;
 
-    for (;;) { /* once more: another writer has finished meanwhile */
+    *left = false;
+    for (;;) { /* once more: another writer has finished meanwhile, or one that was killed had left it */
         const int fd = open_beside(name, &is_new);
         int error = fd < 0 ? fd : lock(fd);
 
@@ -367,16 +369,23 @@ static int open_locked(const char *name, bool *left, const char **wrong)
             close(fd);
             continue;
         }
+        if (error == 0 && !is_new && status.st_uid != geteuid() && is_left(fd, &status) &&
+            unlink(name) == 0) {
+            *left = *left || status.st_size > 0;
+            close(fd); /* its lock until now: who comes meanwhile waits for the other file's */
+            continue;
+        }
         if (error == -EBUSY)
             *wrong = "another process is writing it";
-        if (error == -ELOOP || error == -ENXIO || (error == 0 && !is_new && !is_left(fd, &status))) {
+        if (error == -ELOOP || error == -ENXIO ||
+            (error == 0 && !is_new && (status.st_uid != geteuid() || !is_left(fd, &status)))) {
             *wrong = "the file of that name with .writing behind it is not ours";
             error = -EEXIST;
         }
         if (error == 0 && (ftruncate(fd, 0) != 0 || fchmod(fd, S_IRUSR | S_IWUSR) != 0))
             error = -errno;
         if (error == 0) {
-            *left = status.st_size > 0;
+            *left = *left || status.st_size > 0;
             return fd;
         }
         if (fd >= 0)
@@ -390,7 +399,7 @@ int cache_snapshot_claim(const char *path, bool *left, const char **wrong)
     char *name = name_beside(path);
     int fd;
 
-    *left = false;
+    *left = false; /* if there is no memory for the name */
     *wrong = NULL;
     if (name == NULL)
         return -ENOMEM;

@@ -131,6 +131,8 @@ struct cache_change {
     uint64_t new_cas; /* the item shall have this one; 0: a fresh one (meta flag E) */
     bool if_stale; /* meta flag I: with an older cas than the item's it is stored all the same, but stale */
     bool vivify;   /* append, prepend: make it if it is not there (meta flag N), expires as said */
+    bool
+        base64; /* the key came so. What is joined to a value forgets how its key had come, as memcached's does */
     const char *value;
     uint32_t value_bytes;
     uint64_t stored_cas; /* out: what the item has now */
@@ -203,6 +205,7 @@ struct cache_restored {
     uint8_t heat; /* of item.h: hits, and whether it was fetched at all */
     bool stale, won;
     bool spared; /* it is in the main queue */
+    bool base64; /* its key came so */
     const char *value;
     uint32_t value_bytes;
 };

@@ -21,7 +21,8 @@ struct cache_session {
     struct cache_store *store;
     struct cache_session *next; /* of the store's */
     struct cache_segment *filling[CACHE_QUEUES];
-    struct cache_segment *ready; /* empty: for what is spared when the main queue's is full */
+    struct cache_segment
+        *ready; /* empty: for what is spared when the main queue's is full; with -M always kept */
     struct cache_segment *emptying;
     struct cache_item *emptied; /* the last item of it that was looked at; NULL: none yet */
     uint64_t cas, cas_end;      /* numbers that are this session's to give */
@@ -96,10 +97,11 @@ static inline bool cache_valid(const struct cache_store *store, const struct cac
 /* Of a new item: it was stored in this epoch, and was never hit. */
 static inline void cache_set_epoch(struct cache_item *item, uint32_t epoch)
 {
-    const unsigned int flagged = pawl_load_relaxed(&item->heat) & CACHE_FLAGGED; /* relaxed: it is ours */
+    const unsigned int lasts = pawl_load_relaxed(&item->heat) &
+                               (CACHE_FLAGGED | CACHE_BASE64); /* relaxed: it is ours */
 
     /* relaxed: the map's release publishes it */
-    pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) * CACHE_EPOCH | flagged));
+    pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) * CACHE_EPOCH | lasts));
 }
 
 /* An item that is not in the map yet, all but the value and the cas filled in. *own: it has a segment of its own, because it is
@@ -129,6 +131,9 @@ void cache_make_room(struct cache_session *session, size_t bytes);
 
 /* The same until so much is free or waits to be, as far as there is room for what is spared. */
 void cache_make_room_now(struct cache_session *session, size_t bytes);
+
+/* Before another segment is taken: what was overwritten or deleted elsewhere makes room first, so that memory grows less. */
+void cache_gather(struct cache_session *session);
 
 /* Room for an item of so many bytes, for which there was none: waits for readers. `tries` counts what was tried for this
  * item. False: there cannot be any, or it cannot wait here, in a section. */

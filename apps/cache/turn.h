@@ -65,7 +65,6 @@ struct cache_receiving {
     uint8_t kind;                    /* enum cache_command_kind */
     bool compare;                    /* cas: it must be there, with this cas and no other */
     bool silent;                     /* noreply, q, quiet */
-    bool base64;                     /* meta: the key was */
     uint8_t opaque_bytes;            /* meta */
     uint8_t opcode;                  /* binary */
     uint32_t packet_opaque;          /* binary, as it came */

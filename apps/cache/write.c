@@ -124,6 +124,8 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
     pawl_store_relaxed(&item->expires, joins ? pawl_load_relaxed(&old->expires) : change->expires);
     if (decision.stale)
         pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+    if (PAWL_UNLIKELY(change->base64) && !joins)
+        cache_item_set_base64(item);
     cache_item_set_cas(item, change->new_cas != 0
                                  ? change->new_cas
                                  : cache_next_cas(session, old != NULL ? cache_item_cas(old) : 0));
@@ -270,6 +272,8 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
                            change->expires); /* relaxed, both: the map's release publishes them */
         if (decision.stale)
             pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+        if (change->base64)
+            cache_item_set_base64(item);
         cache_item_set_cas(item,
                            change->new_cas != 0
                                ? change->new_cas
@@ -321,6 +325,15 @@ static uint64_t add_to(const struct cache_sum *sum, uint64_t number)
     return number > sum->delta ? number - sum->delta : 0;
 }
 
+/* Its heat goes on. Memcached writes a number over the old one, if there is room for it; else it makes an item of which it does not
+ * know how its key had come. */
+static uint8_t heat_of_sum(const struct cache_item *old, uint32_t digits)
+{
+    const unsigned int heat = pawl_load_relaxed(&old->heat); /* relaxed: see item.h */
+
+    return (uint8_t)(digits <= cache_item_value_bytes(old) ? heat : heat & ~(unsigned int)CACHE_BASE64);
+}
+
 /* One try. -EAGAIN: what was there has changed. */
 static int try_add(struct cache_session *session, const struct cache_key *key, struct cache_sum *sum,
                    enum cache_result *result)
@@ -365,7 +378,7 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
                                            ? pawl_load_relaxed(&present.item->expires)
                                            : sum->expires);
     if (present.valid)
-        pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
+        pawl_store_relaxed(&item->heat, heat_of_sum(present.item, digits));
     else
         cache_set_epoch(item, present.epoch);
     cache_item_set_cas(item, sum->new_cas != 0

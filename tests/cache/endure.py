@@ -7,6 +7,7 @@ request, that send and do not read; no descriptors, no memory; and its end in th
 
 With PAWL_TEST_LONG=1: 20,000 connections, 200 starts. --sanitized: what the memory is used for is not looked at.
 """
+import base64
 import contextlib
 import os
 import random
@@ -218,6 +219,31 @@ def a_dump_that_takes_many_turns_lets_others_have_theirs():
         is_alone(server)
 
 
+def who_is_gone_is_not_dumped_for():
+    """Of keys with a blank `stats cachedump` has nothing to tell, so nothing that is sent shows that nobody is there."""
+    dump, soon = b"stats cachedump 1 0\r\n", 0
+    with start("-t", 1, "-m", 256) as server, connect(server) as other:
+        for first in range(0, 1000000, 50000):
+            other.sendall(b"".join(b"ms %s 1 b q\r\n1\r\n" % base64.b64encode(b"a %d" % (first + i)) for i in range(50000)))
+            assert ask(other, b"mn\r\n") == b"MN\r\n"
+        began = time.monotonic()
+        assert ask(other, dump, b"END\r\n") == b"END\r\n"
+        took = time.monotonic() - began
+        for _ in range(5):
+            s = connect(server)
+            s.sendall(dump)
+            eventually("it walks", lambda: b":state conn_mwrite\r\n" in ask(other, b"stats conns\r\n", b"END\r\n"))
+            began = time.monotonic()
+            reset(s)
+            eventually("who is gone is let go", lambda: b"STAT curr_connections 1\r\n" in ask(other, b"stats\r\n", b"END\r\n"))
+            soon += time.monotonic() - began < took / 4
+        assert soon >= 2, f"of 5 that had gone {soon} were let go soon, and a walk takes {took:.3f} s"
+        with connect(server) as s:  # who only has nothing more to ask is answered
+            s.sendall(dump)
+            s.shutdown(socket.SHUT_WR)
+            assert read_until(s, b"END\r\n") == b"END\r\n"
+
+
 def a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more():
     for limit, option in ((MIB, "1m"), (16 * 1024, "16k"), (8 * MIB, "8m")):
         with start("-I", option, "-m", 64) as server, connect(server) as s:
@@ -405,6 +431,7 @@ if __name__ == "__main__":
         who_sends_and_does_not_read_costs_little_memory,
         who_does_not_read_large_values_does_not_stop_others_from_storing,
         a_dump_that_takes_many_turns_lets_others_have_theirs,
+        who_is_gone_is_not_dumped_for,
         a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more,
         without_descriptors_who_is_connected_is_served_and_who_waits_comes_later,
         above_the_limit_of_connections_one_is_told_so,

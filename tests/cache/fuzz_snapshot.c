@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -127,14 +128,61 @@ static void what_is_no_file_is_refused(void)
     cache_store_close(store);
 }
 
+enum { OTHER = 1, THIRD = 2 /* owners */ };
+
+/* Of `owner`, as a writer leaves it; anybody may open it. */
+static int leave(const char *name, uid_t owner, const char *text)
+{
+    int fd;
+
+    setfsuid(owner);
+    fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    check(fd >= 0 && fchmod(fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH) == 0 &&
+              write(fd, text, strlen(text)) == (ssize_t)strlen(text),
+          "a file of another owner");
+    setfsuid(geteuid());
+    return fd;
+}
+
+/* What another user's writer has left is nobody's, as soon as that is dead; what he writes is his, and so is what is no
+ * snapshot. */
+static void what_another_user_left_is_replaced(const struct cache_store *store, const char *path,
+                                               const char *beside)
+{
+    struct cache_snapshot result;
+    struct stat status;
+    const char *wrong;
+    bool left;
+    int fd = leave(beside, OTHER, ""), claim;
+
+    check(flock(fd, LOCK_EX | LOCK_NB) == 0, "somebody holds it");
+    check(cache_snapshot_claim(path, &left, &wrong) == -EBUSY && cache_snapshot_left(path) == -EBUSY,
+          "what is held is not taken");
+    check(cache_snapshot_write(store, path, -1, NULL, &result) == -EBUSY, "nor written");
+    close(fd);
+    claim = cache_snapshot_claim(path, &left, &wrong);
+    check(claim >= 0 && !left, "who held it is dead");
+    check(stat(beside, &status) == 0 && status.st_uid == geteuid() &&
+              (status.st_mode & (S_IRWXG | S_IRWXO)) == 0,
+          "it is a file of our own");
+    check(cache_snapshot_write(store, path, claim, NULL, &result) == 0, "which is written");
+    fd = leave(beside, OTHER, SNAPSHOT_MAGIC);
+    claim = cache_snapshot_claim(path, &left, &wrong);
+    check(claim >= 0 && left, "he had begun to write");
+    check(fstat(fd, &status) == 0 && status.st_nlink == 0 && status.st_size > 0, "his own is as it was");
+    cache_snapshot_unclaim(path, claim);
+    close(fd);
+    close(leave(beside, OTHER, SNAPSHOT_MAGIC));
+    check(cache_snapshot_left(path) == 0 && access(beside, F_OK) != 0, "what is left is removed");
+}
+
 /* As on a file system that gives all files one owner, who is not the one that writes. */
 static void it_is_written_where_files_are_of_another_owner(void)
 {
-    enum { OTHER = 1, NOBODY = -1 /* is never set */ };
+    enum { NOBODY = -1 /* is never set */ };
     char folder[] = "/tmp/pawl-snapshot-XXXXXX", path[sizeof folder + 8], beside[sizeof path + 8];
     struct cache_store *store = open_store();
     struct cache_snapshot result;
-    int left;
 
     setfsuid(OTHER);
     if (setfsuid((uid_t)NOBODY) != OTHER) { /* not root, or root of a namespace that has no other users */
@@ -148,13 +196,19 @@ static void it_is_written_where_files_are_of_another_owner(void)
     check(chmod(folder, S_IRWXU | S_IRWXG | S_IRWXO) == 0, "everybody's folder");
     setfsuid(OTHER);
     check(cache_snapshot_write(store, path, -1, NULL, &result) == 0, "the file is ours: we have made it");
-    left = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    check(left >= 0, "one that was there");
-    close(left);
     setfsuid(geteuid());
+    what_another_user_left_is_replaced(store, path, beside);
+    close(leave(beside, OTHER, "dear cache"));
     check(cache_snapshot_write(store, path, -1, NULL, &result) == -EEXIST && result.wrong != NULL,
-          "what was there of another owner is not ours");
+          "a letter of another owner is not ours");
     check(cache_snapshot_left(path) == -EEXIST && unlink(beside) == 0, "nor is it removed");
+    check(chmod(folder, S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO) == 0, "where one removes but one's own");
+    close(leave(beside, THIRD, ""));
+    setfsuid(OTHER);
+    check(cache_snapshot_write(store, path, -1, NULL, &result) == -EEXIST && result.wrong != NULL,
+          "what cannot be replaced is not written");
+    setfsuid(geteuid());
+    check(unlink(beside) == 0, "it stayed");
     check(unlink(path) == 0 && rmdir(folder) == 0, "nothing is left");
     cache_store_close(store);
 }

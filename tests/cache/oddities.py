@@ -3,6 +3,7 @@
 
 Each is bytes, or a list of bytes that are sent one after the other. What docs/cache.md says to be different is not among them."""
 import base64
+import itertools
 
 STORED = b"set a 0 0 1\r\n1\r\n"
 KEY_MAX, ITEM_MAX = 250, 1 << 20
@@ -74,6 +75,22 @@ def keys():
         yield b"mg %s b v k\r\nms %s 1 b\r\n1\r\nmd %s b k\r\nma %s b k\r\n" % (key, key, key, key)
 
 
+def forms():
+    """An item remembers how its key came with its value: that is how it is printed."""
+    plain, coded = (b"foo", b""), (b"Zm9v", b" b")
+    looks = b"\r\nmg foo k v\r\nmg Zm9v b k v\r\n"
+    for first, then in itertools.product((plain, coded), repeat=2):
+        put = b"ms %s 1%s k\r\n5\r\n" % first
+        for change in b"ms %s 1%s k\r\n4", b"ms %s 1%s MA k\r\n4", b"ms %s 1%s ME k\r\n4", b"ms %s 1%s k C999999999\r\n4", b"ma %s%s D0 k", \
+                b"ma %s%s D99 k", b"ma %s%s T90 k", b"md %s%s I k", b"md %s%s k", b"mg %s%s T90 k", b"mg %s%s R90 k":
+            yield put + change % then + looks
+        yield b"mg %s%s N0 k" % first + b"\r\nmg %s%s N0 k" % then + looks
+        yield b"ma %s%s N0 k v" % first + b"\r\nma %s%s N0 k v" % then + looks
+    for change in b"set foo 0 0 1\r\n4", b"append foo 0 0 1\r\n4", b"prepend foo 0 0 1\r\n4", b"cas foo 0 0 1 999999999\r\n4", b"incr foo 1", \
+            b"incr foo 9", b"decr foo 9", b"touch foo 0", b"gat 0 foo", b"delete foo", b"replace foo 0 0 1\r\n4":
+        yield b"ms %s 1%s k\r\n5\r\n" % coded + change + looks
+
+
 def lengths():
     for count in b"-1", b"0", b"2", b"3", b"x", b"", b"+1", b"1.0":
         yield b"set a 0 0 " + count + b"\r\n12\r\nmn\r\n\r\n\r\n\r\n"
@@ -126,5 +143,5 @@ def stale_and_won():
 
 
 def all_of_them():
-    for kind in expiries, numbers_of_cas, sums, joins_and_flags, keys, lengths, shapes, stale_and_won:
+    for kind in expiries, numbers_of_cas, sums, joins_and_flags, keys, forms, lengths, shapes, stale_and_won:
         yield from kind()

@@ -549,6 +549,29 @@ def of_two_servers_with_one_file_the_second_does_not_start():
         assert done.returncode != 0 and "want different files" in done.stderr, done
 
 
+def what_another_users_server_left_does_not_hold_up_the_next():
+    """Its mark is nobody's when it was killed, whoever it was: root, who may do everything, takes it for his own."""
+    if os.geteuid() != 0:
+        print("# not root: nobody else's file can be opened")
+        return
+    with folder() as where:
+        path = where + "/items"
+        os.chown(where, pwd.getpwnam("nobody").pw_uid, -1)
+        with Server("-e", path, "-u", "nobody") as server:
+            assert os.stat(path + ".writing").st_uid == pwd.getpwnam("nobody").pw_uid
+            done = subprocess.run([SERVER, "-l", "127.0.0.1", "-p", str(free_port()), "-e", path, "-u", "root"], capture_output=True,
+                                  text=True, timeout=PATIENCE)
+            assert done.returncode == 1 and "another server has it (-e)" in done.stderr, done
+            server.stop(signal.SIGKILL)
+        assert os.listdir(where) == ["items.writing"]
+        with Server("-e", path, "-u", "root") as server:
+            assert server.said() == "" and os.stat(path + ".writing").st_uid == 0, server.said()
+            store_two(server.client())
+        assert os.listdir(where) == ["items"]
+        with Server("-e", path, "-u", "root") as server:
+            assert holds_two(server)
+
+
 def a_start_that_fails_keeps_the_items():
     with folder() as where, socket.create_server(("127.0.0.1", 0)) as taken:
         path = where + "/items"
@@ -846,6 +869,7 @@ PROMISES = [
     a_snapshot_cut_off_anywhere_leaves_the_old_one_or_the_new_one,
     who_is_killed_while_it_writes_its_items_starts_empty_and_says_why,
     of_two_servers_with_one_file_the_second_does_not_start,
+    what_another_users_server_left_does_not_hold_up_the_next,
     a_start_that_fails_keeps_the_items,
     without_room_the_old_snapshot_stays_and_the_server_serves,
     a_watcher_is_told_as_memcached_tells,

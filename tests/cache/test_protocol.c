@@ -162,6 +162,15 @@ static const struct conversation meta[] = {
     {"ms Zm9v 1 b k\r\n1\r\nmg Zm9v b k v\r\nget foo\r\nmg Zm8= b k\r\nmg !!! b\r\nme Zm9v b\r\n",
      "HD kZm9v b\r\nVA 1 kZm9v b\r\n1\r\nVALUE foo 0 1\r\n1\r\nEND\r\nEN kZm8= b\r\nCLIENT_ERROR error decoding key\r\n"
      "ME Zm9v exp=-1 la=* cas=* fetch=* cls=1 size=*\r\n"},
+    /* How the key came when the value did: it is printed so, whoever asks. */
+    {"ms Zm9v 1 b\r\n1\r\nmg foo k\r\nme foo\r\nms foo 1\r\n1\r\nmg Zm9v b k\r\nme Zm9v b\r\nmg bar k\r\nmg YmFy b k\r\n",
+     "HD\r\nHD kZm9v b\r\nME Zm9v exp=-1 la=* cas=* fetch=yes cls=1 size=*\r\nHD\r\nHD kfoo\r\n"
+     "ME foo exp=-1 la=* cas=* fetch=yes cls=1 size=*\r\nEN kbar\r\nEN kYmFy b\r\n"},
+    {"ms Zm9v 1 b\r\n9\r\nma foo D0 k\r\nmd foo I k\r\ntouch foo 9\r\nmg foo k\r\nincr foo 1\r\nmg Zm9v b k\r\n",
+     "HD\r\nHD kfoo\r\nHD kfoo\r\nTOUCHED\r\nHD kZm9v b X W\r\n10\r\nHD kfoo\r\n"},
+    {"ms Zm9v 1 b\r\n1\r\nms Zm9v 1 b MA\r\n2\r\nmg Zm9v b k\r\nmd foo\r\nmg Zm9v b N0 k\r\nmd foo\r\nma Zm9v b N0 k\r\nmg "
+     "Zm9v b k\r\n",
+     "HD\r\nHD\r\nHD kfoo\r\nHD\r\nHD kfoo W\r\nHD\r\nHD kZm9v b\r\nHD kfoo\r\n"},
     {"mg a N60 v t\r\nmg a N60 v t\r\nmg a t N60 v\r\n",
      "VA 0 t60 W\r\n\r\nVA 0 t60 Z\r\n\r\nVA 0 t60 Z\r\n\r\n"},
     {"mg a t N60\r\nmg a t\r\n", "HD t-1 W\r\nHD t60 Z\r\n"},

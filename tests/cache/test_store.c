@@ -341,6 +341,96 @@ static void without_eviction_sets_fail_and_lose_nothing(void **state)
     close_store(f);
 }
 
+/* What expires leaves gaps; to close them takes room that is not there: then they stay. */
+static void without_eviction_what_stays_is_not_sacrificed_for_what_expired(void **state)
+{
+    enum { STAYS = 5 }; /* one in so many */
+    const struct fixture f = open_store(2 * MIB, true);
+    struct cache_figures figures;
+    char key[32], value[300];
+    int count;
+
+    (void)state;
+    memset(value, 'v', sizeof(value));
+    for (count = 0;; count++) {
+        struct cache_change change = {.mode = CACHE_SET,
+                                      .expires = count % STAYS != 0 ? cache_expiry(f.store, 10) : 0,
+                                      .value = value,
+                                      .value_bytes = sizeof(value)};
+        enum cache_result result;
+
+        snprintf(key, sizeof(key), "key%d", count);
+        const struct cache_key made = key_of(&f, key);
+        result = cache_store_item(f.session, &made, &change);
+        if (result != CACHE_STORED)
+            break;
+    }
+    assert_in_range(count, 3000, 10000);
+    cache_skip(f.store, 11);
+    maintain(&f);
+    for (int i = 0; i < count; i += STAYS) {
+        snprintf(key, sizeof(key), "key%d", i);
+        assert_non_null(get(&f, key));
+    }
+    cache_figures(f.store, &figures);
+    assert_int_equal(figures.evictions, 0);
+    for (int i = 0; i < count / 2; i++) {
+        snprintf(key, sizeof(key), "again%d", i);
+        assert_int_equal(set(&f, key, "what expired has made room"), CACHE_STORED);
+    }
+    close_store(f);
+}
+
+/* Values that are replaced again and again take some of the limit, not all that there is: memory that was touched once is used
+ * before other. What stands between them stays as it is. */
+static void overwriting_uses_its_memory_again(void **state)
+{
+    enum { KEYS = 5000, ROUNDS = 60, STAYS = 50, BYTES = 300, TIMES_MOST = 5, FEW = 12 /* segments */ };
+    const struct fixture f = open_store(128 * MIB, false);
+    struct cache_change change = {.mode = CACHE_SET, .value_bytes = BYTES};
+    struct cache_figures figures;
+    uint64_t random = seed;
+    char key[32], value[BYTES];
+
+    (void)state;
+    change.value = value;
+    for (int i = 0; i < KEYS * ROUNDS; i++) {
+        /* At first all, in their order; then by chance those that do not stay. */
+        const uint32_t number = i < KEYS ? (uint32_t)i : random_below(&random, KEYS);
+
+        if (i >= KEYS && number % STAYS == 0)
+            continue;
+        snprintf(key, sizeof(key), "key%u", number);
+        memset(value, (int)(number % 251), BYTES);
+        change.flags = number;
+        change.base64 = number % 2 != 0;
+        const struct cache_key made = key_of(&f, key);
+        assert_int_equal(cache_store_item(f.session, &made, &change), CACHE_STORED);
+        if (i == KEYS / 2)
+            assert_non_null(get(&f, "key0"));
+    }
+    cache_figures(f.store, &figures);
+    assert_int_equal(figures.items, KEYS);
+    assert_int_equal(figures.evictions, 0);
+    assert_in_range(figures.memory - figures.map_bytes, figures.bytes,
+                    TIMES_MOST * figures.bytes + FEW * MIB);
+    pawl_rcu_read_lock();
+    for (uint32_t number = 0; number < KEYS; number++) {
+        snprintf(key, sizeof(key), "key%u", number);
+        const struct cache_key made = key_of(&f, key);
+        const struct cache_item *item = cache_find(f.session, &made);
+
+        assert_non_null(item);
+        assert_int_equal(cache_item_flags(item), number);
+        assert_int_equal(cache_item_base64(item), number % 2 != 0);
+        assert_int_equal(cache_item_fetched(item), number == 0);
+        memset(value, (int)(number % 251), BYTES);
+        assert_memory_equal(cache_item_value(item), value, BYTES);
+    }
+    pawl_rcu_read_unlock();
+    close_store(f);
+}
+
 /* What is being sent keeps its memory, whatever happens to the item. */
 static void a_held_segment_is_not_reused(void **state)
 {
@@ -536,6 +626,8 @@ int main(void)
         cmocka_unit_test(large_values_come_in_pieces),
         cmocka_unit_test(large_values_that_came_in_pieces_share_segments),
         cmocka_unit_test(a_large_value_that_is_not_stored_leaves_nothing),
+        cmocka_unit_test(without_eviction_what_stays_is_not_sacrificed_for_what_expired),
+        cmocka_unit_test(overwriting_uses_its_memory_again),
         cmocka_unit_test(a_held_segment_is_not_reused),
         cmocka_unit_test(threads_see_whole_values_and_lose_no_sums),
     };
