@@ -11,7 +11,7 @@
  *            A thread is started when a job comes and none is idle, up to the limit of the runtime's configuration
  *            (block_threads, 64); it ends when it has been idle for ten seconds. At most block_queue
  *            jobs (1024) wait.
- * Closing    pawl_rt_close() cancels what has not begun and waits for what has.
+ * Closing    pawl_rt_close() cancels what has not begun and waits for what has; so neither a call nor its done() may close.
  * Progress   pawl_block, pawl_block_cancel: a short lock; starting a thread is a system call.
  * Ordering   J: pawl_block happens before the call, the call before done().
  * Threads    Those of the pool have all signals blocked.

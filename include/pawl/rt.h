@@ -61,13 +61,14 @@ PAWL_API int pawl_rt_open(struct pawl_rt **rt, const struct pawl_rt_config *conf
 
 /* Ends it as described above; the runtime is gone afterwards. It waits for the sections of <pawl/rcu.h> that are open, and all
  * workers serve meanwhile, the caller too if it is one: it must not be called in a section. (A caller that is one, and
- * online, waits first; then no section may wait for what worker 0 does.) Returns 0; -EDEADLK: called by one of its workers;
- * -EPERM: with PAWL_RT_CALLER by another thread than the one that opened it. NULL is nothing. */
+ * online, waits first; then no section may wait for what worker 0 does.) Returns 0; -EDEADLK: called by one of its workers, or
+ * in a call of <pawl/block.h> that it waits for; -EPERM: with PAWL_RT_CALLER by another thread than the one that opened it. NULL is
+ * nothing. */
 PAWL_API int pawl_rt_close(struct pawl_rt *rt);
 
 /* With PAWL_RT_CALLER, by the thread that opened: is worker 0 until pawl_rt_stop(). May be called again; between calls
  * nobody serves what belongs to worker 0. Without: sleeps until pawl_rt_stop(), any thread that is no worker.
- * Returns 0 at once if it was stopped before, and takes the stop back; -EDEADLK and -EPERM as above; -ECHILD. */
+ * Returns 0 at once if it was stopped before, and takes the stop back; -EDEADLK: by one of its workers; -EPERM as above; -ECHILD. */
 PAWL_API int pawl_rt_run(struct pawl_rt *rt) PAWL_NONNULL;
 
 /* Ends the present pawl_rt_run(), or the next one. The other workers go on. Any thread; signal handlers. */

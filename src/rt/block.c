@@ -70,10 +70,20 @@ static void cancelled(struct pawl_job *job)
     finish(job, -ECANCELED);
 }
 
+/* Whose job the calling thread makes, or tells the end of; NULL: nobody's. */
+static __thread const struct pawl_rt *running_for;
+
 /* By a thread of the pool. */
 static void run(struct pawl_job *job)
 {
+    running_for = job->call.rt;
     finish(job, job->call.fn(job->call.arg));
+    running_for = NULL;
+}
+
+bool pawl_block_runs_for_(const struct pawl_rt *rt)
+{
+    return running_for == rt;
 }
 
 /* The runtime's pool, made when it is first needed. NULL: no memory. */

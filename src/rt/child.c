@@ -125,6 +125,17 @@ static void withdraw(struct pawl_op *op)
     let_go(op->target);
 }
 
+/* -ENOSYS: not by this engine. */
+static int watch_by_number(struct pawl_child *child, const struct pawl_engine *engine)
+{
+    if (engine->class->watch_child == NULL)
+        return -ENOSYS;
+    /* pidfd_open(2)'s word for it, which io_uring would only say later */
+    if (kill(child->pid, 0) != 0 && errno == ESRCH)
+        return -ESRCH;
+    return pawl_watch_child_(&child->watch, child->pid);
+}
+
 int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
 {
     struct pawl_worker *worker = pawl_worker_here_();
@@ -141,8 +152,7 @@ int pawl_child_wait(struct pawl_child *child, struct pawl_op *op, pid_t pid)
     child->watch.ready = ended;
     child->watch.stopped = stopped;
     child->op = op;
-    /* The descriptor's word for it, which io_uring would only say later */
-    status = kill(pid, 0) != 0 && errno == ESRCH ? -ESRCH : pawl_watch_child_(&child->watch, pid);
+    status = watch_by_number(child, worker->engine);
     if (status == -ENOSYS)
         status = watch_by_descriptor(child);
     return status == 0 ? pawl_op_begin_(op, worker->engine, child, withdraw) : status;

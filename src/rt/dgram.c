@@ -93,6 +93,11 @@ static void source_stop(struct pawl_source *source)
     pawl_dgram_die_(pawl_dgram_of_(source), -ECANCELED);
 }
 
+bool pawl_source_is_dgram_(const struct pawl_source *source)
+{
+    return source->stop == source_stop;
+}
+
 /* ---- turns ---- */
 
 void pawl_dgram_later_(struct pawl_dgram *dgram)

@@ -86,6 +86,8 @@ static inline struct pawl_dgram *pawl_dgram_of_(struct pawl_source *source)
     return (struct pawl_dgram *)(void *)source; /* the first member */
 }
 
+bool pawl_source_is_dgram_(const struct pawl_source *source);
+
 static inline bool pawl_dgram_reads_(const struct pawl_dgram *dgram)
 {
     return (dgram->state & (DGRAM_PAUSED | DGRAM_CLOSING | DGRAM_DEAD | DGRAM_STARVED)) == 0;
@@ -129,5 +131,7 @@ bool pawl_dgram_errors_(struct pawl_dgram *dgram);
 void pawl_uring_packets_(struct pawl_engine *engine, struct pawl_dgram *dgram);
 void pawl_uring_packets_stop_(struct pawl_engine *engine, struct pawl_dgram *dgram);
 void pawl_uring_packets_room_(struct pawl_engine *engine, struct pawl_dgram *dgram);
+/* A cancellation found nothing: see pawl_uring_missed_(). */
+void pawl_uring_packets_missed_(struct pawl_dgram *dgram);
 
 #endif

@@ -43,9 +43,9 @@ enum pawl_verb {
     PAWL_VERB_FILE,    /* an operation on a file */
     PAWL_VERB_PACKET,  /* a multishot receive of datagrams */
     PAWL_VERB_ROOM,    /* a poll: datagrams may be sent again */
-    PAWL_VERB_END,     /* the answer to the cancellation of a stream's or listener's submission */
-    PAWL_VERB_ZERO,    /* a send without a copy */
-    PAWL_VERB_CHILD,   /* a wait for a child */
+    PAWL_VERB_END, /* the answer to the cancellation of a stream's, listener's or datagram socket's submission */
+    PAWL_VERB_ZERO,  /* a send without a copy */
+    PAWL_VERB_CHILD, /* a wait for a child */
 };
 
 #define PAWL_NO_SLOT UINT32_C(0xfffffff)
@@ -197,7 +197,7 @@ bool pawl_engine_idle_(const struct pawl_engine *engine);
 /* watch.c: stops a watch whose descriptor is nobody else's, and closes that. */
 struct pawl_watch;
 void pawl_watch_close_(struct pawl_watch *watch);
-/* Starts one for a child: as pawl_watch_start(), or -ENOSYS. */
+/* Starts one for a child, on an engine that has watch_child(): as pawl_watch_start(), or -ENOSYS. */
 int pawl_watch_child_(struct pawl_watch *watch, int pid);
 
 /* ---- for the engines ---- */

@@ -61,6 +61,8 @@ void pawl_pool_fini_(struct pawl_pool *pool);
 
 /* ---- of a runtime ---- */
 
+/* Whether the calling thread is in a job of that runtime, or in its done(). */
+bool pawl_block_runs_for_(const struct pawl_rt *rt);
 /* It closes: cancels what has not begun. */
 void pawl_block_end_(struct pawl_rt *rt);
 /* Its workers have ended. */

@@ -396,7 +396,8 @@ int pawl_rt_close(struct pawl_rt *rt)
         destroy(rt, rt->workers);
         return 0;
     }
-    status = may_wait(rt);
+    /* a job would wait for its own end */
+    status = pawl_block_runs_for_(rt) ? -EDEADLK : may_wait(rt);
     if (status != 0)
         return status;
     pawl_ending_begin_(&rt->ending, &rt->outside);

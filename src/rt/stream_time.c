@@ -5,6 +5,7 @@
 #include "wheel.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #define NS_A_MS UINT64_C(1000000)
 
@@ -56,12 +57,25 @@ static void arm_next(struct pawl_stream *stream)
         arm(stream, deadline, limit);
 }
 
+/* The worker may have been busy for longer than the limit, and the peer has sent something meanwhile that it hears of in this
+ * turn: counted from now on. (A file can be read at any time.) */
+static void look_whether_it_moved(struct pawl_stream *stream)
+{
+    struct pollfd look = {.fd = stream->source.fd, .events = POLLIN};
+
+    if ((stream->state & STREAM_OPENED) != 0 && (stream->state & STREAM_BY_FILE) == 0 &&
+        pawl_stream_reads_(stream) && poll(&look, 1, 0) == 1)
+        stream->read_at = stream->source.engine->worker->now;
+}
+
 static void fire(struct pawl_timer *timer)
 {
     struct pawl_stream *stream = pawl_timer_of(timer, struct pawl_stream, timer);
     struct pawl_engine *engine = stream->source.engine;
     uint64_t limit;
 
+    if (deadline_of(stream, &limit) <= engine->worker->now)
+        look_whether_it_moved(stream);
     if (deadline_of(stream, &limit) <= engine->worker->now) {
         pawl_stream_abort(stream, -ETIMEDOUT);
         return;

@@ -28,7 +28,15 @@ static void cancel(const struct pawl_dgram *dgram, enum pawl_verb verb)
     struct io_uring_sqe *sqe = pawl_uring_sqe_(uring_of_(dgram->source.engine));
 
     io_uring_prep_cancel64(sqe, pawl_slot_key_(&dgram->source, verb), 0);
-    io_uring_sqe_set_data64(sqe, PAWL_VERB_CANCEL);
+    io_uring_sqe_set_data64(sqe, pawl_slot_key_(&dgram->source, PAWL_VERB_END));
+}
+
+void pawl_uring_packets_missed_(struct pawl_dgram *dgram)
+{
+    if ((dgram->state & (DGRAM_ARMED | DGRAM_STOPPING)) == (DGRAM_ARMED | DGRAM_STOPPING))
+        cancel(dgram, PAWL_VERB_PACKET);
+    if ((dgram->state & (DGRAM_DEAD | DGRAM_WAITS_ROOM)) == (DGRAM_DEAD | DGRAM_WAITS_ROOM))
+        cancel(dgram, PAWL_VERB_ROOM);
 }
 
 void pawl_uring_packets_(struct pawl_engine *engine, struct pawl_dgram *dgram)

@@ -6,6 +6,7 @@
  * the send's after both. */
 #include "uring.h"
 
+#include "dgram.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -72,6 +73,8 @@ void pawl_uring_missed_(struct pawl_source *source)
             cancel_send(stream);
         if ((stream->state & (STREAM_DEAD | STREAM_POLLING)) == (STREAM_DEAD | STREAM_POLLING))
             cancel(source, PAWL_VERB_READY);
+    } else if (pawl_source_is_dgram_(source)) {
+        pawl_uring_packets_missed_(pawl_dgram_of_(source));
     } else {
         const struct pawl_listener_part *part = (const struct pawl_listener_part *)(const void *)source;
 

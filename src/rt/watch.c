@@ -90,8 +90,6 @@ int pawl_watch_child_(struct pawl_watch *watch, int pid)
 
     if (status != 0)
         return status;
-    if (pawl_worker_here_()->engine->class->watch_child == NULL)
-        return -ENOSYS;
     *source_of(watch) = (struct pawl_source){.fd = -1, .events = (uint32_t)pid, .child = true};
     return start(watch);
 }

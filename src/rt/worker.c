@@ -9,12 +9,12 @@
 #include <pawl/clock.h>
 
 enum {
-    INBOX_BUDGET = 256,  /* messages a turn */
-    TIMER_BUDGET = 256,  /* timers a turn */
-    CLOCK_EVERY = 16,    /* tasks between two looks at the clock */
-    SLICE_TASKS = 512,   /* the most a turn, however short they are */
-    SEARCHES_A_POLL = 8, /* turns that begin with stolen work, until the engine is asked */
-    GRACE_NS = 1000000,  /* between two looks at the grace period of a close */
+    INBOX_BUDGET = 256, /* messages a turn */
+    TIMER_BUDGET = 256, /* timers a turn */
+    CLOCK_EVERY = 16,   /* tasks between two looks at the clock */
+    SLICE_TASKS = 512,  /* the most a turn, however short they are */
+    TURNS_A_POLL = 8,   /* that neither end with work nor wait, until the engine is asked */
+    GRACE_NS = 1000000, /* between two looks at the grace period of a close */
 };
 
 /* initial-exec: a signal handler may ask, which must not allocate. */
@@ -148,7 +148,6 @@ static void get_up(struct pawl_worker *worker)
     worker->searching = word == PAWL_SENT_;
     if (word != PAWL_ASLEEP_)
         pawl_count_(&worker->counts.wakes, 1);
-    worker->now = pawl_deadline(0);
 }
 
 /* It has found something, or has other things to do: who relied on it must not wait. */
@@ -172,8 +171,8 @@ void pawl_worker_woke_(struct pawl_worker *worker)
     }
 }
 
-/* Sleeps, unless there is something to do after all. */
-static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct pawl_rt *rt))
+/* Sleeps, unless there is something to do after all: true, and the engine was asked. */
+static bool sleep_now(struct pawl_worker *worker, bool (*until)(const struct pawl_rt *rt))
 {
     struct pawl_rt *rt = worker->rt;
     uint64_t deadline = pawl_wheel_next_(&worker->wheel);
@@ -204,6 +203,7 @@ static void sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
         worker->quiet = false;
         pawl_ending_loud_(&rt->ending);
     }
+    return deadline != 0;
 }
 
 /* The runtime closes: everything that this worker has is told. */
@@ -240,6 +240,16 @@ static void run_timers(struct pawl_worker *worker)
     pawl_count_(&worker->counts.timers, fired);
 }
 
+/* It is not to wait: it has stolen something, or there are messages or timers. Not in every turn, as the question is a system call,
+ * but what the kernel has to say is heard, however long this goes on. */
+static void poll_now_and_then(struct pawl_worker *worker)
+{
+    if (++worker->unpolled < TURNS_A_POLL)
+        return;
+    poll_engine(worker, 0);
+    worker->unpolled = 0;
+}
+
 static void turn(struct pawl_worker *worker, bool (*until)(const struct pawl_rt *rt))
 {
     pawl_count_(&worker->counts.turns, 1);
@@ -257,13 +267,11 @@ static void turn(struct pawl_worker *worker, bool (*until)(const struct pawl_rt 
         worker->unpolled = 0;
     } else if (pawl_worker_search_(worker)) {
         stop_searching(worker);
-        if (++worker->unpolled >= SEARCHES_A_POLL) {
-            poll_engine(worker, 0);
-            worker->unpolled = 0;
-        }
-    } else {
-        sleep_now(worker, until);
+        poll_now_and_then(worker);
+    } else if (sleep_now(worker, until)) {
         worker->unpolled = 0;
+    } else {
+        poll_now_and_then(worker);
     }
 }
 

@@ -279,6 +279,32 @@ static void closing_cancels_what_waits_and_waits_for_what_runs(void **state)
     rt = others;
 }
 
+static int64_t close_it(void *argument)
+{
+    (void)argument;
+    return pawl_rt_close(rt);
+}
+
+static void close_and_tell(struct pawl_job *job, int64_t result)
+{
+    call_done(job, result + pawl_rt_close(rt));
+}
+
+static void neither_a_job_nor_its_end_closes_the_runtime(void **state)
+{
+    struct pawl_rt *others = rt;
+    struct call call;
+
+    (void)state;
+    assert_int_equal(open_runtime(NULL), 0);
+    init(&call);
+    call.job.done = close_and_tell;
+    assert_int_equal(pawl_block(rt, &call.job, close_it, NULL), 0);
+    completed(&call, -EDEADLK * 2); /* both */
+    assert_int_equal(pawl_rt_close(rt), 0);
+    rt = others;
+}
+
 /* Jobs and cancels from several threads. */
 static PAWL_ATOMIC(int) outstanding;
 
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test(fibers_wait_for_jobs),
         cmocka_unit_test(a_cancelled_fiber_takes_its_job_back),
         cmocka_unit_test(closing_cancels_what_waits_and_waits_for_what_runs),
+        cmocka_unit_test(neither_a_job_nor_its_end_closes_the_runtime),
         cmocka_unit_test(jobs_and_cancels_from_many_threads),
     };
 

@@ -134,7 +134,10 @@ uint64_t io_refused(void);
 /* The same for the poll by which the engine hears of other threads. */
 void io_refuse_wakes(int64_t n);
 uint64_t io_refused_wakes(void);
-/* Whether this engine and this kernel let us. */
+/* The next n cancellations of what streams, listeners and datagram sockets receive by find nothing. And so far. */
+void io_miss_cancels(int64_t n);
+uint64_t io_missed(void);
+/* Whether this engine and this kernel let us refuse. */
 bool io_can_refuse(void);
 
 #endif

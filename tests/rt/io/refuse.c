@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* In front of liburing's submissions, by the linker (--wrap): polls that the kernel is made to refuse, as it does for want of
- * memory. What was to be a poll becomes an operation that does nothing and answers -ENOMEM. */
+ * memory. What was to be a poll becomes an operation that does nothing and answers -ENOMEM. And cancellations that are made to
+ * find nothing. */
 #include "io.h"
 
 /* relaxed, all: counters of a test that waits for what follows from them */
 static struct refusals {
     PAWL_ATOMIC(int64_t) left;
     PAWL_ATOMIC(uint64_t) made;
-} polls, wakes;
+} polls, wakes, cancels;
 
 void io_refuse_polls(int64_t n)
 {
@@ -27,6 +28,16 @@ void io_refuse_wakes(int64_t n)
 uint64_t io_refused_wakes(void)
 {
     return pawl_load_relaxed(&wakes.made);
+}
+
+void io_miss_cancels(int64_t n)
+{
+    pawl_store_relaxed(&cancels.left, n);
+}
+
+uint64_t io_missed(void)
+{
+    return pawl_load_relaxed(&cancels.made);
 }
 
 #if TESTS_URING
@@ -57,9 +68,30 @@ static void refuse(struct io_uring_sqe *sqe, int result)
     sqe->user_data = key;
 }
 
-/* The engine's own poll, or a source's, by their verbs. */
+/* As if what it is to cancel were just between two places of the kernel. */
+static void miss(struct io_uring_sqe *sqe)
+{
+    sqe->addr = UINT64_MAX;
+}
+
+/* What streams, listeners and datagram sockets have submitted. */
+static bool may_be_missed(uint64_t key)
+{
+    switch (pawl_key_verb_(key)) {
+    case PAWL_VERB_RECEIVE:
+    case PAWL_VERB_ACCEPT:
+    case PAWL_VERB_PACKET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The engine's own poll, or a source's, by their verbs; or a cancellation. */
 static struct refusals *refusals_of(const struct io_uring_sqe *sqe)
 {
+    if (sqe->opcode == IORING_OP_ASYNC_CANCEL)
+        return may_be_missed(sqe->addr) ? &cancels : NULL;
     if (sqe->opcode != IORING_OP_POLL_ADD && sqe->opcode != OP_WAITID)
         return NULL;
     switch (pawl_key_verb_(sqe->user_data)) {
@@ -83,7 +115,10 @@ static void refuse_some(struct io_uring *ring)
         if (which != NULL && pawl_load_relaxed(&which->left) > 0) {
             (void)pawl_fetch_sub_relaxed(&which->left, 1);
             (void)pawl_fetch_add_relaxed(&which->made, 1);
-            refuse(sqe, -ENOMEM);
+            if (which == &cancels)
+                miss(sqe);
+            else
+                refuse(sqe, -ENOMEM);
         }
     }
 }

@@ -355,6 +355,77 @@ static void a_paused_socket_hears_nothing_until_it_is_resumed(void **state)
     }
 }
 
+/* ---- ends while more is coming ---- */
+
+enum { FLOOD = 50 }; /* fewer than the engine has buffers, more than the kernel receives at once */
+
+static uint64_t ends_at;
+
+static void abort_at(struct pawl_dgram *dgram, const struct pawl_packet *packet)
+{
+    (void)packet;
+    io_add(&box.received, 1);
+    if (io_get(&box.received) == ends_at)
+        pawl_dgram_abort(dgram, -ECONNABORTED);
+}
+
+/* By the worker, which cannot read meanwhile. */
+static void flood(void *peer)
+{
+    for (int i = 0; i < FLOOD; i++)
+        assert_int_equal(send(*(const int *)peer, "x", 1, 0), 1);
+}
+
+static const struct pawl_dgram_config aborting = {.received = abort_at, .closed = box_closed};
+
+/* Returns the peer. */
+static int open_and_flood(struct pawl_rt *rt)
+{
+    int fd;
+
+    box_open(rt, AF_INET, &aborting);
+    fd = box_connected_peer(AF_INET);
+    io_on(rt, 0, flood, &fd);
+    return fd;
+}
+
+/* All is there when it begins to receive. */
+static int flood_and_adopt(struct pawl_rt *rt)
+{
+    int fd;
+
+    memset((void *)&box, 0, sizeof box);
+    box.config = &aborting;
+    box.fd = box_peer(AF_INET);
+    box.bytes = sizeof box.address;
+    assert_int_equal(getsockname(box.fd, (struct sockaddr *)&box.address, &box.bytes), 0);
+    fd = box_connected_peer(AF_INET);
+    flood(&fd);
+    io_on(rt, 0, box_open_now, NULL);
+    assert_int_equal(box.status, 0);
+    return fd;
+}
+
+/* The kernel may be about to try a receive again when it is taken back. */
+static void a_socket_ends_at_whichever_of_many_datagrams(void **state)
+{
+    int (*const ways[])(struct pawl_rt * rt) = {open_and_flood, flood_and_adopt};
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 1);
+    for (ends_at = 1; ends_at <= FLOOD; ends_at++)
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+            int fd = ways[i](rt);
+
+            io_reach(&box.closed, 1);
+            assert_int_equal(box.reason, -ECONNABORTED);
+            assert_int_equal(io_get(&box.received), ends_at);
+            close(fd);
+        }
+    io_close(rt);
+}
+
 const struct CMUnitTest dgram_tests[] = {
     cmocka_unit_test(each_datagram_comes_back_to_whom_it_came_from),
     cmocka_unit_test(what_is_too_long_is_cut_and_says_so),
@@ -363,5 +434,6 @@ const struct CMUnitTest dgram_tests[] = {
     cmocka_unit_test(datagrams_of_a_flow_come_in_one_piece_if_that_is_wanted),
     cmocka_unit_test(a_queue_that_is_full_says_so_and_drains),
     cmocka_unit_test(a_paused_socket_hears_nothing_until_it_is_resumed),
+    cmocka_unit_test(a_socket_ends_at_whichever_of_many_datagrams),
 };
 const size_t dgram_test_count = sizeof dgram_tests / sizeof dgram_tests[0];

@@ -13,6 +13,7 @@ static const struct group {
     {"streams", stream_tests, &stream_test_count},
     {"ends", end_tests, &end_test_count},
     {"more", more_tests, &more_test_count},
+    {"fairness", fair_tests, &fair_test_count},
     {"stops", stops_tests, &stops_test_count},
     {"files", file_tests, &file_test_count},
     {"direct", direct_tests, &direct_test_count},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Polls that the kernel refuses for want of memory: who waits hears what he waits for all the same. On io_uring. */
-#include "io.h"
+/* Polls that the kernel refuses for want of memory: who waits hears what he waits for all the same. Cancellations that find
+ * nothing, as what they are for is just to be tried again: it ends all the same. On io_uring. */
+#include "dgram_box.h"
 #include "test_io.h"
 
 #include <pawl/child.h>
@@ -215,6 +216,79 @@ static void a_connection_is_made_though_polls_are_refused(void **state)
     assert_int_equal(reason, -ECANCELED);
 }
 
+/* ---- cancellations that find nothing ---- */
+
+static uint64_t miss(void)
+{
+    if (strcmp(io_engine, "uring") != 0)
+        skip();
+    io_miss_cancels(REFUSALS);
+    return io_missed();
+}
+
+static void a_connection_and_its_listener_end_though_they_are_missed(void **state)
+{
+    uint64_t before = miss();
+    struct io_server server;
+    struct pawl_rt *rt;
+    char byte = 'x';
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &echo);
+    fd = io_connect(&server);
+    io_write(fd, &byte, 1);
+    io_read(fd, &byte, 1);
+    io_unlisten(&server);
+    assert_int_equal(io_missed(), before + REFUSALS);
+    io_miss_cancels(REFUSALS);
+    assert_int_equal(pawl_rt_close(rt), 0); /* ends the connection */
+    assert_int_equal(io_missed(), before + 2 * REFUSALS);
+    close(fd);
+}
+
+static void pause_box(void *arg)
+{
+    (void)arg;
+    pawl_dgram_pause(box.dgram);
+}
+
+static void resume_box(void *arg)
+{
+    (void)arg;
+    pawl_dgram_resume(box.dgram);
+}
+
+static void a_datagram_socket_pauses_and_ends_though_it_is_missed(void **state)
+{
+    static const struct pawl_dgram_config config = {.received = box_note, .closed = box_closed};
+    uint64_t before = miss();
+    struct pawl_rt *rt;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    box_open(rt, AF_INET, &config);
+    fd = box_connected_peer(AF_INET);
+    assert_int_equal(send(fd, "x", 1, 0), 1);
+    io_reach(&box.received, 1);
+    for (int i = 0; i < 2 * REFUSALS; i++)
+        io_on(rt, 0, pause_box, NULL); /* turns */
+    assert_int_equal(send(fd, "x", 1, 0), 1);
+    for (int i = 0; i < 2 * REFUSALS; i++)
+        io_on(rt, 0, pause_box, NULL);
+    assert_int_equal(io_get(&box.received), 1);
+    assert_int_equal(io_missed(), before + REFUSALS);
+    io_on(rt, 0, resume_box, NULL);
+    io_reach(&box.received, 2);
+    io_miss_cancels(REFUSALS);
+    box_close(rt);
+    assert_int_equal(io_missed(), before + 2 * REFUSALS);
+    close(fd);
+    io_close(rt);
+}
+
 /* ---- the engine's own ---- */
 
 static PAWL_ATOMIC(uint64_t) heard;
@@ -267,5 +341,7 @@ const struct CMUnitTest refused_tests[] = {
     cmocka_unit_test(an_operation_is_not_completed_by_a_refusal),
     cmocka_unit_test(a_pipe_is_read_though_polls_are_refused),
     cmocka_unit_test(a_connection_is_made_though_polls_are_refused),
+    cmocka_unit_test(a_connection_and_its_listener_end_though_they_are_missed),
+    cmocka_unit_test(a_datagram_socket_pauses_and_ends_though_it_is_missed),
 };
 const size_t refused_test_count = sizeof refused_tests / sizeof refused_tests[0];

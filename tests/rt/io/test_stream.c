@@ -315,6 +315,62 @@ static void no_timeout_comes_early(void **state)
     io_close(rt);
 }
 
+static PAWL_ATOMIC(int) waiting_peer;      /* P: a release by the test, an acquire by the worker */
+static PAWL_ATOMIC(uint64_t) sent_in_time; /* before the time of who is to hear of it had been over */
+
+/* Keeps the worker for longer than anybody may be idle, while another connection's peer sends. */
+static void received_for_long(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    const struct timespec long_time = {.tv_nsec = 200000000};
+
+    if (io_get(&io_counts.timed_out) == 0) {
+        io_add(&sent_in_time, 1);
+        io_write(pawl_load_acquire(&waiting_peer), "x", 1); /* acquire P */
+        nanosleep(&long_time, NULL);
+    }
+    io_received_echo(stream, slice);
+}
+
+/* What came while the worker was busy counts. */
+static void a_worker_that_is_late_times_nobody_out_who_has_sent(void **state)
+{
+    static const struct pawl_stream_config configs[] = {
+        {IO_ECHO, .idle_ms = 100},
+        {IO_ECHO, .read_ms = 100},
+    };
+    struct pawl_rt *rt;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        struct pawl_stream_config busy = {IO_ECHO}; /* without limits of its own */
+        struct io_server server, busy_server;
+        char byte = 0;
+        int fd, peer;
+
+        busy.received = received_for_long;
+        pawl_store_relaxed(&sent_in_time, UINT64_C(0)); /* relaxed: before the threads of the test */
+        io_open(&rt, 1);
+        io_listen(&server, rt, IO_TCP, &configs[i]);
+        io_listen(&busy_server, rt, IO_TCP, &busy);
+        fd = io_connect(&busy_server);
+        peer = io_connect(&server);
+        pawl_store_release(&waiting_peer, peer); /* release P */
+        io_reach(&io_counts.opened, 2);
+        io_write(fd, "l", 1);
+        io_read(fd, &byte, 1);
+        if (io_get(&sent_in_time) != 0) { /* else this thread came too late */
+            io_read(peer, &byte, 1);
+            assert_int_equal(byte, 'x');
+        }
+        io_reach(&io_counts.timed_out, 1); /* and later, when nothing more comes */
+        close(fd);
+        io_peer_closed(peer, true);
+        io_unlisten(&server);
+        io_unlisten(&busy_server);
+        io_close(rt);
+    }
+}
+
 /* ---- closing the runtime ---- */
 
 static void the_runtime_closes_with_everything_open(void **state)
@@ -437,6 +493,7 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(a_peer_that_does_not_read_costs_no_memory),
     cmocka_unit_test(timeouts_end_what_does_not_move),
     cmocka_unit_test(no_timeout_comes_early),
+    cmocka_unit_test(a_worker_that_is_late_times_nobody_out_who_has_sent),
     cmocka_unit_test(the_runtime_closes_with_everything_open),
     cmocka_unit_test(what_is_told_ahead_is_what_is_received),
 };

@@ -33,6 +33,8 @@ ending 'a hold while it closes' '-DLATE=1 -DHOLDS=1' ''
 ending 'a release while it closes' '-DLATE=1 -DRELEASES=1' ''
 wanted=1 ending '... after which nobody counts without the grace period' '-DLATE=1 -DRELEASES=1 -DGRACE=0' ''
 ending 'two workers, and a task for the one' '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DEARLY=1' ''
+ending 'two workers, and a task that finds the one quiet and spawns another' \
+    '-DIDLE=0 -DLATE=1 -DQUIET=1 -DWORKERS=2 -DEARLY=1 -DCHILD=1' ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     ending 'two workers, and a task that spawns one for the other' \
         '-DIDLE=0 -DLATE=1 -DWORKERS=2 -DEARLY=1 -DCHILD=1' ''

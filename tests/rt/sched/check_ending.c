@@ -10,6 +10,8 @@
  *   -DEARLY=1      a task is there from the beginning
  *   -DCHILD=1      the first task that runs when the runtime closes spawns another one, for the last worker
  *   -DLATE=1       the workers begin when the runtime closes already: fewer executions, for larger ones
+ *   -DQUIET=1      worker 0 was quiet before the task of EARLY came, and the grace period has passed: the other worker may
+ *                  count while that one gets up and runs it
  *   -DIDLE=0       the workers sleep on their bells alone, which order what is sent
  *   -DGRACE=0      who closes does not wait for sections: a spawn is lost
  *
@@ -47,6 +49,9 @@
 #ifndef LATE
 #define LATE 0
 #endif
+#ifndef QUIET
+#define QUIET 0
+#endif
 #ifndef IDLE
 #define IDLE 1
 #endif
@@ -70,7 +75,6 @@ static PAWL_ATOMIC(int) accepted, ran, child;
 static int wrote[WORKERS];    /* plain: by each worker's tasks */
 static int released;          /* plain: by who closes, before it releases its own hold */
 static int noted[OTHERS + 1]; /* plain: by who held it */
-static bool held[OTHERS + 1];
 
 /* ---- RCU ---- */
 
@@ -147,6 +151,22 @@ static void run(int self, bool closing)
     pawl_tally_ended_own_(&rt->tally[self]);
 }
 
+static struct pawl_tallies tallies(void)
+{
+    return (struct pawl_tallies){&rt->outside, tally_of, rt, WORKERS};
+}
+
+static void wait_and_get_up(int self, bool waits, bool quiet)
+{
+    while (waits && (IDLE ? pawl_exchange_relaxed(&rt->bell[self], 0u)
+                          : pawl_exchange_acquire(&rt->bell[self], 0u)) == 0)
+        ;
+    if (IDLE)
+        (void)pawl_idle_up_(&rt->idle, &rt->sleeper[self]);
+    if (quiet)
+        pawl_ending_loud_(&rt->ending);
+}
+
 static void sleep_now(int self, bool closing)
 {
     bool quiet = false, waits = true;
@@ -157,7 +177,7 @@ static void sleep_now(int self, bool closing)
         pawl_ending_begun_(&rt->ending) != closing) {
         waits = false;
     } else if (closing) {
-        const struct pawl_tallies all = {&rt->outside, tally_of, rt, WORKERS};
+        const struct pawl_tallies all = tallies();
 
         quiet = true;
         if (pawl_ending_quiet_(&rt->ending, &all))
@@ -166,13 +186,7 @@ static void sleep_now(int self, bool closing)
                     call(i);
         waits = !pawl_ending_over_(&rt->ending);
     }
-    while (waits && (IDLE ? pawl_exchange_relaxed(&rt->bell[self], 0u)
-                          : pawl_exchange_acquire(&rt->bell[self], 0u)) == 0)
-        ;
-    if (IDLE)
-        (void)pawl_idle_up_(&rt->idle, &rt->sleeper[self]);
-    if (quiet)
-        pawl_ending_loud_(&rt->ending);
+    wait_and_get_up(self, waits, quiet);
 }
 
 static void *worker(void *argument)
@@ -180,6 +194,8 @@ static void *worker(void *argument)
     int self = (int)(intptr_t)argument;
     bool closing = false;
 
+    if (QUIET && self == 0)
+        wait_and_get_up(self, true, true);
     while (!pawl_ending_over_(&rt->ending)) {
         closing = pawl_ending_begun_(&rt->ending);
         if (take(self))
@@ -233,6 +249,24 @@ static void begin(void)
         call(i);
 }
 
+static void let_it_end(void)
+{
+    if (GRACE)
+        synchronize();
+    released = 1;
+    release(OTHERS);
+}
+
+/* What worker 0 has done before the task came. */
+static void quieten(void)
+{
+    const struct pawl_tallies all = tallies();
+
+    if (IDLE)
+        (void)pawl_idle_down_(&rt->idle, &rt->sleeper[0], false);
+    assert(!pawl_ending_quiet_(&rt->ending, &all));
+}
+
 static void *(*role(int i))(void *)
 {
     return i < SPAWNS ? spawner : i < SPAWNS + HOLDS ? holder : releaser;
@@ -257,14 +291,16 @@ int main(void)
         assert(pthread_create(&others[i], NULL, role((int)i), (void *)i) == 0);
     if (LATE)
         begin();
+    if (QUIET) {
+        quieten();
+        let_it_end();
+    }
     for (intptr_t i = 0; i < WORKERS; i++)
         assert(pthread_create(&workers[i], NULL, worker, (void *)i) == 0);
     if (!LATE)
         begin();
-    if (GRACE)
-        synchronize();
-    released = 1;
-    release(OTHERS);
+    if (!QUIET)
+        let_it_end();
     join(workers, 0, WORKERS);
     for (int i = 0; i < WORKERS; i++) {
         assert(pawl_load_relaxed(&rt->inbox[i]) == 0);

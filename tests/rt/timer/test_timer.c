@@ -168,6 +168,33 @@ static void slack_makes_timers_fire_together(void **state)
     on_a_worker(coarse, NULL);
 }
 
+static void of_the_far_future(void *unused)
+{
+    const uint64_t far = UINT64_C(1) << 63;
+    struct shot shots[5];
+
+    (void)unused;
+    memset(shots, 0, sizeof shots);
+    for (int i = 0; i < 5; i++)
+        pawl_timer_init(&shots[i].timer, note);
+    pawl_timer_start(&shots[0].timer, far);
+    pawl_timer_after(&shots[1].timer, far);
+    pawl_timer_start_coarse(&shots[2].timer, far, PAWL_FOREVER);
+    pawl_timer_every(&shots[3].timer, far, UINT32_MAX * MS);
+    pawl_timer_start(&shots[4].timer, PAWL_FOREVER - 1);
+    assert_int_equal(pawl_sleep(5 * MS), 0); /* what is near is not held up by it */
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(shots[i].fired, 0);
+        assert_int_equal(pawl_timer_cancel(&shots[i].timer), 0);
+    }
+}
+
+static void a_timer_of_the_far_future_does_not_fire_now(void **state)
+{
+    (void)state;
+    on_a_worker(of_the_far_future, NULL);
+}
+
 static void start_outside(void *unused)
 {
     struct shot shot = {.fired = 0};
@@ -403,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_timer_is_moved_and_starts_itself),
         cmocka_unit_test(a_period_goes_on_until_it_is_cancelled),
         cmocka_unit_test(slack_makes_timers_fire_together),
+        cmocka_unit_test(a_timer_of_the_far_future_does_not_fire_now),
         cmocka_unit_test(starting_a_timer_outside_of_workers_aborts),
         cmocka_unit_test(an_alarm_rings_once),
         cmocka_unit_test(a_cancelled_alarm_completes_once),

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker that always has timers or messages asks the kernel all the same. On both engines. */
+#include "io.h"
+#include "test_io.h"
+
+#include <pawl/event.h>
+#include <pawl/timer.h>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+enum { MANY = 20000 };
+
+static struct {
+    struct pawl_watch watch;
+    int fd;
+    uint64_t told; /* timers that fired, events that were raised; the worker's */
+    PAWL_ATOMIC(uint64_t)
+    ready, told_all; /* of `told` when the descriptor was heard of, and 1 more; it is MANY */
+    PAWL_ATOMIC(uint64_t) stopped;
+    struct pawl_timer *timers;
+    struct pawl_event *events;
+} fair;
+
+static void heard(struct pawl_watch *watch, uint32_t events)
+{
+    (void)watch;
+    assert_true((events & EPOLLIN) != 0);
+    io_add(&fair.ready, fair.told + 1);
+    pawl_watch_stop(&fair.watch);
+}
+
+/* The first makes the descriptor ready, while the others wait for their turn. */
+static void tell(void)
+{
+    const uint64_t one = 1;
+
+    if (fair.told++ == 0)
+        assert_int_equal(write(fair.fd, &one, sizeof one), sizeof one);
+    if (fair.told == MANY)
+        io_add(&fair.told_all, 1);
+}
+
+static void begin(struct pawl_rt **rt)
+{
+    io_open(rt, 1);
+    memset((void *)&fair, 0, sizeof fair);
+    fair.fd = eventfd(0, EFD_CLOEXEC);
+    assert_true(fair.fd >= 0);
+    fair.watch.ready = heard;
+}
+
+static void expect_heard_meanwhile(void)
+{
+    io_reach(&fair.told_all, 1);
+    io_reach(&fair.ready, 1);
+    assert_in_range(io_get(&fair.ready), 1, MANY); /* not behind the last */
+    close(fair.fd);
+}
+
+/* ---- timers ---- */
+
+static void fires(struct pawl_timer *timer)
+{
+    (void)timer;
+    tell();
+}
+
+static void start_many(void *arg)
+{
+    (void)arg;
+    assert_int_equal(pawl_watch_start(&fair.watch, fair.fd, EPOLLIN), 0);
+    for (int i = 0; i < MANY; i++) {
+        pawl_timer_init(&fair.timers[i], fires);
+        pawl_timer_start(&fair.timers[i], 1);
+    }
+}
+
+static void many_timers_of_one_moment_do_not_hold_up_input(void **state)
+{
+    struct pawl_rt *rt;
+
+    (void)state;
+    begin(&rt);
+    fair.timers = calloc(MANY, sizeof *fair.timers);
+    assert_non_null(fair.timers);
+    io_on(rt, 0, start_many, NULL);
+    expect_heard_meanwhile();
+    free(fair.timers);
+    io_close(rt);
+}
+
+static void fires_again(struct pawl_timer *timer)
+{
+    tell();
+    if (fair.told < MANY)
+        pawl_timer_start(timer, 1);
+}
+
+static void start_one(void *arg)
+{
+    assert_int_equal(pawl_watch_start(&fair.watch, fair.fd, EPOLLIN), 0);
+    pawl_timer_init(arg, fires_again);
+    pawl_timer_start(arg, 1);
+}
+
+static void a_timer_that_is_always_due_does_not_hold_up_input(void **state)
+{
+    struct pawl_timer timer;
+    struct pawl_rt *rt;
+
+    (void)state;
+    begin(&rt);
+    io_on(rt, 0, start_one, &timer);
+    expect_heard_meanwhile();
+    io_close(rt);
+}
+
+/* ---- messages ---- */
+
+static void raised(struct pawl_event *event, uint64_t count)
+{
+    (void)event;
+    assert_int_equal(count, 1);
+    tell();
+}
+
+static void stopped(struct pawl_event *event)
+{
+    (void)event;
+    io_add(&fair.stopped, 1);
+}
+
+static void raise_many(void *arg)
+{
+    (void)arg;
+    assert_int_equal(pawl_watch_start(&fair.watch, fair.fd, EPOLLIN), 0);
+    for (int i = 0; i < MANY; i++) {
+        fair.events[i].raised = raised;
+        fair.events[i].stopped = stopped;
+        assert_int_equal(pawl_event_start(&fair.events[i]), 0);
+        assert_int_equal(pawl_event_raise(&fair.events[i]), 0);
+    }
+}
+
+static void stop_many(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < MANY; i++)
+        pawl_event_stop(&fair.events[i]);
+}
+
+static void many_messages_do_not_hold_up_input(void **state)
+{
+    struct pawl_rt *rt;
+
+    (void)state;
+    begin(&rt);
+    fair.events = calloc(MANY, sizeof *fair.events);
+    assert_non_null(fair.events);
+    io_on(rt, 0, raise_many, NULL);
+    expect_heard_meanwhile();
+    io_on(rt, 0, stop_many, NULL);
+    io_reach(&fair.stopped, MANY);
+    free(fair.events);
+    io_close(rt);
+}
+
+const struct CMUnitTest fair_tests[] = {
+    cmocka_unit_test(many_timers_of_one_moment_do_not_hold_up_input),
+    cmocka_unit_test(a_timer_that_is_always_due_does_not_hold_up_input),
+    cmocka_unit_test(many_messages_do_not_hold_up_input),
+};
+const size_t fair_test_count = sizeof fair_tests / sizeof fair_tests[0];
