@@ -127,14 +127,16 @@ PAWL_API PAWL_INLINE int pawl_mpsc_lanes_push(struct pawl_mpsc_lanes *q, const v
     struct pawl_mpsc_lane_ *lane;
     int status = pawl_mpsc_lanes_own_(q, &lane);
     uint64_t at;
+    bool words;
 
     if (PAWL_UNLIKELY(status != 0))
         return status;
     at = pawl_load_relaxed(&lane->q.tail); /* relaxed: the producer's own */
-    if (PAWL_UNLIKELY(pawl_spsc_places_(&lane->q, at) == 0))
+    words = pawl_spsc_of_words_(&lane->q);
+    if (PAWL_UNLIKELY(!pawl_spsc_has_room_(&lane->q, at)))
         return -EAGAIN;
-    pawl_spsc_copy_(&lane->q, pawl_spsc_element_(&lane->q, at), element);
-    pawl_spsc_show_(&lane->q, at, 1);
+    pawl_spsc_copy_(&lane->q, words, pawl_spsc_element_(&lane->q, words, at), element);
+    pawl_spsc_show_(&lane->q, words, at, 1);
     return PAWL_LIKELY(pawl_mpsc_lanes_pushed_(q, &lane->q, at, 1) > 0) ? 0 : -EPIPE;
 }
 
@@ -155,9 +157,10 @@ PAWL_API PAWL_INLINE int pawl_mpsc_lanes_pop(struct pawl_mpsc_lanes *q, void *el
 {
     struct pawl_spsc *lane;
     uint64_t at;
+    bool words;
 
-    if (PAWL_UNLIKELY(q->burst == 0 ||
-                      pawl_spsc_there_(&q->current->q, pawl_load_relaxed(&q->current->q.head)) == 0)) {
+    if (PAWL_UNLIKELY(q->burst == 0 || pawl_spsc_there_(&q->current->q, pawl_spsc_of_words_(&q->current->q),
+                                                        pawl_load_relaxed(&q->current->q.head)) == 0)) {
         int status = pawl_mpsc_lanes_turn_(q);
 
         if (status != 0)
@@ -166,8 +169,9 @@ PAWL_API PAWL_INLINE int pawl_mpsc_lanes_pop(struct pawl_mpsc_lanes *q, void *el
     q->burst--;
     lane = &q->current->q;
     at = pawl_load_relaxed(&lane->head); /* relaxed: the consumer's own */
-    pawl_spsc_copy_(lane, element, pawl_spsc_element_(lane, at));
-    pawl_spsc_taken_(lane, at, 1);
+    words = pawl_spsc_of_words_(lane);
+    pawl_spsc_copy_(lane, words, element, pawl_spsc_element_(lane, words, at));
+    pawl_spsc_taken_(lane, words, at, 1);
     return 0;
 }
 

@@ -131,7 +131,8 @@ PAWL_API size_t pawl_spsc_drain_(struct pawl_spsc *q, void *elements, size_t n);
 PAWL_API bool pawl_spsc_look_for_room_(struct pawl_spsc *q, uint64_t at);
 PAWL_API void pawl_spsc_give_room_(struct pawl_spsc *q, uint64_t at);
 
-/* The most common shape, for which the compiler knows the numbers: a line of seven elements of 8 bytes. */
+/* The most common shape, for which the compiler knows the numbers: a line of seven elements of 8 bytes. An operation
+ * asks once and hands the answer down as `words`: between its stores the compiler would load all of the shape anew. */
 #define PAWL_SPSC_WORDS_ 7u
 
 PAWL_API PAWL_INLINE bool pawl_spsc_of_words_(const struct pawl_spsc *q)
@@ -140,43 +141,48 @@ PAWL_API PAWL_INLINE bool pawl_spsc_of_words_(const struct pawl_spsc *q)
 }
 
 /* The address of the block of a position. */
-PAWL_API PAWL_INLINE uintptr_t pawl_spsc_at_(const struct pawl_spsc *q, uint64_t at)
+PAWL_API PAWL_INLINE uintptr_t pawl_spsc_at_(const struct pawl_spsc *q, bool words, uint64_t at)
 {
     uint64_t index = (at / PAWL_SPSC_BLOCK_) & q->mask;
 
-    return (uintptr_t)(q + 1) + (pawl_spsc_of_words_(q) ? index * PAWL_CACHELINE : index * q->block_bytes);
+    return (uintptr_t)(q + 1) + (words ? index * PAWL_CACHELINE : index * q->block_bytes);
 }
 
-PAWL_API PAWL_INLINE PAWL_ATOMIC(uint64_t) * pawl_spsc_block_(const struct pawl_spsc *q, uint64_t at)
+PAWL_API PAWL_INLINE PAWL_ATOMIC(uint64_t) *
+    pawl_spsc_block_(const struct pawl_spsc *q, bool words, uint64_t at)
 {
-    return (PAWL_ATOMIC(uint64_t) *)pawl_spsc_at_(q, at);
+    return (PAWL_ATOMIC(uint64_t) *)pawl_spsc_at_(q, words, at);
 }
 
-PAWL_API PAWL_INLINE unsigned char *pawl_spsc_element_(const struct pawl_spsc *q, uint64_t at)
+PAWL_API PAWL_INLINE unsigned char *pawl_spsc_element_(const struct pawl_spsc *q, bool words, uint64_t at)
 {
     uint64_t index = at % PAWL_SPSC_BLOCK_;
 
-    return (unsigned char *)pawl_spsc_at_(q, at) +
-           (pawl_spsc_of_words_(q) ? (index + 1) * sizeof(uint64_t) : q->first + index * q->element_bytes);
+    return (unsigned char *)pawl_spsc_at_(q, words, at) +
+           (words ? (index + 1) * sizeof(uint64_t) : q->first + index * q->element_bytes);
 }
 
-PAWL_API PAWL_INLINE uint32_t pawl_spsc_per_block_(const struct pawl_spsc *q)
+PAWL_API PAWL_INLINE uint32_t pawl_spsc_per_block_(const struct pawl_spsc *q, bool words)
 {
-    return pawl_spsc_of_words_(q) ? PAWL_SPSC_WORDS_ : q->per_block;
+    return words ? PAWL_SPSC_WORDS_ : q->per_block;
 }
 
 /* The position after n more elements of the same block. */
-PAWL_API PAWL_INLINE uint64_t pawl_spsc_after_(const struct pawl_spsc *q, uint64_t at, size_t n)
+PAWL_API PAWL_INLINE uint64_t pawl_spsc_after_(const struct pawl_spsc *q, bool words, uint64_t at, size_t n)
 {
     uint64_t next = at + n;
 
-    return next % PAWL_SPSC_BLOCK_ == pawl_spsc_per_block_(q) ? (at | (PAWL_SPSC_BLOCK_ - 1)) + 1 : next;
+    if (PAWL_UNLIKELY(next % PAWL_SPSC_BLOCK_ == pawl_spsc_per_block_(q, words))) {
+        next = (at | (PAWL_SPSC_BLOCK_ - 1)) + 1;
+        pawl_fence_compiler(); /* a branch: the next operation would wait for what a conditional move waits for */
+    }
+    return next;
 }
 
 /* Copies an element: words and lines in place, the rest by a call. */
-PAWL_API PAWL_INLINE void pawl_spsc_copy_(const struct pawl_spsc *q, void *to, const void *from)
+PAWL_API PAWL_INLINE void pawl_spsc_copy_(const struct pawl_spsc *q, bool words, void *to, const void *from)
 {
-    if (PAWL_MAY_HOLD(to, 8) && PAWL_MAY_HOLD(from, 8) && pawl_spsc_of_words_(q)) {
+    if (PAWL_MAY_HOLD(to, 8) && PAWL_MAY_HOLD(from, 8) && words) {
         memcpy(to, from, sizeof(uint64_t));
     } else if (PAWL_MAY_HOLD(to, PAWL_CACHELINE) && PAWL_MAY_HOLD(from, PAWL_CACHELINE) &&
                q->element_bytes == PAWL_CACHELINE) {
@@ -186,23 +192,27 @@ PAWL_API PAWL_INLINE void pawl_spsc_copy_(const struct pawl_spsc *q, void *to, c
     }
 }
 
-/* By the producer: places that are free in the block of its position; 0: the queue is full. */
-PAWL_API PAWL_INLINE size_t pawl_spsc_places_(struct pawl_spsc *q, uint64_t at)
+/* By the producer: whether the block of its position is free; else the queue is full. */
+PAWL_API PAWL_INLINE bool pawl_spsc_has_room_(struct pawl_spsc *q, uint64_t at)
 {
-    if (at % PAWL_SPSC_BLOCK_ == 0 && PAWL_UNLIKELY(at - q->room_seen >= q->limit) &&
-        !pawl_spsc_look_for_room_(q, at))
-        return 0;
-    return pawl_spsc_per_block_(q) - at % PAWL_SPSC_BLOCK_;
+    return at % PAWL_SPSC_BLOCK_ != 0 || PAWL_LIKELY(at - q->room_seen < q->limit) ||
+           pawl_spsc_look_for_room_(q, at);
+}
+
+/* By the producer: places that are free in the block of its position; 0: the queue is full. */
+PAWL_API PAWL_INLINE size_t pawl_spsc_places_(struct pawl_spsc *q, bool words, uint64_t at)
+{
+    return pawl_spsc_has_room_(q, at) ? pawl_spsc_per_block_(q, words) - at % PAWL_SPSC_BLOCK_ : 0;
 }
 
 /* By the producer: shows the n elements that it has written from `at` on, all in one block. */
-PAWL_API PAWL_INLINE void pawl_spsc_show_(struct pawl_spsc *q, uint64_t at, size_t n)
+PAWL_API PAWL_INLINE void pawl_spsc_show_(struct pawl_spsc *q, bool words, uint64_t at, size_t n)
 {
     /* release E: pairs with the acquire in pawl_spsc_there_, publishes the elements */
-    pawl_store_release(pawl_spsc_block_(q, at), at + n);
+    pawl_store_release(pawl_spsc_block_(q, words, at), at + n);
     pawl_fence_compiler(); /* who is killed before the next line leaves it to pawl_spsc_repair() */
     pawl_store_relaxed(&q->tail,
-                       pawl_spsc_after_(q, at, n)); /* relaxed: others read it for pawl_spsc_size() */
+                       pawl_spsc_after_(q, words, at, n)); /* relaxed: others read it for pawl_spsc_size() */
 }
 
 /* By the producer, after it showed `pushed` elements from `from` on: wakes who waits for them, and looks whether the
@@ -223,7 +233,7 @@ PAWL_API PAWL_INLINE bool pawl_spsc_sealed_(const struct pawl_spsc *q)
 }
 
 /* By the consumer: elements that are there in the block of its position. */
-PAWL_API PAWL_INLINE size_t pawl_spsc_there_(struct pawl_spsc *q, uint64_t at)
+PAWL_API PAWL_INLINE size_t pawl_spsc_there_(struct pawl_spsc *q, bool words, uint64_t at)
 {
     uint64_t there = q->filled - at; /* of an earlier block: a huge number */
 
@@ -233,7 +243,7 @@ PAWL_API PAWL_INLINE size_t pawl_spsc_there_(struct pawl_spsc *q, uint64_t at)
         if (pawl_spsc_sealed_(q))
             return 0;
         /* acquire E: pairs with the release in pawl_spsc_show_, sees the elements */
-        filled = pawl_load_acquire(pawl_spsc_block_(q, at));
+        filled = pawl_load_acquire(pawl_spsc_block_(q, words, at));
         there = filled - at;
         if (there - 1 >= PAWL_SPSC_BLOCK_)
             return 0; /* nothing yet, or the block is filled for an earlier lap */
@@ -243,9 +253,9 @@ PAWL_API PAWL_INLINE size_t pawl_spsc_there_(struct pawl_spsc *q, uint64_t at)
 }
 
 /* By the consumer: it has taken n elements of the block. */
-PAWL_API PAWL_INLINE void pawl_spsc_taken_(struct pawl_spsc *q, uint64_t at, size_t n)
+PAWL_API PAWL_INLINE void pawl_spsc_taken_(struct pawl_spsc *q, bool words, uint64_t at, size_t n)
 {
-    uint64_t next = pawl_spsc_after_(q, at, n);
+    uint64_t next = pawl_spsc_after_(q, words, at, n);
 
     pawl_fence_compiler();              /* who is killed before the next line has not popped them */
     pawl_store_relaxed(&q->head, next); /* relaxed: others read it for pawl_spsc_size(); room releases */
@@ -263,34 +273,47 @@ PAWL_API PAWL_INLINE int pawl_spsc_empty_(struct pawl_spsc *q, uint64_t at)
 
 /* ---- one element ---- */
 
-/* Appends a copy. Returns 0, -EAGAIN (full), -EPIPE (closed). By the producer. */
-PAWL_API PAWL_INLINE int pawl_spsc_push(struct pawl_spsc *q, const void *element)
+/* push and pop, where `words` is a number that the compiler knows. */
+PAWL_API PAWL_INLINE int pawl_spsc_push_as_(struct pawl_spsc *q, bool words, const void *element)
 {
     uint64_t at = pawl_load_relaxed(&q->tail); /* relaxed: the producer's own */
 
     if (PAWL_UNLIKELY(pawl_handover_closed(&q->handover)))
         return -EPIPE;
-    if (PAWL_UNLIKELY(pawl_spsc_places_(q, at) == 0))
+    if (PAWL_UNLIKELY(!pawl_spsc_has_room_(q, at)))
         return -EAGAIN;
-    pawl_spsc_copy_(q, pawl_spsc_element_(q, at), element);
-    pawl_spsc_show_(q, at, 1);
+    pawl_spsc_copy_(q, words, pawl_spsc_element_(q, words, at), element);
+    pawl_spsc_show_(q, words, at, 1);
     return PAWL_LIKELY(pawl_spsc_pushed_(q, at, 1) > 0) ? 0 : -EPIPE;
 }
 
-/* Takes the oldest. Returns 0, -EAGAIN (empty), -EPIPE (closed, and nothing will come). By the consumer. */
-PAWL_API PAWL_INLINE int pawl_spsc_pop(struct pawl_spsc *q, void *element)
+PAWL_API PAWL_INLINE int pawl_spsc_pop_as_(struct pawl_spsc *q, bool words, void *element)
 {
     uint64_t at = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
 
-    while (PAWL_UNLIKELY(pawl_spsc_there_(q, at) == 0)) {
+    while (PAWL_UNLIKELY(pawl_spsc_there_(q, words, at) == 0)) {
         int status = pawl_spsc_empty_(q, at);
 
         if (status != 0)
             return status;
     }
-    pawl_spsc_copy_(q, element, pawl_spsc_element_(q, at));
-    pawl_spsc_taken_(q, at, 1);
+    pawl_spsc_copy_(q, words, element, pawl_spsc_element_(q, words, at));
+    pawl_spsc_taken_(q, words, at, 1);
     return 0;
+}
+
+/* Appends a copy. Returns 0, -EAGAIN (full), -EPIPE (closed). By the producer. */
+PAWL_API PAWL_INLINE int pawl_spsc_push(struct pawl_spsc *q, const void *element)
+{
+    return pawl_spsc_of_words_(q) ? pawl_spsc_push_as_(q, true, element)
+                                  : pawl_spsc_push_as_(q, false, element);
+}
+
+/* Takes the oldest. Returns 0, -EAGAIN (empty), -EPIPE (closed, and nothing will come). By the consumer. */
+PAWL_API PAWL_INLINE int pawl_spsc_pop(struct pawl_spsc *q, void *element)
+{
+    return pawl_spsc_of_words_(q) ? pawl_spsc_pop_as_(q, true, element)
+                                  : pawl_spsc_pop_as_(q, false, element);
 }
 
 /* The same, but waits for room or an element until the deadline (<pawl/park.h>): also -ETIMEDOUT. */
@@ -313,14 +336,15 @@ PAWL_API ptrdiff_t pawl_spsc_pop_n(struct pawl_spsc *q, void *elements, size_t n
 PAWL_API PAWL_INLINE ptrdiff_t pawl_spsc_reserve(struct pawl_spsc *q, void **places, size_t wanted)
 {
     uint64_t at = pawl_load_relaxed(&q->tail); /* relaxed: the producer's own */
+    bool words = pawl_spsc_of_words_(q);
     size_t n;
 
     if (PAWL_UNLIKELY(pawl_handover_closed(&q->handover)))
         return -EPIPE;
-    n = pawl_spsc_places_(q, at);
+    n = pawl_spsc_places_(q, words, at);
     if (PAWL_UNLIKELY(n == 0))
         return -EAGAIN;
-    *places = pawl_spsc_element_(q, at);
+    *places = pawl_spsc_element_(q, words, at);
     return (ptrdiff_t)(n < wanted ? n : wanted);
 }
 
@@ -330,7 +354,7 @@ PAWL_API PAWL_INLINE int pawl_spsc_commit(struct pawl_spsc *q, size_t n)
 {
     uint64_t at = pawl_load_relaxed(&q->tail); /* relaxed: the producer's own */
 
-    pawl_spsc_show_(q, at, n);
+    pawl_spsc_show_(q, pawl_spsc_of_words_(q), at, n);
     return PAWL_LIKELY(pawl_spsc_pushed_(q, at, n) > 0) ? 0 : -EPIPE;
 }
 
@@ -339,22 +363,24 @@ PAWL_API PAWL_INLINE int pawl_spsc_commit(struct pawl_spsc *q, size_t n)
 PAWL_API PAWL_INLINE ptrdiff_t pawl_spsc_peek(struct pawl_spsc *q, const void **elements)
 {
     uint64_t at = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
+    bool words = pawl_spsc_of_words_(q);
     size_t n;
 
-    while (PAWL_UNLIKELY((n = pawl_spsc_there_(q, at)) == 0)) {
+    while (PAWL_UNLIKELY((n = pawl_spsc_there_(q, words, at)) == 0)) {
         int status = pawl_spsc_empty_(q, at);
 
         if (status != 0)
             return status;
     }
-    *elements = pawl_spsc_element_(q, at);
+    *elements = pawl_spsc_element_(q, words, at);
     return (ptrdiff_t)n;
 }
 
 /* Removes the first n of those, n > 0 and at most what peek returned. By the consumer. */
 PAWL_API PAWL_INLINE void pawl_spsc_release(struct pawl_spsc *q, size_t n)
 {
-    pawl_spsc_taken_(q, pawl_load_relaxed(&q->head), n); /* relaxed: the consumer's own */
+    /* relaxed: the consumer's own */
+    pawl_spsc_taken_(q, pawl_spsc_of_words_(q), pawl_load_relaxed(&q->head), n);
 }
 
 /* ---- after a process was killed ---- */

@@ -184,7 +184,7 @@ static bool has_element(struct pawl_mpsc_lane_ *lane)
 {
     uint64_t at = pawl_load_relaxed(&lane->q.head); /* relaxed: the consumer's own */
 
-    if (pawl_spsc_there_(&lane->q, at) > 0)
+    if (pawl_spsc_there_(&lane->q, pawl_spsc_of_words_(&lane->q), at) > 0)
         return true;
     if (at - lane->q.room_given >= PAWL_SPSC_BLOCK_)
         pawl_spsc_give_room_(&lane->q, at);

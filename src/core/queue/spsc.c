@@ -6,19 +6,22 @@
 #include <stdlib.h>
 
 extern inline bool pawl_spsc_of_words_(const struct pawl_spsc *q);
-extern inline uint32_t pawl_spsc_per_block_(const struct pawl_spsc *q);
-extern inline uintptr_t pawl_spsc_at_(const struct pawl_spsc *q, uint64_t at);
-extern inline PAWL_ATOMIC(uint64_t) * pawl_spsc_block_(const struct pawl_spsc *q, uint64_t at);
-extern inline unsigned char *pawl_spsc_element_(const struct pawl_spsc *q, uint64_t at);
-extern inline uint64_t pawl_spsc_after_(const struct pawl_spsc *q, uint64_t at, size_t n);
-extern inline void pawl_spsc_copy_(const struct pawl_spsc *q, void *to, const void *from);
-extern inline size_t pawl_spsc_places_(struct pawl_spsc *q, uint64_t at);
-extern inline void pawl_spsc_show_(struct pawl_spsc *q, uint64_t at, size_t n);
+extern inline uint32_t pawl_spsc_per_block_(const struct pawl_spsc *q, bool words);
+extern inline uintptr_t pawl_spsc_at_(const struct pawl_spsc *q, bool words, uint64_t at);
+extern inline PAWL_ATOMIC(uint64_t) * pawl_spsc_block_(const struct pawl_spsc *q, bool words, uint64_t at);
+extern inline unsigned char *pawl_spsc_element_(const struct pawl_spsc *q, bool words, uint64_t at);
+extern inline uint64_t pawl_spsc_after_(const struct pawl_spsc *q, bool words, uint64_t at, size_t n);
+extern inline void pawl_spsc_copy_(const struct pawl_spsc *q, bool words, void *to, const void *from);
+extern inline bool pawl_spsc_has_room_(struct pawl_spsc *q, uint64_t at);
+extern inline size_t pawl_spsc_places_(struct pawl_spsc *q, bool words, uint64_t at);
+extern inline void pawl_spsc_show_(struct pawl_spsc *q, bool words, uint64_t at, size_t n);
 extern inline ptrdiff_t pawl_spsc_pushed_(struct pawl_spsc *q, uint64_t from, size_t pushed);
 extern inline bool pawl_spsc_sealed_(const struct pawl_spsc *q);
-extern inline size_t pawl_spsc_there_(struct pawl_spsc *q, uint64_t at);
-extern inline void pawl_spsc_taken_(struct pawl_spsc *q, uint64_t at, size_t n);
+extern inline size_t pawl_spsc_there_(struct pawl_spsc *q, bool words, uint64_t at);
+extern inline void pawl_spsc_taken_(struct pawl_spsc *q, bool words, uint64_t at, size_t n);
 extern inline int pawl_spsc_empty_(struct pawl_spsc *q, uint64_t at);
+extern inline int pawl_spsc_push_as_(struct pawl_spsc *q, bool words, const void *element);
+extern inline int pawl_spsc_pop_as_(struct pawl_spsc *q, bool words, void *element);
 extern inline int pawl_spsc_push(struct pawl_spsc *q, const void *element);
 extern inline int pawl_spsc_pop(struct pawl_spsc *q, void *element);
 extern inline ptrdiff_t pawl_spsc_reserve(struct pawl_spsc *q, void **places, size_t wanted);
@@ -109,11 +112,12 @@ size_t pawl_spsc_bytes(size_t capacity, size_t element_bytes)
 
 void pawl_spsc_start_at_(struct pawl_spsc *q, uint64_t block)
 {
+    bool words = pawl_spsc_of_words_(q);
     uint64_t at = block * PAWL_SPSC_BLOCK_;
 
     /* relaxed, all: nobody uses it yet. Every block is filled for the one before the first: not for any that comes. */
     for (uint64_t i = 0; i <= q->mask; i++)
-        pawl_store_relaxed(pawl_spsc_block_(q, i * PAWL_SPSC_BLOCK_), at - PAWL_SPSC_BLOCK_);
+        pawl_store_relaxed(pawl_spsc_block_(q, words, i * PAWL_SPSC_BLOCK_), at - PAWL_SPSC_BLOCK_);
     pawl_store_relaxed(&q->tail, at);
     pawl_store_relaxed(&q->head, at);
     pawl_store_relaxed(&q->room, at);
@@ -214,15 +218,16 @@ void pawl_spsc_give_room_(struct pawl_spsc *q, uint64_t at)
 
 void pawl_spsc_repair(struct pawl_spsc *q)
 {
+    bool words = pawl_spsc_of_words_(q);
     uint64_t at = pawl_load_relaxed(
         &q->tail); /* relaxed, all: the caller is alone with what the dead one left */
 
     for (;;) {
-        uint64_t shown = pawl_load_relaxed(pawl_spsc_block_(q, at)) - at;
+        uint64_t shown = pawl_load_relaxed(pawl_spsc_block_(q, words, at)) - at;
 
         if (shown - 1 >= PAWL_SPSC_BLOCK_)
             break;
-        at = pawl_spsc_after_(q, at, shown);
+        at = pawl_spsc_after_(q, words, at, shown);
     }
     pawl_store_relaxed(&q->tail, at);
 }
@@ -233,9 +238,10 @@ void pawl_spsc_repair(struct pawl_spsc *q)
  * processor fetches the lines of several blocks at once. */
 
 /* The elements of a whole block, n of them. */
-static void copy_block(const struct pawl_spsc *q, void *restrict to, const void *restrict from, size_t n)
+static void copy_block(const struct pawl_spsc *q, bool words, void *restrict to, const void *restrict from,
+                       size_t n)
 {
-    if (pawl_spsc_of_words_(q))
+    if (words)
         memcpy(to, from, PAWL_SPSC_WORDS_ * sizeof(uint64_t));
     else
         memcpy(to, from, n * q->element_bytes);
@@ -257,7 +263,7 @@ static size_t free_blocks(struct pawl_spsc *q, uint64_t at, size_t wanted)
  * a lap ago, and one store after the other would wait for its line. */
 static void fetch_block(const struct pawl_spsc *q, uint64_t at)
 {
-    const unsigned char *block = (const unsigned char *)pawl_spsc_at_(q, at);
+    const unsigned char *block = (const unsigned char *)pawl_spsc_at_(q, false, at);
 
     if (at - q->room_seen >= q->limit)
         return;
@@ -267,7 +273,8 @@ static void fetch_block(const struct pawl_spsc *q, uint64_t at)
 
 static size_t push_blocks(struct pawl_spsc *q, uint64_t at, const unsigned char *next, size_t n)
 {
-    size_t per_block = pawl_spsc_per_block_(q);
+    bool words = pawl_spsc_of_words_(q);
+    size_t per_block = pawl_spsc_per_block_(q, words);
     size_t blocks = free_blocks(q, at, n / per_block);
     /* Blocks of a line keep few stores waiting: nothing is won there. */
     bool fetches = q->block_bytes > PAWL_CACHELINE && q->block_bytes <= FETCH_AHEAD;
@@ -276,8 +283,9 @@ static size_t push_blocks(struct pawl_spsc *q, uint64_t at, const unsigned char 
     for (size_t i = 0; i < blocks; i++) {
         if (fetches)
             fetch_block(q, at + ahead);
-        copy_block(q, pawl_spsc_element_(q, at), next, per_block);
-        pawl_store_release(pawl_spsc_block_(q, at), at + per_block); /* release E: as in pawl_spsc_show_ */
+        copy_block(q, words, pawl_spsc_element_(q, words, at), next, per_block);
+        pawl_store_release(pawl_spsc_block_(q, words, at),
+                           at + per_block); /* release E: as in pawl_spsc_show_ */
         at += PAWL_SPSC_BLOCK_;
         next += per_block * q->element_bytes;
     }
@@ -288,34 +296,36 @@ static size_t push_blocks(struct pawl_spsc *q, uint64_t at, const unsigned char 
 
 static size_t pop_blocks(struct pawl_spsc *q, uint64_t at, unsigned char *next, size_t n)
 {
-    size_t per_block = pawl_spsc_per_block_(q);
+    bool words = pawl_spsc_of_words_(q);
+    size_t per_block = pawl_spsc_per_block_(q, words);
     size_t done = 0;
 
     /* acquire E: as in pawl_spsc_there_ */
-    while (done + per_block <= n && pawl_load_acquire(pawl_spsc_block_(q, at)) == at + per_block) {
-        copy_block(q, next, pawl_spsc_element_(q, at), per_block);
+    while (done + per_block <= n && pawl_load_acquire(pawl_spsc_block_(q, words, at)) == at + per_block) {
+        copy_block(q, words, next, pawl_spsc_element_(q, words, at), per_block);
         at += PAWL_SPSC_BLOCK_;
         next += per_block * q->element_bytes;
         done += per_block;
     }
     if (done > 0)
-        pawl_spsc_taken_(q, at - PAWL_SPSC_BLOCK_, per_block);
+        pawl_spsc_taken_(q, words, at - PAWL_SPSC_BLOCK_, per_block);
     return done;
 }
 
 /* Up to n elements into one block, or whole blocks. Returns how many; 0: full. */
 static size_t push_some(struct pawl_spsc *q, const unsigned char *next, size_t n)
 {
+    bool words = pawl_spsc_of_words_(q);
     uint64_t at = pawl_load_relaxed(&q->tail); /* relaxed: the producer's own */
     size_t run;
 
-    if (at % PAWL_SPSC_BLOCK_ == 0 && n >= pawl_spsc_per_block_(q))
+    if (at % PAWL_SPSC_BLOCK_ == 0 && n >= pawl_spsc_per_block_(q, words))
         return push_blocks(q, at, next, n);
-    run = pawl_spsc_places_(q, at);
+    run = pawl_spsc_places_(q, words, at);
     run = run < n ? run : n;
     if (run > 0) {
-        memcpy(pawl_spsc_element_(q, at), next, run * q->element_bytes);
-        pawl_spsc_show_(q, at, run);
+        memcpy(pawl_spsc_element_(q, words, at), next, run * q->element_bytes);
+        pawl_spsc_show_(q, words, at, run);
     }
     return run;
 }
@@ -323,6 +333,7 @@ static size_t push_some(struct pawl_spsc *q, const unsigned char *next, size_t n
 /* Up to n elements of one block, or whole blocks. Returns how many; 0: none is there. */
 static size_t pop_some(struct pawl_spsc *q, unsigned char *next, size_t n)
 {
+    bool words = pawl_spsc_of_words_(q);
     uint64_t at = pawl_load_relaxed(&q->head); /* relaxed: the consumer's own */
     size_t run = 0;
 
@@ -330,11 +341,11 @@ static size_t pop_some(struct pawl_spsc *q, unsigned char *next, size_t n)
         run = pop_blocks(q, at, next, n);
     if (run > 0)
         return run;
-    run = pawl_spsc_there_(q, at);
+    run = pawl_spsc_there_(q, words, at);
     run = run < n ? run : n;
     if (run > 0) {
-        memcpy(next, pawl_spsc_element_(q, at), run * q->element_bytes);
-        pawl_spsc_taken_(q, at, run);
+        memcpy(next, pawl_spsc_element_(q, words, at), run * q->element_bytes);
+        pawl_spsc_taken_(q, words, at, run);
     }
     return run;
 }
@@ -458,7 +469,8 @@ int pawl_spsc_seal_(struct pawl_spsc *q)
         pawl_fence_seq_cst();
     else
         pawl_fence_heavy();
-    if (pawl_spsc_there_(q, pawl_load_relaxed(&q->head)) > 0) /* relaxed: the consumer's own */
+    if (pawl_spsc_there_(q, pawl_spsc_of_words_(q), pawl_load_relaxed(&q->head)) >
+        0) /* relaxed: the consumer's own */
         return 0;
     /* release S: publishes the consumer's position to the producer that finds it sealed. acquire S: who opened it
      * again has shown an element before. */
