@@ -100,12 +100,19 @@ static void fence_reaches_every_cpu(void **state)
         assert_int_equal(pawl_rseq_fence(cpu), 0);
 }
 
+/* Where the library says that a sequence of this thread is armed, whatever this executable's variable says. */
+static const volatile uint64_t *last_descriptor(void)
+{
+    ptrdiff_t offset = pawl_rseq_get_info()->offset + 8;
+
+    return (const volatile uint64_t *)(const volatile void *)((const char *)__builtin_thread_pointer() +
+                                                              offset);
+}
+
 static void clear_forgets_the_last_sequence(void **state)
 {
     struct pawl_percpu *pc = pawl_percpu_open(sizeof(long), PAWL_PERCPU_BY_CPU);
-    const volatile uint64_t
-        *last = (const volatile uint64_t *)(const volatile void *)((const char *)__builtin_thread_pointer() +
-                                                                   pawl_rseq_offset + 8);
+    const volatile uint64_t *last = last_descriptor();
 
     (void)state;
     pawl_rseq_clear();
