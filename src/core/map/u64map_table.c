@@ -229,6 +229,26 @@ static void prefetch_move(const struct pawl_u64map_table *table, const struct pa
     }
 }
 
+/* The pages of the successor that a block goes to are written to before they are read: where nobody was before, a read maps the
+ * kernel's page of zeros, and the write behind it faults once more, for which all processors that run the program are interrupted. */
+static void touch(const struct pawl_u64map_table *table, const struct pawl_u64map_table *next, uint64_t begin)
+{
+    const uint64_t page_lines = 4096 / PAWL_CACHELINE;
+    uint64_t end = begin + PAWL_U64MAP_BLOCK_LINES < table->lines ? begin + PAWL_U64MAP_BLOCK_LINES
+                                                                  : table->lines;
+    uint64_t to = (uint64_t)((pawl_u64map_product_)begin * next->lines / table->lines);
+    uint64_t last = (uint64_t)((pawl_u64map_product_)end * next->lines / table->lines);
+
+    if (next->bytes <= PAWL_MAP_HUGE_PAGE_) /* all there since it was opened */
+        return;
+    for (; to < last; to += page_lines) {
+        struct pawl_pair empty = {0, 0};
+
+        /* relaxed: nothing is published, empty stays empty */
+        (void)pawl_cas_pair_relaxed(pawl_u64map_line_(next, to)->cell, &empty, empty);
+    }
+}
+
 static int move_block(struct pawl_u64map_table *table, uint64_t block)
 {
     struct pawl_u64map_table *next = successor(table);
@@ -236,6 +256,7 @@ static int move_block(struct pawl_u64map_table *table, uint64_t block)
     uint64_t end = begin + PAWL_U64MAP_BLOCK_LINES;
     bool still = is_still(table);
 
+    touch(table, next, begin);
     for (uint64_t at = begin; at < end && at < table->lines; at++) {
         struct pawl_u64map_line *line = pawl_u64map_line_(table, at);
 
