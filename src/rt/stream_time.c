@@ -64,7 +64,8 @@ static void look_whether_it_moved(struct pawl_stream *stream)
     struct pollfd look = {.fd = stream->source.fd, .events = POLLIN};
 
     if ((stream->state & STREAM_OPENED) != 0 && (stream->state & STREAM_BY_FILE) == 0 &&
-        pawl_stream_reads_(stream) && poll(&look, 1, 0) == 1)
+        pawl_stream_reads_(stream) && poll(&look, 1, 0) == 1 &&
+        (look.revents & (POLLIN | POLLHUP)) != 0) /* not what stands in the queue of errors */
         stream->read_at = stream->source.engine->worker->now;
 }
 

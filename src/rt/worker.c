@@ -125,8 +125,10 @@ static void poll_engine(struct pawl_worker *worker, uint64_t deadline)
 
     /* A turn that may wait is inside until pawl_worker_woke_(): a wake by a signal handler must not come to rest
      * in the worker's own structures when it has already looked at them. */
-    if (deadline == 0)
+    if (deadline == 0) {
+        worker->now = pawl_deadline(0); /* what has come meanwhile did not come before the tasks */
         pawl_worker_out_(worker);
+    }
     events = worker->engine->class->turn(worker->engine, deadline);
     pawl_worker_back_(worker);
     pawl_count_(&worker->counts.polls, 1);
@@ -270,7 +272,7 @@ static void turn(struct pawl_worker *worker, bool (*until)(const struct pawl_rt 
         poll_now_and_then(worker);
     } else if (sleep_now(worker, until)) {
         worker->unpolled = 0;
-    } else {
+    } else if (!pawl_ending_over_(&worker->rt->ending)) { /* else a handler's spawn would come to rest here */
         poll_now_and_then(worker);
     }
 }

@@ -4,7 +4,10 @@
 #include "test_io.h"
 
 #include <fcntl.h>
+#include <linux/net_tstamp.h>
+#include <pawl/clock.h>
 #include <pawl/park.h>
+#include <pawl/task.h>
 #include <poll.h>
 #include <time.h>
 
@@ -371,6 +374,84 @@ static void a_worker_that_is_late_times_nobody_out_who_has_sent(void **state)
     }
 }
 
+/* Keeps the worker for long; its peer sends at the end of that. Then it goes on until it has had its turn, in which the byte is
+ * received without a wait. */
+struct long_task {
+    struct pawl_task task;
+    int peer, runs;
+    uint64_t sent_at;
+};
+
+static enum pawl_task_next run_long(struct pawl_task *task)
+{
+    struct long_task *long_task = pawl_task_of(task, struct long_task, task);
+    const struct timespec long_time = {.tv_nsec = 500000000};
+
+    if (long_task->runs++ == 0) {
+        nanosleep(&long_time, NULL);
+        long_task->sent_at = pawl_deadline(0);
+        io_write(long_task->peer, "x", 1);
+    }
+    return long_task->runs < 40 ? PAWL_TASK_AGAIN : PAWL_TASK_DONE;
+}
+
+/* What is received behind a long task was not received before it. */
+static void time_counts_from_when_it_was_received(void **state)
+{
+    static const struct pawl_stream_config config = {IO_ECHO, .idle_ms = 300};
+    struct long_task busy = {.runs = 0};
+    struct io_server server;
+    struct pawl_rt *rt;
+    char byte = 0;
+
+    (void)state;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &config);
+    busy.peer = io_connect(&server);
+    io_reach(&io_counts.opened, 1);
+    pawl_task_init(&busy.task, run_long, 0);
+    assert_int_equal(pawl_task_spawn(rt, &busy.task), 0);
+    pawl_task_join(&busy.task);
+    io_read(busy.peer, &byte, 1);
+    assert_int_equal(byte, 'x');
+    io_peer_closed(busy.peer, true);
+    assert_true(pawl_deadline(0) - busy.sent_at >= 290000000u);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
+/* Each send leaves an entry in the socket's queue of errors, which nobody reads. */
+static void opened_with_stamps(struct pawl_stream *stream)
+{
+    const int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY |
+                      SOF_TIMESTAMPING_OPT_ID;
+
+    assert_int_equal(setsockopt(pawl_stream_fd(stream), SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags),
+                     0);
+    io_opened(stream);
+}
+
+static void what_waits_in_the_queue_of_errors_was_not_received(void **state)
+{
+    struct pawl_stream_config config = {IO_ECHO, .idle_ms = 50};
+    struct io_server server;
+    struct pawl_rt *rt;
+    char byte = 0;
+    int fd;
+
+    (void)state;
+    config.opened = opened_with_stamps;
+    io_open(&rt, 1);
+    io_listen(&server, rt, IO_TCP, &config);
+    fd = io_connect(&server);
+    io_write(fd, "x", 1);
+    io_read(fd, &byte, 1);
+    io_reach(&io_counts.timed_out, 1);
+    close(fd);
+    io_unlisten(&server);
+    io_close(rt);
+}
+
 /* ---- closing the runtime ---- */
 
 static void the_runtime_closes_with_everything_open(void **state)
@@ -494,6 +575,8 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test(timeouts_end_what_does_not_move),
     cmocka_unit_test(no_timeout_comes_early),
     cmocka_unit_test(a_worker_that_is_late_times_nobody_out_who_has_sent),
+    cmocka_unit_test(time_counts_from_when_it_was_received),
+    cmocka_unit_test(what_waits_in_the_queue_of_errors_was_not_received),
     cmocka_unit_test(the_runtime_closes_with_everything_open),
     cmocka_unit_test(what_is_told_ahead_is_what_is_received),
 };
