@@ -53,7 +53,7 @@ static bool oracle_may_read(const struct graph *g, int id, int w)
 static bool extend_read(int tid, const struct op *op)
 {
     struct graph *g = run.g;
-    int l = run_location(op, true);
+    int l = run_location(tid, op, true);
     if (l < 0)
         return false;
     int id = append(tid, op);
@@ -111,7 +111,7 @@ static bool extend_write(int tid, const struct op *op)
         run_refuse_thread(tid);
         return true;
     }
-    int l = run_location(op, false);
+    int l = run_location(tid, op, false);
     if (l < 0)
         return false;
     int id = append(tid, op);

@@ -68,7 +68,8 @@ void object_destroyed(const void *object, size_t size, uint64_t pc)
         return;
     volatile_settle();
     run_effect();
-    if (heap_check((uintptr_t)object, size, true, false, pc))
+    if (heap_check((uintptr_t)object, OBJECT_BYTES, false, true, pc) &&
+        heap_check((uintptr_t)object, size, true, false, pc))
         race_object_ends((uintptr_t)object, size, pc);
 }
 

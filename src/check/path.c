@@ -83,7 +83,7 @@ static bool enabled(int tid)
         return false;
     if (op->type != EV_READ || op->await == AWAIT_NOTHING)
         return true;
-    int l = run_location(op, false);
+    int l = run_location(tid, op, false);
     if (l < 0)
         return true; /* to report it */
     int w = run.g->loc[l].co_last;

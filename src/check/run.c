@@ -235,17 +235,30 @@ static int new_location(const struct op *op, uint16_t generation)
     return g->nloc++;
 }
 
-int run_location(const struct op *op, bool reads_first)
+/* Who sleeps on a condition variable or in a barrier looks at the one that it came to: its thread's last event there
+ * tells which, though it may have been destroyed and another one made in its place. -1: the one that is there now. */
+static int life_slept_in(int tid, const struct op *op)
+{
+    bool sleeps = op->type == EV_READ && (op->flags & EV_OBJECT) && !(op->flags & (EV_RMW | EV_CAS)) &&
+                  (op->name == NAME_COND_WAIT || op->name == NAME_BARRIER);
+    int id = sleeps ? run.thread[tid].last : NO_EVENT;
+    while (id != NO_EVENT && (run.g->ev[id].type != EV_WRITE || run.g->ev[id].detail != op->name))
+        id = run.g->ev[id].po_prev;
+    return id == NO_EVENT ? -1 : run.g->loc[run.g->ev[id].loc].generation;
+}
+
+int run_location(int tid, const struct op *op, bool reads_first)
 {
     int16_t *head = race_locations(op->addr);
     bool object = op->flags & EV_OBJECT;
     uint16_t generation = 0;
+    int slept_in = life_slept_in(tid, op);
     for (int l = *head; l >= 0; l = run.loc[l].next) {
         const struct location *loc = &run.g->loc[l];
         if (loc->object != object || loc->addr >= op->addr + op->size || op->addr >= loc->addr + loc->size)
             continue;
         bool same = loc->addr == op->addr && loc->size == op->size;
-        if (same && !run.loc[l].dead)
+        if (same && (slept_in < 0 ? !run.loc[l].dead : loc->generation == slept_in))
             return l;
         generation += same;
         if (run.loc[l].dead || object)
@@ -351,7 +364,7 @@ static bool same_event(int tid, const struct event *e)
     }
     if (e->type != EV_READ && e->type != EV_WRITE)
         return true;
-    int l = run_location(op, e->type == EV_READ && e->rf == INIT_WRITE);
+    int l = run_location(tid, op, e->type == EV_READ && e->rf == INIT_WRITE);
     if (l < 0)
         return false;
     if (l != e->loc) {

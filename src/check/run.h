@@ -216,7 +216,7 @@ enum run_end run_execute(void);
 /* Clock of the running thread. */
 const struct view *run_clock(int tid);
 /* A location of this execution, made when it is met for the first time; -1 after a bug. */
-int run_location(const struct op *op, bool reads_first);
+int run_location(int tid, const struct op *op, bool reads_first);
 /* The event with this number was added or met again: its thread has executed it. */
 void run_commit(int tid, int id);
 bool run_all_sync(void);

@@ -219,6 +219,7 @@ EXPORT int __wrap_sem_trywait(sem_t *s)
 EXPORT int __wrap_sem_getvalue(sem_t *s, int *value);
 EXPORT int __wrap_sem_getvalue(sem_t *s, int *value)
 {
+    heap_check((uintptr_t)s, OBJECT_BYTES, false, true, CALLER);
     u128 now = object_read(s, NAME_SEM_VALUE, RELAXED, AWAIT_NOTHING, 0, CALLER);
     plain_access(value, sizeof *value, true, true, CALLER);
     *value = (int)now;

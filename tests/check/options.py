@@ -135,6 +135,8 @@ def main():
                            [(build("told_apart.c", f"told_{way}", f"-D{way}"), why) for way, why in ways.items()])
         spsc = build("gallery/spsc_release.c", "spsc", "-DFIXED")
         test_mutants(spsc, r"4 mutants, 4 killed, 0 survived")
+        # Distributions build C with it too.
+        expect(PASS, build("features/cleanup.c", "cleanup", "-fexceptions"))
         # A compiled part, linked later.
         expect(0, pawl_cc, "-c", tests / "gallery/dekker.c", "-DFIXED", "-o", scratch / "part.o")
         expect(0, pawl_cc, scratch / "part.o", "-o", scratch / "linked")
