@@ -241,6 +241,7 @@ static void touch(const struct pawl_u64map_table *table, const struct pawl_u64ma
 
     if (next->bytes <= PAWL_MAP_HUGE_PAGE_) /* all there since it was opened */
         return;
+    to -= to % page_lines; /* all pages that the block reaches into: their borders are not the blocks' */
     for (; to < last; to += page_lines) {
         struct pawl_pair empty = {0, 0};
 

@@ -40,6 +40,30 @@ static void elements_of_one_thread_come_in_order(void **state)
     pawl_mpsc_lanes_free(q);
 }
 
+/* Of other sizes than a word: other blocks, and many of them. */
+static void long_elements_come_as_they_went(void **state)
+{
+    struct pawl_mpsc_lanes *q = pawl_mpsc_lanes_open(100, 9 * sizeof(uint64_t));
+    uint64_t in = 0, out = 0, element[9];
+
+    (void)state;
+    assert_non_null(q);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 100; i++, in++) {
+            for (uint64_t word = 0; word < 9; word++)
+                element[word] = in + word;
+            assert_int_equal(pawl_mpsc_lanes_push(q, element), 0);
+        }
+        while (pawl_mpsc_lanes_pop(q, element) == 0) {
+            for (uint64_t word = 0; word < 9; word++)
+                assert_int_equal(element[word], out + word);
+            out++;
+        }
+        assert_int_equal(out, in);
+    }
+    pawl_mpsc_lanes_free(q);
+}
+
 static void batches(void **state)
 {
     struct pawl_mpsc_lanes *q = pawl_mpsc_lanes_open(1000, 8);
@@ -222,6 +246,7 @@ int main(void)
         cmocka_unit_test(impossible_queues_are_refused),
         cmocka_unit_test(a_lane_is_left_to_a_later_thread),
         cmocka_unit_test(elements_of_one_thread_come_in_order),
+        cmocka_unit_test(long_elements_come_as_they_went),
         cmocka_unit_test(batches),
         cmocka_unit_test(every_lane_gets_its_turn),
         cmocka_unit_test(a_full_lane_is_the_producers_own_affair),

@@ -123,6 +123,26 @@ static void elements_come_out_as_they_went_in(void **state)
         }
 }
 
+/* Every block announces an element of the first lap. */
+static void what_was_in_the_memory_before_is_no_element(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        struct pawl_spsc *q = pawl_spsc_open(100, sizes[s]);
+
+        assert_non_null(q);
+        for (uint64_t block = 0; block <= q->mask; block++)
+            *(uint64_t *)((uintptr_t)(q + 1) + block * q->block_bytes) = block * PAWL_SPSC_BLOCK_ + 1;
+        assert_int_equal(pawl_spsc_init(q, 100, sizes[s], PAWL_PRIVATE), 0);
+        for (uint64_t number = 0; number < 100; number++) {
+            assert_int_equal(pop_number(q, number), -EAGAIN);
+            assert_int_equal(push_number(q, number), 0);
+            assert_int_equal(pop_number(q, number), 0);
+        }
+        pawl_spsc_free(q);
+    }
+}
+
 /* A push fails only while `capacity` elements are inside, whatever the consumer keeps of the room. */
 static void capacity_is_there_at_every_position(void **state)
 {
@@ -344,6 +364,7 @@ int main(void)
         cmocka_unit_test(impossible_queues_are_refused),
         cmocka_unit_test(small_capacities_are_exact_and_others_at_least_what_was_asked),
         cmocka_unit_test(elements_come_out_as_they_went_in),
+        cmocka_unit_test(what_was_in_the_memory_before_is_no_element),
         cmocka_unit_test(capacity_is_there_at_every_position),
         cmocka_unit_test(positions_wrap),
         cmocka_unit_test(batches_of_any_length),
