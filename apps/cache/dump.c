@@ -2,7 +2,7 @@
 /* The keys that there are: `lru_crawler metadump` and `stats cachedump`. A walk through the map in sections of a few dozen
  * items, some 8000 a turn: it goes on when others had theirs, and when the client has taken what was said so far. So
  * however many items there are, they cost no memory and hold up nobody, also if there is nothing to say of them (they were
- * flushed, or their keys cannot stand in a line). It ends when its client has. Items that stay while it walks are told of, others perhaps. All stand in
+ * flushed, or their keys cannot stand in a line). It ends when its client has reset or closed both sides. Items that stay while it walks are told of, others perhaps. All stand in
  * class 1. */
 #include "turn.h"
 
