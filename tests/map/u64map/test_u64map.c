@@ -296,6 +296,54 @@ static void a_table_that_shrinks_does_not_grow_again_at_once(void **state)
     pawl_u64map_destroy(&map);
 }
 
+/* Keys that another thread inserts while a successor is opened. */
+static uint64_t meanwhile;
+
+static void *insert_meanwhile(void *failed)
+{
+    for (uint64_t i = 0; i < meanwhile; i++)
+        if (pawl_u64map_insert(&map, random_key(1000 + i), i, NULL) != 0)
+            ++*(int *)failed;
+    return NULL;
+}
+
+static bool insert_and_count(size_t bytes)
+{
+    pthread_t other;
+    int failed = 0;
+
+    (void)bytes;
+    if (tables++ > 0)
+        return false;
+    assert_int_equal(pthread_create(&other, NULL, insert_meanwhile, &failed), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(failed, 0);
+    return false;
+}
+
+/* How many tables are opened when a map's first is full, and others insert so many keys before the one that is opened is there. */
+static int tables_opened_beside(uint64_t keys)
+{
+    open_map(0);
+    tables = 0;
+    meanwhile = keys;
+    pawl_u64map_refuse_ = insert_and_count;
+    for (uint64_t i = 0; tables == 0; i++)
+        assert_int_equal(pawl_u64map_insert(&map, random_key(i), i, NULL), 0);
+    pawl_u64map_refuse_ = NULL;
+    for (uint64_t i = 0; i < keys; i++)
+        assert_int_equal(value_of(random_key(1000 + i)), i);
+    pawl_u64map_destroy(&map);
+    return tables;
+}
+
+static void one_opens_a_successor_and_others_only_if_it_takes_long(void **state)
+{
+    (void)state;
+    assert_int_equal(tables_opened_beside(20), 1);
+    assert_int_equal(tables_opened_beside(40), 2); /* who opens may be stopped */
+}
+
 static void keys_of_one_line_are_slow_but_right(void **state)
 {
     (void)state;
@@ -405,6 +453,7 @@ int main(void)
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(it_grows_and_gives_its_memory_back),
         cmocka_unit_test(a_table_that_shrinks_does_not_grow_again_at_once),
+        cmocka_unit_test(one_opens_a_successor_and_others_only_if_it_takes_long),
         cmocka_unit_test(keys_of_one_line_are_slow_but_right),
         cmocka_unit_test(an_entry_takes_less_than_30_bytes_on_average),
         cmocka_unit_test(keys_that_come_and_go_need_no_more_room),
