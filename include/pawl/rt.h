@@ -122,7 +122,7 @@ PAWL_API int pawl_rt_stats(const struct pawl_rt *rt, uint32_t worker, struct paw
 
 /* Writes what it does at present to a descriptor, as text: workers, queues, tasks that wait, connections and what they
  * wait for. Each worker tells of its connections itself, between two tasks; one that has not in a second is passed
- * over, and that is told. Any thread that may block. Returns 0 or what write(2) said. */
+ * over, and that is told. Any thread that may block. Returns 0, what write(2) said, or -ECHILD: in a child of fork(). */
 PAWL_API int pawl_rt_dump(struct pawl_rt *rt, int fd) PAWL_NONNULL;
 
 /* The counters as Prometheus reads them. As snprintf: the length of the whole text; never writes more than `size` with

@@ -238,8 +238,8 @@ static void dump_streams(struct sink *sink, struct pawl_worker *worker)
     status = ask(paper, worker);
     if (status == 0)
         dump_paper(sink, paper);
-    else if (status == -EPIPE || status == -ECHILD)
-        say(sink, "    it closes, or was another process's\n");
+    else if (status == -EPIPE)
+        say(sink, "    it closes\n");
     else
         say(sink, "    does not answer: it has been at one task for a second\n");
     let_go(paper);
@@ -273,6 +273,8 @@ int pawl_rt_dump(struct pawl_rt *rt, int fd)
     struct sink sink = {.fd = fd};
     uint32_t phase = pawl_load_relaxed(&rt->ending.phase); /* relaxed: to be shown */
 
+    if (rt->generation != pawl_rt_generation_())
+        return -ECHILD; /* whoever had a lock is not there to give it back */
     say(&sink, "runtime %s, %s (%s), %s: %" PRIu32 " workers, %" PRIu64 " tasks and operations alive\n",
         rt->name, pawl_rt_engine(rt), pawl_rt_engine_reason(rt), phases[phase], rt->workers,
         pawl_rt_alive_(rt));

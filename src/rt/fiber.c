@@ -303,9 +303,12 @@ static void detached_done(struct pawl_task *task)
 
 int pawl_go(struct pawl_rt *rt, void (*fn)(void *arg), void *arg)
 {
-    struct pawl_fiber *fiber = make(rt, fn, arg);
+    struct pawl_fiber *fiber;
     int status;
 
+    if (rt->generation != pawl_rt_generation_())
+        return -ECHILD; /* now: whoever had the lock of the stacks is not there to give it back */
+    fiber = make(rt, fn, arg);
     if (fiber == NULL)
         return -ENOMEM;
     pawl_task_on_done(&fiber->task, detached_done);
@@ -317,9 +320,12 @@ int pawl_go(struct pawl_rt *rt, void (*fn)(void *arg), void *arg)
 
 int pawl_fiber_open(struct pawl_fiber **out, struct pawl_rt *rt, void (*fn)(void *arg), void *arg)
 {
-    struct pawl_fiber *fiber = make(rt, fn, arg);
+    struct pawl_fiber *fiber;
     int status;
 
+    if (rt->generation != pawl_rt_generation_())
+        return -ECHILD; /* now: whoever had the lock of the stacks is not there to give it back */
+    fiber = make(rt, fn, arg);
     if (fiber == NULL)
         return -ENOMEM;
     status = pawl_task_spawn(rt, &fiber->task);

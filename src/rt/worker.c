@@ -36,6 +36,17 @@ void pawl_worker_forked_(void)
     pawl_sync_fail("fork", "a child that a worker forked came back to the runtime: it must exec or _exit");
 }
 
+/* It has found something, or has other things to do, such as functions of the program, which may take long: who relied on it must not
+ * wait. */
+static void stop_searching(struct pawl_worker *worker)
+{
+    if (worker->searching) {
+        worker->searching = false;
+        if (pawl_idle_found_(&worker->rt->idle))
+            pawl_rt_work_(worker->rt);
+    }
+}
+
 /* ---- messages ---- */
 
 void pawl_worker_call_(struct pawl_worker *worker)
@@ -70,6 +81,7 @@ void pawl_worker_later_(struct pawl_worker *worker, struct pawl_message *message
 static void run_message(struct pawl_worker *worker, struct pawl_message *message)
 {
     pawl_count_(&worker->counts.messages, 1);
+    stop_searching(worker);
     pawl_worker_out_(worker);
     message->run(message, worker);
     pawl_worker_back_(worker);
@@ -152,16 +164,6 @@ static void get_up(struct pawl_worker *worker)
         pawl_count_(&worker->counts.wakes, 1);
 }
 
-/* It has found something, or has other things to do: who relied on it must not wait. */
-static void stop_searching(struct pawl_worker *worker)
-{
-    if (worker->searching) {
-        worker->searching = false;
-        if (pawl_idle_found_(&worker->rt->idle))
-            pawl_rt_work_(worker->rt);
-    }
-}
-
 void pawl_worker_woke_(struct pawl_worker *worker)
 {
     if (pawl_worker_is_in_(worker)) {
@@ -234,6 +236,8 @@ static void run_timers(struct pawl_worker *worker)
 
     if (worker->wheel.armed == 0)
         return;
+    if (worker->searching && pawl_wheel_next_(&worker->wheel) <= worker->now)
+        stop_searching(worker);
     pawl_worker_out_(worker);
     if (PAWL_UNLIKELY(worker->closing))
         pawl_timers_close_(worker); /* what was armed since */
@@ -248,6 +252,7 @@ static void poll_now_and_then(struct pawl_worker *worker)
 {
     if (++worker->unpolled < TURNS_A_POLL)
         return;
+    stop_searching(worker);
     poll_engine(worker, 0);
     worker->unpolled = 0;
 }

@@ -2,7 +2,9 @@
 /* The life of a runtime, and what it says of itself. */
 #include "place.h"
 #include "sched_test.h"
+#include "worker.h"
 
+#include <pawl/fiber.h>
 #include <pawl/rcu.h>
 
 #include <sys/resource.h>
@@ -290,9 +292,57 @@ static void an_idle_runtime_does_nothing(void **state)
     assert_int_equal(pawl_rt_close(rt), 0);
 }
 
+/* ---- who searches ---- */
+
+struct heard {
+    struct pawl_message search, message;
+    PAWL_ATOMIC(int) times, while_searching;
+};
+
+/* As a worker is that was about to sleep, was sent to search, and finds a message in its inbox. */
+static void be_sent(struct pawl_message *message, struct pawl_worker *worker)
+{
+    struct heard *heard = (struct heard *)(void *)((char *)message - offsetof(struct heard, search));
+
+    if (!worker->searching)
+        worker->searching = pawl_idle_search_(&worker->rt->idle, UINT64_MAX);
+    must(worker->searching, "it searches");
+    pawl_worker_send_(worker, &heard->message);
+}
+
+static void hear(struct pawl_message *message, struct pawl_worker *worker)
+{
+    struct heard *heard = (struct heard *)(void *)((char *)message - offsetof(struct heard, message));
+
+    if (worker->searching)
+        pawl_fetch_add_relaxed(&heard->while_searching, 1); /* relaxed: the addition below publishes it */
+    pawl_fetch_add_release(&heard->times, 1);
+}
+
+/* Nobody else is sent to search while somebody does: functions of the program, which may take long, are run by workers that do not
+ * count as searchers. */
+static void a_worker_that_runs_functions_does_not_count_as_a_searcher(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct heard heard = {.search.run = be_sent, .message.run = hear};
+
+    (void)state;
+    for (int n = 1; n <= 20; n++) {
+        pawl_worker_send_(&rt->worker[n % 2], &heard.search);
+        assert_true(reaches(&heard.times, n));
+    }
+    assert_int_equal(pawl_rt_close(rt), 0);
+    assert_int_equal(pawl_load_relaxed(&heard.while_searching), 0);
+}
+
 /* ---- fork ---- */
 
 static int child_status;
+
+static void nothing(void *argument)
+{
+    (void)argument;
+}
 
 static enum pawl_task_next fork_and_return(struct pawl_task *task)
 {
@@ -318,6 +368,9 @@ static void use_in_the_child(void *argument)
     pawl_task_init(&it.task, once, 0);
     must(pawl_task_spawn(rt, &it.task) == -ECHILD, "the parent's runtime runs nothing here");
     must(pawl_rt_run(rt) == -ECHILD, "nor can it be run");
+    must(pawl_go(rt, nothing, NULL) == -ECHILD, "no fiber begins");
+    must(pawl_rt_dump(rt, STDERR_FILENO) == -ECHILD,
+         "whoever had its locks is gone, and nobody waits for them");
     pawl_rt_stop(rt);
     must(pawl_rt_close(rt) == 0, "its memory can be given back");
     must(pawl_rt_open(&own, NULL) == 0, "a new one can be opened");
@@ -334,8 +387,11 @@ static void a_child_of_fork_has_no_use_for_it_but_to_free_it(void **state)
     (void)state;
     spawn(rt, &it, wait_for_the_end);
     assert_true(reaches(&it.runs, 1));
-    if (!PAWL_INSTRUMENTED) /* ThreadSanitizer starts no threads in children of threads */
+    if (!PAWL_INSTRUMENTED) { /* ThreadSanitizer starts no threads in children of threads */
+        pawl_mutex_lock(&rt->worker[0].live_lock); /* in the child nobody will give it back */
         assert_int_equal(status_of_child(use_in_the_child, rt), 0);
+        pawl_mutex_unlock(&rt->worker[0].live_lock);
+    }
     assert_int_equal(pawl_rt_close(rt), 0); /* the parent's is as before */
     assert_int_equal(pawl_load_relaxed(&it.runs), 2);
 }
@@ -436,6 +492,7 @@ int main(void)
         cmocka_unit_test(closing_waits_for_what_tasks_do_at_their_end),
         cmocka_unit_test(who_closes_as_worker_0_serves_those_whom_the_close_waits_for),
         cmocka_unit_test(an_idle_runtime_does_nothing),
+        cmocka_unit_test(a_worker_that_runs_functions_does_not_count_as_a_searcher),
         cmocka_unit_test(a_child_of_fork_has_no_use_for_it_but_to_free_it),
         cmocka_unit_test(a_child_that_returns_to_the_worker_is_ended),
         cmocka_unit_test(counters_and_dumps_say_what_there_is),
