@@ -48,11 +48,13 @@ reclaim 'nor, in executions at random, of two that were retired' epoch -DRETIRES
 reclaim '... by who pins again' epoch -DREPIN=1 "$weak"
 reclaim '... by two readers' epoch -DREADERS=2 "$weak"
 reclaim 'what an ended thread left is reclaimed once' epoch '-DREADERS=0 -DRETIRERS=2' --bound=2
+reclaim '... and in executions at random' epoch '-DREADERS=0 -DRETIRERS=2' "$weak"
 reclaim '... also if the domain is closed meanwhile' epoch '-DREADERS=0 -DRETIRERS=2 -DUNJOINED=1 -DCOLLECT=0' ''
 reclaim 'what a slot holds is not reclaimed' hazard -DRETIRES=2 ''
 reclaim '... after it held another' hazard -DTWICE=1 ''
 reclaim '... before it was taken again' hazard -DAGAIN=1 ''
 reclaim '... nor with two readers' hazard -DREADERS=2 --bound=1
+reclaim '... and in executions at random' hazard -DREADERS=2 "$weak"
 reclaim 'what an ended thread left is scanned once' hazard '-DREADERS=0 -DRETIRERS=2' ''
 reclaim '... also if the domain is closed meanwhile' hazard '-DREADERS=0 -DRETIRERS=2 -DUNJOINED=1 -DCOLLECT=0' ''
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
@@ -75,6 +77,7 @@ reclaim 'a callback runs after the section and before the barrier returns' rcu_c
 reclaim '... of two callers' rcu_call "$no_worker -DCALLERS=2" --bound=1
 reclaim 'a version is dropped after who looks' cell "$no_worker" ''
 reclaim '... with two publishers' cell "$no_worker -DHOLD=1 -DPUBLISHERS=2" --bound=1
+reclaim '... and in executions at random' cell "$no_worker -DHOLD=1 -DPUBLISHERS=2" "$weak"
 if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
     reclaim 'a version is dropped after who holds' cell "$no_worker -DHOLD=1" ''
     reclaim 'two callers, further' rcu_call "$no_worker -DCALLERS=2" --max-time=100
@@ -84,6 +87,7 @@ fi
 no_lists="$no_worker -Dpawl_percpu_open=refuse_lists"
 library "$no_lists"
 reclaim 'two callers without memory for lists' rcu_call "$no_lists -DSPILL=1 -DCALLERS=2" --bound=2
+reclaim '... and in executions at random' rcu_call "$no_lists -DSPILL=1 -DCALLERS=2" "$weak"
 
 # Over fences as membarrier makes them: two light ones order nothing, so a mark that is passed must. Every thread may rest. And
 # with what readers do inline: elsewhere the checker, which has no membarrier, sends them out of line.
