@@ -21,6 +21,8 @@ export CXX
 endif
 
 jobs = $(if $(JOBS),-j $(JOBS))
+# A folder as seen from anywhere; make's abspath would take one with a blank in its name for two.
+absolute = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
 
 .PHONY: help run test check bench bench-instructions check-vm lint docs install clean deps build
 .DEFAULT_GOAL := help
@@ -84,8 +86,8 @@ docs: build
 	@tools/run-tests '$(BUILD)' --suite=docs
 
 install: build
-	@$(if $(PREFIX),meson configure '$(BUILD)' -Dprefix='$(abspath $(PREFIX))' && ninja -C '$(BUILD)' $(jobs))
-	@meson install -C '$(BUILD)' --no-rebuild $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
+	@$(if $(PREFIX),meson configure '$(BUILD)' -Dprefix='$(call absolute,$(PREFIX))' && ninja -C '$(BUILD)' $(jobs))
+	@meson install -C '$(BUILD)' --no-rebuild $(if $(DESTDIR),--destdir '$(call absolute,$(DESTDIR))')
 	@$(if $(DESTDIR),,! [ -x /sbin/ldconfig -a -w /etc/ld.so.cache ] || /sbin/ldconfig)
 
 clean:

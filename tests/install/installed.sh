@@ -50,9 +50,23 @@ no_path_of_the_build() {
     grep -rlF --include='*.pc' --include='*.h' -e "$build" -e "$root" "$root" || true
 }
 
+# Chapters, examples and README lead to each other as in the sources. What they say of the tree itself stays there.
+installed_chapters_lead_somewhere() {
+    local folder=$root$prefix/share/doc/pawl
+    [[ -e $folder/docs/README.md && -e $folder/examples/counter.c ]] || echo "no chapters or no examples in $folder"
+    find "$folder" '(' -name meson.build -o -name '*.scd' -o -name '*.py' -path '*/docs/*' ')'
+    python3 "$here/../../docs/check_links.py" "$folder" |
+        grep -E ': \S+ names no |no way leads here|what it shows' |
+        grep -vE ': (\.\./)?(include|src|tests|bench|tools|apps|Makefile|meson)\S* names no '
+    true
+}
+
 promise 'installs into an empty folder' install_to_empty_folder
 promise 'nothing is installed outside the prefix' nothing_outside_the_prefix
 promise 'no installed text names the build folder' no_path_of_the_build
+if command -v python3 >/dev/null; then
+    promise 'every link of the installed chapters leads somewhere' installed_chapters_lead_somewhere
+fi
 
 pkgconfig_file=$(find "$root" -name pawl.pc)
 if [[ -z $pkgconfig_file ]]; then
@@ -86,6 +100,18 @@ every_public_header_is_installed() {
     diff <(public_headers) <(headers_below "$here/../../include")
 }
 promise 'every public header is installed' every_public_header_is_installed
+
+# Each header, and each variable of the environment that the libraries read, in its page.
+pages_name_all() {
+    local pages=$root$prefix/share/man/man7 word
+    for word in $(public_headers | sed 's,pawl/,,') \
+        $(grep -rhoE 'getenv\("PAWL_[A-Z_]+"' "$here"/../../src/{core,rt,tls,resolve,malloc} | grep -o 'PAWL_[A-Z_]*' | sort -u); do
+        sed 's/\\f.//g; s/\\&//g; s/\\//g' "$pages"/pawl{,-malloc}.7 | grep -qwF -e "$word" || echo "$word stands in no page"
+    done
+}
+if [[ -e $root$prefix/share/man/man7/pawl.7 ]]; then
+    promise 'pawl(7) names every header and every variable of the environment' pages_name_all
+fi
 
 # --- the shared library -------------------------------------------------------------------------
 
@@ -163,7 +189,10 @@ nothing_is_writable_and_executable() {
 compiled() { # compiler flags... -- libraries...; then run what came out
     local name=$1 && shift
     "$@" -o "$work/$name" || return
-    LD_LIBRARY_PATH=$library_folder "$work/$name" >"$work/$name.out" 2>&1 || cat "$work/$name.out"
+    LD_LIBRARY_PATH=$library_folder "$work/$name" >"$work/$name.out" 2>&1 || {
+        echo "exit status $?"
+        cat "$work/$name.out"
+    }
 }
 
 units=("$here/consumer.c" "$here/second_unit.c")
@@ -268,7 +297,58 @@ every_declaration_links() {
         -Wl,--whole-archive "${link_static[@]}" -Wl,--no-whole-archive
 }
 
+# A plugin with the static library inside is unloaded while threads that used it, and RCU's worker, live on.
+plugin_may_be_closed() {
+    cat >"$work/plugin.c" <<'END'
+#include <pawl/rcu.h>
+#include <stdlib.h>
+static void drop(struct pawl_retired *retired) { free(retired); }
+void use(void);
+void use(void)
+{
+    pawl_rcu_read_lock();
+    pawl_rcu_read_unlock();
+    pawl_rcu_call(malloc(sizeof(struct pawl_retired)), drop);
+    pawl_rcu_barrier();
+}
+END
+    cat >"$work/host.c" <<'END'
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+static void (*use)(void);
+static pthread_barrier_t used, closed;
+static void *thread(void *unused)
+{
+    use();
+    pthread_barrier_wait(&used);
+    pthread_barrier_wait(&closed);
+    return unused;
+}
+int main(void)
+{
+    pthread_t id;
+    void *plugin = dlopen(getenv("PLUGIN"), RTLD_NOW | RTLD_LOCAL);
+    if (plugin == NULL)
+        return 1;
+    *(void **)&use = dlsym(plugin, "use");
+    pthread_barrier_init(&used, NULL, 2);
+    pthread_barrier_init(&closed, NULL, 2);
+    if (use == NULL || pthread_create(&id, NULL, thread, NULL) != 0)
+        return 2;
+    pthread_barrier_wait(&used);
+    if (dlclose(plugin) != 0)
+        return 3;
+    pthread_barrier_wait(&closed);
+    return pthread_join(id, NULL);
+}
+END
+    "${cc[@]}" "${flags[@]}" -fPIC -shared "$work/plugin.c" -o "$work/plugin.so" "${link_static[@]}" &&
+        PLUGIN=$work/plugin.so compiled host "${cc[@]}" -O2 "$work/host.c" -ldl -pthread
+}
+
 if has_static; then
+    promise 'a plugin with the static library inside may be closed while its threads live' plugin_may_be_closed
     promise 'the static library defines only names that begin with pawl_' static_names_are_ours
     promise 'every declared function is in the static library, once' every_declaration_links
     promise 'a C program links the static library and runs' \
