@@ -170,8 +170,6 @@ static void add_chunks(size_t first, size_t count)
         list(chunk);
     }
     heap.count.mapped += count * CHUNK_PAGES;
-    if (first != heap.end) /* it stepped over what is not ours */
-        heap.unadvised = first;
     heap.end = first + count;
 }
 
@@ -184,13 +182,27 @@ static bool is_large(size_t run)
     return heap.count.used + run * CHUNK_PAGES > (run > 1 ? from / ONE_BLOCK_SHARE : from);
 }
 
+/* Growth may have stepped over what is not ours: there no page is free, and none used. */
+static bool is_ours(const struct chunk *chunk)
+{
+    return chunk->free > 0 || chunk->used[0] != 0;
+}
+
 /* Once the heap is large: huge pages for all of it that is not touched yet, what it grew by before included. */
 static void advise(size_t run)
 {
     if (pawl_settings_.huge == HUGE_NEVER || (pawl_settings_.huge == HUGE_AUTO && !is_large(run)))
         return;
-    pawl_system_huge_(page_address(heap.unadvised * CHUNK_PAGES), (heap.end - heap.unadvised) * CHUNK_BYTES);
-    heap.unadvised = heap.end;
+    while (heap.unadvised < heap.end) {
+        size_t first = heap.unadvised;
+
+        while (heap.unadvised < heap.end && is_ours(&pawl_map_.chunk[heap.unadvised]))
+            heap.unadvised++;
+        if (heap.unadvised > first)
+            pawl_system_huge_(page_address(first * CHUNK_PAGES), (heap.unadvised - first) * CHUNK_BYTES);
+        else
+            heap.unadvised++;
+    }
 }
 
 /* At least `count` chunks more, for a run of `run` of them; with some in reserve when the heap is large already. */

@@ -2,6 +2,7 @@
 /* Memory: refused by the kernel at any moment, limited, given back. */
 #include "family.h"
 
+#include "map.h"
 #include "page_heap.h"
 #include "system.h"
 
@@ -307,6 +308,39 @@ static int ask_for_huge_pages(void)
     return 0;
 }
 
+/* The heap steps over a mapping that stands where it would go on; the part below is advised all the same. */
+static int ask_around_an_obstacle(void)
+{
+    char *small = m(malloc)((size_t)1 << 20);
+    char *obstacle = MAP_FAILED;
+    char *large;
+    bool flagged;
+
+    if (small == NULL)
+        return 9;
+    if (pawl_map_.reserved) /* nothing can be in the way */
+        return 0;
+    for (char *at = small - (uintptr_t)small % CHUNK_BYTES; obstacle == MAP_FAILED; at += CHUNK_BYTES) {
+        if (at > small + 64 * CHUNK_BYTES)
+            return 8;
+        obstacle = mmap(at, CHUNK_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    }
+    large = m(malloc)((size_t)40 << 20);
+    if (large < obstacle + CHUNK_BYTES)
+        return 1;
+    if (mappings(large, HUGE, &flagged) == 0 || !flagged)
+        return 2;
+    if (mappings(small, HUGE, &flagged) == 0 || !flagged)
+        return 3;
+    if (mappings(obstacle, HUGE, &flagged) == 0 || flagged)
+        return 4; /* that is not ours */
+    munmap(obstacle, CHUNK_BYTES);
+    m(free)(small);
+    m(free)(large);
+    return 0;
+}
+
 /* Before the heap has grown: the first test. */
 static void a_large_block_gets_huge_pages_and_a_small_heap_none(void **state)
 {
@@ -314,6 +348,7 @@ static void a_large_block_gets_huge_pages_and_a_small_heap_none(void **state)
     if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0) /* the kernel has none */
         skip();
     assert_int_equal(apart(ask_for_huge_pages), 0);
+    assert_int_equal(apart(ask_around_an_obstacle), 0);
 }
 
 static int move_what_is_locked(void)
