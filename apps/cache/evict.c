@@ -72,8 +72,9 @@ static void evict(struct cache_session *session, struct cache_item *item, enum c
         cache_ghost_add(&session->store->ghosts, hash);
 }
 
-/* A copy of the item in the main queue, in its place in the map. False: there is no room for it. */
-static bool spare(struct cache_session *session, struct cache_item *item, uint8_t heat)
+/* A copy of the item in a queue, in its place in the map. False: there is no room for it. */
+static bool spare(struct cache_session *session, struct cache_item *item, uint8_t heat,
+                  enum cache_queue queue)
 {
     const uint64_t hash = hash_of(session->store, item);
     const struct cache_key key = {item->bytes, item->key_bytes, hash};
@@ -82,7 +83,7 @@ static bool spare(struct cache_session *session, struct cache_item *item, uint8_
     struct cache_item *copy;
 
     session->sparing = true;
-    copy = cache_item_make(session, CACHE_MAIN, &key, bytes, cache_item_flags(item), false, &own);
+    copy = cache_item_make(session, queue, &key, bytes, cache_item_flags(item), false, &own);
     session->sparing = false;
     if (copy == NULL)
         return false;
@@ -134,9 +135,36 @@ static void settle(struct cache_session *session, struct cache_item *item, enum 
         drop_expired(session->store, &session->counts, item);
         return;
     }
-    if (spare_hit && hits >= 0 && spare(session, item, (uint8_t)((heat & ~CACHE_HEAT) | hits)))
+    if (spare_hit && hits >= 0 && spare(session, item, (uint8_t)((heat & ~CACHE_HEAT) | hits), CACHE_MAIN))
         return;
     evict(session, item, queue);
+}
+
+/* A hit may have undone the mark of a dead one. In a section. */
+static bool is_there(const struct cache_store *store, const struct cache_item *item)
+{
+    const struct cache_key key = {item->bytes, item->key_bytes, hash_of(store, item)};
+
+    return pawl_map_get_by(&store->map, key.hash, &key, cache_equal) == item;
+}
+
+/* One item of it, hit or not. False: there is no room for it, and it may not go. In a section. */
+static bool move(struct cache_session *session, struct cache_item *item, enum cache_queue queue)
+{
+    const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
+
+    if (cache_heat_dead(heat))
+        return true;
+    if (!cache_valid(session->store, item)) {
+        drop_expired(session->store, &session->counts, item);
+        return true;
+    }
+    if (spare(session, item, heat, queue))
+        return true;
+    if (session->store->no_eviction && is_there(session->store, item))
+        return false;
+    evict(session, item, queue);
+    return true;
 }
 
 /* ---- a segment ---- */
@@ -173,14 +201,17 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
     if (segment == NULL) {
         /* What is spared needs room before this segment gives some. */
         if (session->ready == NULL && spare_hit) {
-            session->ready = cache_segment_take(&session->store->pool, 1);
+            session->ready = cache_segment_take_spare(&session->store->pool);
             if (session->ready == NULL)
                 return false;
         }
-        segment = cache_segment_oldest(&session->store->pool);
+        segment = spare_hit ? cache_segment_half_dead(&session->store->pool) : NULL;
+        session->moving = segment != NULL;
+        if (segment == NULL)
+            segment = cache_segment_oldest(&session->store->pool);
         if (segment == NULL)
             return false;
-        if (spare_hit && spare_whole(session, segment))
+        if (!session->moving && spare_hit && spare_whole(session, segment))
             return true;
         session->emptying = segment;
         session->emptied = NULL;
@@ -191,7 +222,10 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
     while (items-- > 0 && done < bytes && (item = cache_segment_next(segment, session->emptied)) != NULL) {
         session->emptied = item;
         done += cache_item_bytes(item);
-        settle(session, item, segment->queue, spare_hit);
+        if (session->moving)
+            (void)move(session, item, segment->queue);
+        else
+            settle(session, item, segment->queue, spare_hit);
     }
     pawl_rcu_read_unlock();
     if (cache_segment_next(segment, session->emptied) == NULL) {
@@ -200,6 +234,52 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
     }
     return true;
 }
+
+/* ---- what was overwritten or deleted ---- */
+
+/* Copies what is left of a segment and retires it. If there is no room for all of it some goes; but where nothing may, the segment
+ * stays: false. It is nobody else's meanwhile, so readers need not wait until all of it has moved. */
+static bool compact(struct cache_session *session, struct cache_segment *segment)
+{
+    struct cache_item *item = NULL;
+    bool stays = false;
+
+    do {
+        pawl_rcu_read_lock();
+        for (int i = 0; i < ITEMS_A_STEP && (item = cache_segment_next(segment, item)) != NULL && !stays; i++)
+            stays = !move(session, item, segment->queue);
+        pawl_rcu_read_unlock();
+    } while (item != NULL && !stays);
+    if (stays)
+        cache_segment_seal(segment, cache_now(session->store));
+    else
+        cache_segment_retire(segment);
+    return !stays;
+}
+
+void cache_keep_ready(struct cache_session *session)
+{
+    if (session->store->no_eviction && session->ready == NULL)
+        session->ready = cache_segment_take_spare(&session->store->pool);
+}
+
+bool cache_gather(struct cache_session *session, bool now)
+{
+    struct cache_store *store = session->store;
+    struct cache_thrift thrift = {
+        .without_loss = store->no_eviction,
+        .now = now,
+        .spare = pawl_load_relaxed(&store->reserve), /* relaxed: see store_inner.h */
+    };
+    struct cache_segment *segment;
+
+    cache_keep_ready(session);
+    thrift.may_move = !store->no_eviction || session->ready != NULL;
+    segment = cache_segment_sparse(&store->pool, &thrift);
+    return segment != NULL && compact(session, segment);
+}
+
+/* ---- room ---- */
 
 void cache_prepare(struct cache_session *session)
 {
@@ -232,20 +312,58 @@ void cache_make_room_now(struct cache_session *session, size_t bytes)
     empty_until(session, bytes, true);
 }
 
+static void wait_for_readers(struct cache_pool *pool)
+{
+    pawl_rcu_synchronize();
+    cache_pool_reap(pool);
+}
+
+/* What was emptied last has not come back yet, so there was none for what moves. False: it is not that. */
+static bool wait_for_ready(struct cache_session *session)
+{
+    if (session->ready != NULL)
+        return false;
+    wait_for_readers(&session->store->pool);
+    cache_keep_ready(session);
+    return session->ready != NULL;
+}
+
+/* Nothing may be evicted: what was overwritten, deleted or flushed has to make room, for what moves besides. True: it is worth
+ * another try. */
+static bool wait_for_dead(struct cache_session *session, size_t bytes)
+{
+    struct cache_pool *pool = &session->store->pool;
+    /* Every other time gives as much as an eighth of a segment. If that is not enough others took it. */
+    size_t times = 2 * (bytes / pool->segment_bytes + 2) * CACHE_RIPE_PART;
+
+    /* Somebody else has made some; or it is not the limit: the system has no more memory. */
+    if (cache_pool_room(pool, false) >= bytes) {
+        (void)cache_gather(session, true);
+        return true;
+    }
+    while (cache_pool_room(pool, true) < bytes + (session->ready == NULL ? pool->segment_bytes : 0)) {
+        if (times-- == 0 || !(cache_gather(session, true) || wait_for_ready(session)))
+            return false;
+    }
+    wait_for_readers(pool);
+    return true;
+}
+
 bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries)
 {
     struct cache_pool *pool = &session->store->pool;
     const size_t bytes = cache_segment_size(pool, item_bytes);
 
-    if (session->store->no_eviction || pawl_rcu_read_held() || tries == TRIES_MAX)
+    if (pawl_rcu_read_held() || tries == TRIES_MAX)
         return false;
+    if (session->store->no_eviction)
+        return wait_for_dead(session, bytes);
     /* It is not the limit: the system has no more memory. What is emptied can be used again. */
     if (cache_pool_room(pool, false) >= bytes)
         (void)empty_some(session, UINT32_MAX, SIZE_MAX, false);
     for (int wait = 0; wait < WAITS_MAX; wait++) {
         empty_until(session, bytes, wait == 0);
-        pawl_rcu_synchronize();
-        cache_pool_reap(pool);
+        wait_for_readers(pool);
         if (cache_pool_room(pool, false) >= bytes)
             return true;
     }
@@ -291,40 +409,6 @@ static void expire_in(struct cache_session *session, struct cache_segment *segme
     pawl_rcu_read_unlock();
 }
 
-/* Copies what is left of a segment, hit or not, and retires it. If there is no room for all of it some goes; but where nothing may,
- * the segment stays. */
-static void compact(struct cache_session *session, struct cache_segment *segment)
-{
-    struct cache_item *item = NULL;
-    bool stays = false;
-
-    pawl_rcu_read_lock();
-    while (!stays && (item = cache_segment_next(segment, item)) != NULL) {
-        const uint8_t heat = pawl_load_relaxed(&item->heat); /* relaxed: see item.h */
-
-        if (cache_heat_dead(heat) || spare(session, item, heat))
-            continue;
-        stays = session->store->no_eviction;
-        if (!stays)
-            evict(session, item, CACHE_MAIN);
-    }
-    pawl_rcu_read_unlock();
-    if (stays)
-        cache_segment_seal(segment, cache_now(session->store));
-    else
-        cache_segment_retire(segment);
-}
-
-void cache_gather(struct cache_session *session)
-{
-    struct cache_store *store = session->store;
-    /* relaxed: see store_inner.h */
-    struct cache_segment *segment = cache_segment_sparse(&store->pool, pawl_load_relaxed(&store->reserve));
-
-    if (segment != NULL)
-        compact(session, segment);
-}
-
 /* Returns whether there are more segments to look at. */
 static bool expire_some(struct cache_session *session)
 {
@@ -350,7 +434,7 @@ static bool expire_some(struct cache_session *session)
            segment->size == session->store->pool.segment_bytes;
     cache_segment_leave(segment, take);
     if (take)
-        compact(session, segment);
+        (void)compact(session, segment);
     return true;
 }
 
@@ -386,12 +470,13 @@ void cache_flush(struct cache_store *store, uint32_t when)
         return;
     }
     pawl_mutex_lock(&store->lock);
-    /* An item carries 4 bits of its epoch: before they come round again all older items must have gone. */
+    /* An item carries 3 bits of its epoch: before they come round again all older items must have gone. */
     while (pawl_load_relaxed(&store->epoch) - store->purged_epoch >=
            256 / CACHE_EPOCH - 1) /* relaxed: our lock */
         purge_some(store);
     pawl_fetch_add_relaxed(&store->epoch,
                            1u); /* relaxed: cache_valid compares a number that is as old as the read */
+    cache_pool_flush(&store->pool);
     store->purge = (struct pawl_map_cursor){0};
     store->purging = true;
     pawl_mutex_unlock(&store->lock);

@@ -21,25 +21,26 @@ static struct cache_segment *next_segment(struct cache_session *session, enum ca
     struct cache_pool *pool = &session->store->pool;
     struct cache_segment *segment = NULL;
 
-    if (!session->sparing) {
-        cache_share_memory(session->store); /* the map may have grown since the last one */
-        cache_gather(session);
-        /* Without it what expires could not give back its memory, when there is no other. */
-        if (session->store->no_eviction && session->ready == NULL)
-            session->ready = cache_segment_take(pool, 1);
-    }
     if (session->sparing && session->ready != NULL && cache_segment_room(session->ready) >= bytes) {
         segment = session->ready;
         session->ready = NULL;
-    } else {
-        segment = cache_segment_take(pool, bytes);
+        segment->queue = (uint8_t)queue;
+        return segment;
     }
+    if (!session->sparing) {
+        cache_share_memory(session->store); /* the map may have grown since the last one */
+        cache_keep_ready(session);
+    }
+    segment = cache_segment_take(pool, bytes);
     if (segment == NULL && errno == ENOMEM && !session->store->no_eviction && !session->sparing) {
         cache_make_room_now(session, cache_segment_size(pool, bytes));
         segment = cache_segment_take(pool, bytes);
     }
-    if (segment != NULL)
-        segment->queue = (uint8_t)queue;
+    if (segment == NULL)
+        return NULL;
+    segment->queue = (uint8_t)queue;
+    if (!session->sparing)
+        (void)cache_gather(session, false);
     return segment;
 }
 
@@ -58,9 +59,13 @@ static struct cache_segment *segment_for(struct cache_session *session, enum cac
 
         if (next == NULL)
             return NULL;
-        /* Not the one from above: making room may have taken another, or sealed this one. */
-        if (session->filling[queue] != NULL)
-            cache_segment_seal(session->filling[queue], cache_now(session->store));
+        segment = session->filling[queue]; /* what moved meanwhile may have begun another */
+        if (segment != NULL && cache_segment_room(segment) >= bytes && session->ready == NULL) {
+            session->ready = next;
+            return segment;
+        }
+        if (segment != NULL)
+            cache_segment_seal(segment, cache_now(session->store));
         session->filling[queue] = segment = next;
     }
     return segment;
@@ -157,9 +162,9 @@ void cache_item_died(struct cache_store *store, struct cache_counts *counts, str
     const unsigned int lasts = pawl_load_relaxed(&item->heat) &
                                ~CACHE_STATE; /* relaxed: these bits never change */
 
-    /* relaxed, both: hints for who empties the segment */
+    /* relaxed: a hint for who empties the segment */
     pawl_store_relaxed(&item->heat, (uint8_t)(lasts | CACHE_DEAD | cache_item_fetched(item)));
-    pawl_fetch_add_relaxed(&cache_segment_of(&store->pool, item)->dead, (uint64_t)bytes);
+    cache_segment_lost(&store->pool, cache_segment_of(&store->pool, item), bytes);
     add_bytes(counts, -(int64_t)bytes);
 }
 

@@ -17,7 +17,7 @@ enum {
         8, /* segments at the front of a queue that may be taken out of turn because they are empty */
     SPARSE_PART =
         8, /* less than this part of it is left: copying that costs less than memory that was never touched */
-    NEAR = 4, /* segments below the limit: from there on the oldest are emptied anyway */
+    NEAR = 4, /* segments below the limit: from there on the oldest are emptied anyway, if any may be */
 };
 
 static size_t limit_of(const struct cache_pool *pool)
@@ -241,7 +241,8 @@ static void unmap_all(struct cache_segment *segment)
     }
 }
 
-static struct cache_segment *take_free(struct cache_pool *pool, size_t size)
+/* `above`: the limit does not hold, unless something is about to come back. */
+static struct cache_segment *take_free(struct cache_pool *pool, size_t size, bool above)
 {
     struct cache_segment *segment = NULL, *surplus = NULL;
     bool booked = false;
@@ -253,7 +254,7 @@ static struct cache_segment *take_free(struct cache_pool *pool, size_t size)
         pool->free_count--;
     } else {
         surplus = take_surplus(pool, size);
-        booked = pool->memory + size <= limit_of(pool);
+        booked = pool->memory + size <= limit_of(pool) || (above && pool->waiting.first == NULL);
         pool->memory += booked ? size : 0;
     }
     note_room(pool);
@@ -274,19 +275,13 @@ size_t cache_segment_size(const struct cache_pool *pool, size_t bytes)
                                         : (whole + CACHE_PAGE - 1) & ~(size_t)(CACHE_PAGE - 1);
 }
 
-struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
+/* NULL with errno ENOMEM. */
+static struct cache_segment *take_empty(struct cache_pool *pool, size_t size, bool above)
 {
-    const size_t whole = bytes + offsetof(struct cache_segment, items);
-    const size_t size = whole <= pool->segment_bytes ? pool->segment_bytes
-                                                     : (whole + CACHE_PAGE - 1) & ~(size_t)(CACHE_PAGE - 1);
     struct cache_segment *segment;
 
-    if (size > limit_of(pool) / 2) {
-        errno = E2BIG;
-        return NULL;
-    }
     cache_pool_reap(pool);
-    segment = take_free(pool, size);
+    segment = take_free(pool, size, above);
     if (segment == NULL)
         return NULL;
     pawl_chunk_init(&segment->chunk, released);
@@ -295,6 +290,22 @@ struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
     pawl_store_relaxed(&segment->soonest, 0u); /* relaxed, both: it is this thread's */
     pawl_store_relaxed(&segment->dead, UINT64_C(0));
     return segment;
+}
+
+struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
+{
+    const size_t size = cache_segment_size(pool, bytes);
+
+    if (size > limit_of(pool) / 2) {
+        errno = E2BIG;
+        return NULL;
+    }
+    return take_empty(pool, size, false);
+}
+
+struct cache_segment *cache_segment_take_spare(struct cache_pool *pool)
+{
+    return take_empty(pool, pool->segment_bytes, true);
 }
 
 void cache_pool_close(struct cache_pool *pool)
@@ -335,7 +346,11 @@ void cache_segment_seal(struct cache_segment *segment, uint32_t now)
     segment->sealed = true;
     segment->sealed_at = now;
     segment->busy = false;
+    segment->flushed = false; /* also of one that somebody has looked through, and that stays */
     append(&pool->queue[segment->queue], segment);
+    /* relaxed, both: ours, and under the lock of who looks. What died while it was filled is to be found now. */
+    if (pawl_load_relaxed(&segment->dead) >= pool->segment_bytes / CACHE_RIPE_PART)
+        pawl_fetch_add_relaxed(&pool->ripened, UINT64_C(1));
     pawl_mutex_unlock(&pool->lock);
 }
 
@@ -398,36 +413,153 @@ struct cache_segment *cache_segment_oldest(struct cache_pool *pool)
     return segment;
 }
 
-/* Under the lock. */
-static bool is_sparse(const struct cache_pool *pool, const struct cache_segment *segment)
-{
-    const uint64_t dead = pawl_load_relaxed(&segment->dead); /* relaxed: a hint */
+/* ---- what is worth emptying ---- */
 
-    return segment->sealed && !segment->busy && segment->size == pool->segment_bytes && !is_held(segment) &&
-           dead + segment->stored / SPARSE_PART > segment->stored;
+/* Under the lock. Bytes of it that died; all of it, if it was flushed. */
+static uint64_t dead_in(const struct cache_segment *segment)
+{
+    return segment->flushed ? segment->stored : pawl_load_relaxed(&segment->dead); /* relaxed: a hint */
 }
 
-struct cache_segment *cache_segment_sparse(struct cache_pool *pool, uint64_t spare)
+/* Under the lock. Nothing of it moves, so it may be large, or held: then it is free when it is sent. */
+static bool is_all_dead(const struct cache_segment *segment)
+{
+    return segment->sealed && !segment->busy && dead_in(segment) >= segment->stored;
+}
+
+/* Under the lock. Can what is left of it move, to some purpose? */
+static bool is_movable(const struct cache_pool *pool, const struct cache_segment *segment)
+{
+    return segment->sealed && !segment->busy && segment->size == pool->segment_bytes && !is_held(segment);
+}
+
+/* Under the lock. */
+static void take_out_of_queue(struct cache_segment *segment)
+{
+    unlink_segment(&segment->pool->queue[segment->queue], segment);
+    segment->sealed = false;
+}
+
+/* Under the lock. Another one round. */
+static struct cache_segment *next_swept(struct cache_pool *pool)
+{
+    if (pool->swept_at >= pool->count)
+        pool->swept_at = 0;
+    return pool->all[pool->swept_at++];
+}
+
+static struct cache_segment *find_nearly_empty(struct cache_pool *pool)
+{
+    for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
+        struct cache_segment *segment = next_swept(pool);
+
+        if (is_all_dead(segment) ||
+            (is_movable(pool, segment) && dead_in(segment) + segment->stored / SPARSE_PART > segment->stored))
+            return segment;
+    }
+    return NULL;
+}
+
+/* The best of those that are looked at. If all were looked at in vain since one last ripened there is none, and it costs nothing
+ * to ask again. */
+static struct cache_segment *find_ripe(struct cache_pool *pool, bool may_move)
+{
+    /* acquire R: pairs with the release in cache_segment_lost() */
+    const uint64_t ripened = pawl_load_acquire(&pool->ripened);
+    struct cache_segment *best = NULL;
+    uint64_t most = pool->segment_bytes / CACHE_RIPE_PART - 1;
+    bool in_vain = may_move;
+
+    if (ripened != pool->ripened_seen)
+        pool->looked_in_vain = 0;
+    pool->ripened_seen = ripened;
+    if (pool->looked_in_vain >= pool->count)
+        return NULL;
+    for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
+        struct cache_segment *segment = next_swept(pool);
+
+        if (is_all_dead(segment))
+            return segment;
+        if (!segment->sealed || dead_in(segment) <= most)
+            continue;
+        if (may_move && is_movable(pool, segment)) {
+            best = segment;
+            most = dead_in(segment);
+        } else if (segment->busy || is_held(segment)) {
+            in_vain = false; /* later, perhaps: nobody says when */
+        }
+    }
+    if (best != NULL || !in_vain)
+        pool->looked_in_vain = 0;
+    else
+        pool->looked_in_vain += SEARCH;
+    return best;
+}
+
+struct cache_segment *cache_segment_half_dead(struct cache_pool *pool)
+{
+    struct cache_segment *best = NULL;
+    uint64_t most = pool->segment_bytes / 2;
+
+    pawl_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
+        struct cache_segment *segment = next_swept(pool);
+
+        if (is_movable(pool, segment) && dead_in(segment) > most) {
+            best = segment;
+            most = dead_in(segment);
+        }
+    }
+    if (best != NULL)
+        take_out_of_queue(best);
+    pawl_mutex_unlock(&pool->lock);
+    return best;
+}
+
+/* Under the lock. Those that are free, or will be when their readers have left. */
+static uint64_t segments_soon(const struct cache_pool *pool)
+{
+    return pool->free_count + pool->waiting.bytes / pool->segment_bytes;
+}
+
+/* Under the lock. */
+static struct cache_segment *find_sparse(struct cache_pool *pool, const struct cache_thrift *thrift)
 {
     struct cache_segment *found = NULL;
 
-    pawl_mutex_lock(&pool->lock);
-    if (pool->free_count + pool->waiting.bytes / pool->segment_bytes < spare &&
-        pool->memory + NEAR * pool->segment_bytes <= limit_of(pool)) {
-        for (size_t i = 0; i < SEARCH && i < pool->count && found == NULL; i++) {
-            if (pool->swept_at >= pool->count)
-                pool->swept_at = 0;
-            if (is_sparse(pool, pool->all[pool->swept_at]))
-                found = pool->all[pool->swept_at];
-            pool->swept_at++;
-        }
-    }
-    if (found != NULL) {
-        unlink_segment(&pool->queue[found->queue], found);
-        found->sealed = false;
-    }
-    pawl_mutex_unlock(&pool->lock);
+    if (!thrift->now && pool->memory + NEAR * pool->segment_bytes <= limit_of(pool))
+        found = find_nearly_empty(pool);
+    else if (thrift->without_loss && (thrift->now || segments_soon(pool) < thrift->spare))
+        found = find_ripe(pool, thrift->may_move);
+    if (found != NULL)
+        take_out_of_queue(found);
     return found;
+}
+
+struct cache_segment *cache_segment_sparse(struct cache_pool *pool, const struct cache_thrift *thrift)
+{
+    struct cache_segment *found;
+    size_t looked = 0;
+    bool more;
+
+    do {
+        pawl_mutex_lock(&pool->lock);
+        found = find_sparse(pool, thrift);
+        looked += SEARCH;
+        more = thrift->now && looked < pool->count && pool->looked_in_vain < pool->count;
+        pawl_mutex_unlock(&pool->lock);
+    } while (found == NULL && more);
+    return found;
+}
+
+void cache_pool_flush(struct cache_pool *pool)
+{
+    pawl_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->all[i]->sealed)
+            pool->all[i]->flushed = true;
+    pawl_fetch_add_relaxed(&pool->ripened, UINT64_C(1)); /* relaxed: what it tells of is the lock's */
+    pawl_mutex_unlock(&pool->lock);
 }
 
 /* ---- expiry ---- */

@@ -34,6 +34,7 @@ struct cache_segment {
     PAWL_ATOMIC(uint32_t) soonest; /* no item expires before; 0: none ever. Relaxed: see cache_touch */
     uint8_t queue;                 /* enum cache_queue */
     bool sealed, busy;             /* in a queue; and looked through by somebody. Under the lock */
+    bool flushed;                  /* it was sealed before a flush. Under the lock */
     uint32_t sealed_at;            /* second of the clock. Under the lock */
     PAWL_ATOMIC(uint64_t) dead PAWL_LINE_PAIR_ALIGNED; /* bytes of items that left the map. Relaxed: a hint */
     char items[] PAWL_LINE_PAIR_ALIGNED;
@@ -53,6 +54,9 @@ struct cache_pool {
     PAWL_ATOMIC(uint32_t)
     waiting_count;                  /* changed under the lock; relaxed for who asks whether there are any */
     PAWL_ATOMIC(int64_t) room_left; /* as cache_pool_room(pool, true), below 0 above the limit; the same */
+    PAWL_ATOMIC(uint64_t) ripened;  /* R: segments of which so much died that emptying them gives room */
+    uint64_t ripened_seen;          /* when the search for those began anew */
+    size_t looked_in_vain;          /* segments since */
     size_t count;                   /* in `all` */
     struct cache_segment **all;     /* mapped, in any order */
     size_t room;                    /* in `all` */
@@ -70,7 +74,8 @@ struct cache_pool {
 enum {
     CACHE_PAGE = 4096,
     CACHE_HUGE_PAGE = 1 << 21,
-    CACHE_HUGE_PAGES_LEAST = 16 /* in a pool that has any */
+    CACHE_HUGE_PAGES_LEAST = 16, /* in a pool that has any */
+    CACHE_RIPE_PART = 8          /* of a segment is dead: see cache_segment_sparse() */
 };
 void *cache_map_aligned(size_t size, size_t alignment);
 
@@ -84,6 +89,10 @@ void cache_pool_close(struct cache_pool *pool);
  * more), E2BIG (it would take more than half of the limit). Any thread. */
 struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes);
 
+/* One that a session keeps for what moves, at the limit too: when nothing waits for its readers any more, it may be one above. Else
+ * what is dead could give back its memory only while others leave some. NULL: not now. */
+struct cache_segment *cache_segment_take_spare(struct cache_pool *pool);
+
 /* From now on so many bytes. Gives back what is free above it. */
 void cache_pool_limit(struct cache_pool *pool, size_t limit);
 
@@ -96,9 +105,37 @@ uint32_t cache_pool_oldest(const struct cache_pool *pool, uint32_t now);
 /* The one to be emptied next, taken out of its queue; NULL: there is none. A tenth of the memory is the small queue's. */
 struct cache_segment *cache_segment_oldest(struct cache_pool *pool);
 
-/* Before memory grows: one of which less than an eighth is left, of the next 64 that are looked at, taken out of its queue.
- * NULL: there is none, or `spare` segments are free or soon will be, or the limit is near. Any thread. */
-struct cache_segment *cache_segment_sparse(struct cache_pool *pool, uint64_t spare);
+/* How room is looked for before a segment is taken. */
+struct cache_thrift {
+    bool without_loss; /* nothing is evicted: near the limit only what is dead makes room */
+    bool may_move;     /* there is room near the limit for what is left of a segment */
+    bool now; /* as near the limit, whatever is free; all are looked at, 64 at a time, if they must be */
+    uint64_t spare; /* else so many segments are, when they are free or soon will be */
+};
+
+/* One that is worth emptying, of the next 64 that are looked at, taken out of its queue. Far from the limit: one of which less than
+ * an eighth is left. How much is free is not asked: what is taken now comes back when readers have left, and while it does not
+ * others are needed. Near it: that of which most is dead, an eighth at least. NULL: there is none; or what is oldest goes anyway.
+ * Any thread. */
+struct cache_segment *cache_segment_sparse(struct cache_pool *pool, const struct cache_thrift *thrift);
+
+/* Before what is oldest goes: that of which most is dead, half at least, of the next 64. To move the other half for each that is
+ * stored keeps up with what comes. NULL: there is none. Any thread. */
+struct cache_segment *cache_segment_half_dead(struct cache_pool *pool);
+
+/* So many bytes of it died. Any thread. */
+static inline void cache_segment_lost(struct cache_pool *pool, struct cache_segment *segment, size_t bytes)
+{
+    const uint64_t ripe = pool->segment_bytes / CACHE_RIPE_PART;
+    const uint64_t before = pawl_fetch_add_relaxed(&segment->dead, (uint64_t)bytes); /* relaxed: a hint */
+
+    /* release R: who acquires it in cache_segment_sparse() finds what died */
+    if (PAWL_UNLIKELY(before < ripe && before + bytes >= ripe))
+        (void)pawl_fetch_add_release(&pool->ripened, UINT64_C(1));
+}
+
+/* All that is sealed now was flushed. Whoever empties it asks each item. */
+void cache_pool_flush(struct cache_pool *pool);
 
 /* Has something in it expired? */
 static inline bool cache_segment_due(const struct cache_segment *segment, uint32_t now)

@@ -24,6 +24,7 @@ struct cache_session {
     struct cache_segment
         *ready; /* empty: for what is spared when the main queue's is full; with -M always kept */
     struct cache_segment *emptying;
+    bool moving;                /* it was half dead: what is left of it stays */
     struct cache_item *emptied; /* the last item of it that was looked at; NULL: none yet */
     uint64_t cas, cas_end;      /* numbers that are this session's to give */
     bool sparing;               /* an item is being copied: nothing is emptied for its sake */
@@ -132,8 +133,13 @@ void cache_make_room(struct cache_session *session, size_t bytes);
 /* The same until so much is free or waits to be, as far as there is room for what is spared. */
 void cache_make_room_now(struct cache_session *session, size_t bytes);
 
-/* Before another segment is taken: what was overwritten or deleted elsewhere makes room first, so that memory grows less. */
-void cache_gather(struct cache_session *session);
+/* When a segment is taken: what was overwritten or deleted elsewhere makes room, so that memory grows less; `now`: there was none.
+ * False: there is nothing to be gained. */
+bool cache_gather(struct cache_session *session, bool now);
+
+/* With -M: keeps a segment for what moves, if it has none. Without it what is dead could not give back its memory, when there is
+ * no other. */
+void cache_keep_ready(struct cache_session *session);
 
 /* Room for an item of so many bytes, for which there was none: waits for readers. `tries` counts what was tried for this
  * item. False: there cannot be any, or it cannot wait here, in a section. */

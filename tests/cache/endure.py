@@ -368,6 +368,26 @@ def the_memory_limit_holds_whatever_size_the_items_have():
         assert most < limit * 1.05 + 16 * MIB, f"{most} bytes for a limit of {limit}"
 
 
+def without_eviction_what_is_deleted_or_flushed_is_room_again():
+    value = b"v" * 1000
+    with start("-m", 16, "-M", "-t", 2) as server, connect(server) as s:
+        def fill(name):
+            count = 0
+            while ask(s, b"set %s:%d 0 0 1000\r\n%s\r\n" % (name, count, value)) == b"STORED\r\n":
+                count += 1
+            return count
+
+        first = fill(b"first")
+        for number in range(0, first, 2):
+            assert ask(s, b"delete first:%d\r\n" % number) == b"DELETED\r\n"
+        second = fill(b"second")
+        assert ask(s, b"flush_all\r\n") == b"OK\r\n"
+        third = fill(b"third")
+        print(f"# {first} items, {second} where half was deleted, {third} after a flush")
+        assert second > first * 0.35 and third > first * 0.8
+        assert served.stats(server)["evictions"] == "0"
+
+
 # ---- the end ----
 
 def hammer(port, stop, number):
@@ -437,6 +457,7 @@ if __name__ == "__main__":
         above_the_limit_of_connections_one_is_told_so,
         without_memory_it_says_so_and_goes_on,
         the_memory_limit_holds_whatever_size_the_items_have,
+        without_eviction_what_is_deleted_or_flushed_is_room_again,
         it_ends_in_the_middle_of_everything,
         asked_to_end_again_and_again_it_ends_once,
         it_starts_and_ends_at_any_moment,

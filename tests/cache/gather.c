@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* What was overwritten, deleted or flushed makes room: less memory is taken, and where nothing may be evicted sets go on. */
+#include "store_place.h"
+
+#include "store_inner.h"
+
+#include <pawl/rcu.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BYTES = 300, LARGE = 500000 };
+
+static struct cache_key named(const struct fixture *f, char *text, size_t room, const char *prefix,
+                              int number)
+{
+    snprintf(text, room, "%s%d", prefix, number);
+    return key_of(f, text);
+}
+
+static enum cache_result set(const struct fixture *f, const char *prefix, int number, uint32_t bytes)
+{
+    static __thread char value[LARGE];
+    struct cache_change change = {.mode = CACHE_SET, .value = value, .value_bytes = bytes};
+    char text[32];
+    const struct cache_key key = named(f, text, sizeof text, prefix, number);
+
+    memset(value, number % 251, bytes);
+    return cache_store_item(f->session, &key, &change);
+}
+
+static void del(const struct fixture *f, const char *prefix, int number)
+{
+    char text[32];
+    const struct cache_key key = named(f, text, sizeof text, prefix, number);
+
+    assert_int_equal(cache_delete(f->session, &key, 0), CACHE_STORED);
+}
+
+static void expect(const struct fixture *f, const char *prefix, int number)
+{
+    char text[32], value[BYTES];
+    const struct cache_key key = named(f, text, sizeof text, prefix, number);
+    const struct cache_item *item;
+
+    memset(value, number % 251, sizeof value);
+    pawl_rcu_read_lock();
+    item = cache_find(f->session, &key);
+    assert_non_null(item);
+    assert_int_equal(cache_item_value_bytes(item), BYTES);
+    assert_memory_equal(cache_item_value(item), value, BYTES);
+    pawl_rcu_read_unlock();
+}
+
+/* Returns how many there are. */
+static int fill(const struct fixture *f, const char *prefix)
+{
+    int count = 0;
+
+    while (set(f, prefix, count, BYTES) == CACHE_STORED)
+        count++;
+    return count;
+}
+
+static struct cache_figures figures_of(const struct fixture *f)
+{
+    struct cache_figures figures;
+
+    cache_figures(f->store, &figures);
+    return figures;
+}
+
+/* ---- where nothing is evicted ---- */
+
+static void deleted_of_a_hundred(int deleted)
+{
+    const struct fixture f = open_store(8 * MIB, true);
+    const int count = fill(&f, "key");
+    int again;
+
+    assert_in_range(count, 20000, 30000);
+    for (int i = 0; i < count; i++)
+        if (i % 100 < deleted)
+            del(&f, "key", i);
+    again = fill(&f, "again");
+    /* All but what is dead in segments of which less than an eighth is, and what is kept free. */
+    assert_in_range(again, count / 100 * (deleted - 10), count);
+    for (int i = 0; i < count; i++)
+        if (i % 100 >= deleted)
+            expect(&f, "key", i);
+    for (int i = 0; i < again; i++)
+        expect(&f, "again", i);
+    assert_int_equal(figures_of(&f).evictions, 0);
+    close_store(f);
+}
+
+void without_eviction_what_is_deleted_makes_room(void **state)
+{
+    (void)state;
+    deleted_of_a_hundred(100);
+    deleted_of_a_hundred(80);
+    deleted_of_a_hundred(50);
+    deleted_of_a_hundred(20);
+}
+
+void without_eviction_what_is_overwritten_makes_room(void **state)
+{
+    const struct fixture f = open_store(8 * MIB, true);
+    const int count = fill(&f, "key") * 3 / 4;
+    uint64_t random = seed;
+
+    (void)state;
+    for (int i = count; i < count / 3 * 4; i++)
+        del(&f, "key", i);
+    for (int i = 0; i < 20 * count; i++)
+        assert_int_equal(set(&f, "key", (int)random_below(&random, (uint32_t)count), BYTES), CACHE_STORED);
+    for (int i = 0; i < count; i++)
+        expect(&f, "key", i);
+    assert_int_equal(figures_of(&f).evictions, 0);
+    close_store(f);
+}
+
+/* One has memory for itself, which nobody else can use. */
+void without_eviction_a_large_value_can_be_replaced_again_and_again(void **state)
+{
+    enum { TIMES = 100 };
+    const struct fixture f = open_store(8 * MIB, true);
+    const struct cache_key key = key_of(&f, "pieces");
+
+    (void)state;
+    for (int i = 0; i < TIMES; i++) {
+        struct cache_change change = {.mode = CACHE_SET};
+        struct cache_item *item;
+
+        assert_int_equal(set(&f, "large", 0, LARGE), CACHE_STORED);
+        item = cache_large_open(f.session, &key, LARGE, 0);
+        assert_non_null(item);
+        memset(cache_large_value(item), 'v', LARGE);
+        assert_int_equal(cache_large_store(f.session, &key, item, &change), CACHE_STORED);
+    }
+    close_store(f);
+}
+
+/* Small ones that are dead, among others that are not, make room for a large one. */
+void without_eviction_small_values_make_room_for_a_large_one(void **state)
+{
+    const struct fixture f = open_store(8 * MIB, true);
+    const int count = fill(&f, "key");
+
+    (void)state;
+    assert_int_equal(set(&f, "large", 0, LARGE), CACHE_NO_MEMORY);
+    for (int i = 0; i < count; i += 2)
+        del(&f, "key", i);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(set(&f, "large", i, LARGE), CACHE_STORED);
+    for (int i = 1; i < count; i += 2)
+        expect(&f, "key", i);
+    close_store(f);
+}
+
+void without_eviction_a_flush_makes_room_at_once(void **state)
+{
+    const struct fixture f = open_store(8 * MIB, true);
+    const int count = fill(&f, "key");
+    int again;
+
+    (void)state;
+    cache_flush(f.store, 0);
+    again = fill(&f, "again");
+    assert_in_range(again, count * 9 / 10, count * 11 / 10);
+    for (int i = 0; i < again; i++)
+        expect(&f, "again", i);
+    close_store(f);
+}
+
+/* A reply that is being sent keeps its memory: the next waits until it has been. */
+void without_eviction_what_is_being_sent_makes_room_when_it_was(void **state)
+{
+    const struct fixture f = open_store(2 * MIB, true);
+    const struct cache_key key = key_of(&f, "large0");
+    struct pawl_slice slice;
+
+    (void)state;
+    assert_int_equal(set(&f, "large", 0, LARGE), CACHE_STORED);
+    pawl_rcu_read_lock();
+    const struct cache_item *item = cache_find(f.session, &key);
+    assert_non_null(item);
+    slice = (struct pawl_slice){cache_item_value(item), cache_item_value_bytes(item),
+                                cache_chunk(f.session, item)};
+    pawl_slice_hold(&slice);
+    pawl_rcu_read_unlock();
+    (void)fill(&f, "key");
+    del(&f, "large", 0);
+    assert_int_equal(set(&f, "large", 1, LARGE), CACHE_NO_MEMORY);
+    for (size_t i = 0; i < slice.count; i++)
+        assert_int_equal(slice.bytes[i], 0);
+    pawl_slice_release(&slice);
+    assert_int_equal(set(&f, "large", 1, LARGE), CACHE_STORED);
+    close_store(f);
+}
+
+/* A server that is full answers each set so. */
+void without_eviction_nothing_is_looked_for_twice_in_vain(void **state)
+{
+    const struct fixture f = open_store(32 * MIB, true);
+    size_t place;
+
+    (void)state;
+    (void)fill(&f, "key");
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(set(&f, "refused", i, BYTES), CACHE_NO_MEMORY);
+    place = f.store->pool.swept_at;
+    assert_int_equal(set(&f, "refused", 8, BYTES), CACHE_NO_MEMORY);
+    assert_int_equal(f.store->pool.swept_at, place);
+    close_store(f);
+}
+
+struct worker {
+    pthread_t thread;
+    struct cache_store *store;
+    int number, refused;
+};
+
+/* Its own keys, so that it knows them. */
+static void *overwrite(void *argument)
+{
+    enum { KEYS = 1500, SETS = 60000 };
+    struct worker *worker = argument;
+    const struct fixture f = {worker->store, cache_session_open(worker->store)};
+    uint64_t random = seed + (uint64_t)worker->number;
+    char prefix[16];
+
+    snprintf(prefix, sizeof prefix, "of%d-", worker->number);
+    for (int i = 0; i < SETS; i++)
+        worker->refused += set(&f, prefix, (int)random_below(&random, KEYS), BYTES) != CACHE_STORED;
+    cache_session_close(f.session);
+    return NULL;
+}
+
+/* Half of the memory is deleted under them. Whoever works last has all of it: nobody is left without the segment that it takes to
+ * make room. */
+void without_eviction_several_workers_make_room_for_each_other(void **state)
+{
+    enum { WORKERS = 4 };
+    const struct cache_store_config config = {.limit = 8 * MIB,
+                                              .item_max = MIB,
+                                              .sessions = WORKERS,
+                                              .no_eviction = true};
+    struct worker workers[WORKERS];
+    struct fixture f;
+    int count, again;
+
+    (void)state;
+    assert_int_equal(cache_store_open(&f.store, &config), 0);
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    count = fill(&f, "key");
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.store = f.store, .number = i};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, overwrite, &workers[i]), 0);
+    }
+    for (int i = 0; i < count; i += 2)
+        del(&f, "key", i);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    for (int i = 1; i < count; i += 2) {
+        expect(&f, "key", i);
+        del(&f, "key", i);
+    }
+    again = fill(&f, "again");
+    assert_in_range(again, count / 2, count);
+    close_store(f);
+}
+
+/* ---- where the limit is far ---- */
+
+/* Also if readers are slow to leave: what they hold up has to be made good for, but not again with each of them. */
+void slow_readers_do_not_let_overwriting_take_all_there_is(void **state)
+{
+    enum { KEYS = 500, SECTIONS = 12, LIMIT = 64, A_SECTION = 12, MOST = 40, VALUE = 3000 }; /* MiB */
+    const struct fixture f = open_store(LIMIT * MIB, false);
+    uint64_t random = seed;
+    int refused = 0;
+
+    (void)state;
+    for (int section = 0; section < SECTIONS; section++) {
+        pawl_rcu_read_lock();
+        for (size_t bytes = 0; bytes < A_SECTION * MIB; bytes += VALUE)
+            refused += set(&f, "key", (int)random_below(&random, KEYS), VALUE) != CACHE_STORED;
+        pawl_rcu_read_unlock();
+        pawl_rcu_synchronize();
+    }
+    assert_int_equal(refused, 0);
+    assert_in_range(figures_of(&f).memory, figures_of(&f).bytes, MOST * MIB);
+    assert_int_equal(figures_of(&f).evictions, 0);
+    close_store(f);
+}
+
+void a_large_value_that_is_replaced_takes_no_more_and_more(void **state)
+{
+    enum { TIMES = 200, MOST = 16 };
+    const struct fixture f = open_store(256 * MIB, false);
+
+    (void)state;
+    for (int i = 0; i < TIMES; i++)
+        assert_int_equal(set(&f, "large", 0, LARGE), CACHE_STORED);
+    assert_in_range(figures_of(&f).memory, LARGE, MOST * MIB);
+    close_store(f);
+}
+
+/* ---- at the limit ---- */
+
+/* What is kept takes less than half of the memory: dead items make room before anything is evicted. */
+void overwriting_at_the_limit_evicts_nothing_that_there_is_room_for(void **state)
+{
+    enum { KEYS = 20000, ROUNDS = 30 };
+    const struct fixture f = open_store(16 * MIB, false);
+    uint64_t random = seed;
+
+    (void)state;
+    for (int i = 0; i < KEYS * ROUNDS; i++)
+        assert_int_equal(set(&f, "key", i < KEYS ? i : (int)random_below(&random, KEYS), BYTES),
+                         CACHE_STORED);
+    for (int i = 0; i < KEYS; i++)
+        expect(&f, "key", i);
+    assert_in_range(figures_of(&f).memory, 14 * MIB, 16 * MIB);
+    assert_int_equal(figures_of(&f).evictions, 0);
+    close_store(f);
+}
