@@ -92,10 +92,13 @@ static bool extend_read(int tid, const struct op *op)
     return true;
 }
 
-/* A write that has no place. Of a symmetric thread, the others may still make one. */
+/* A write that has no place. Of a symmetric thread, the others may still make one. They may also write what was read
+ * between the two halves of a read-modify-write: each value of that comes with the write that is offered from here. */
 static bool goes_no_further(int tid)
 {
-    if (!options.symmetry)
+    const struct event *before = &run.g->ev[run.thread[tid].last], *e = &run.g->ev[run.g->n - 1];
+    bool looked = (e->flags & EV_RMW) && before->type == EV_READ && e->po_prev != e->rf;
+    if (!options.symmetry && !looked)
         return false;
     graph_unlink_last(run.g);
     run.thread[tid].planned--;

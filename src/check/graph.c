@@ -249,10 +249,8 @@ bool await_satisfied(int await, u128 value, u128 aux)
         return value != aux;
     case AWAIT_BIT_CLEAR:
         return !(value & aux);
-    case AWAIT_NONNEGATIVE:
-        return (int64_t)value >= 0;
-    case AWAIT_POSITIVE:
-        return (int64_t)value > 0;
+    case AWAIT_MORE:
+        return (int64_t)value > (int64_t)aux;
     default:
         return true;
     }

@@ -48,14 +48,7 @@ enum {
 };
 
 /* What a blocking operation waits to read. A read that does not satisfy it blocks its thread. */
-enum await {
-    AWAIT_NOTHING,
-    AWAIT_EQUAL,
-    AWAIT_NOT_EQUAL,
-    AWAIT_BIT_CLEAR,
-    AWAIT_NONNEGATIVE,
-    AWAIT_POSITIVE
-};
+enum await { AWAIT_NOTHING, AWAIT_EQUAL, AWAIT_NOT_EQUAL, AWAIT_BIT_CLEAR, AWAIT_MORE };
 
 /* The orders of <stdatomic.h>, as the compilers pass them. */
 enum { RELAXED, CONSUME, ACQUIRE, RELEASE, ACQ_REL, SEQ_CST };

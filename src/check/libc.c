@@ -243,6 +243,91 @@ EXPORT char *__wrap_strcpy(char *to, const char *from)
     return memcpy(to, from, n);
 }
 
+/* What is read of a string that ends at the latest behind `n` bytes. */
+static size_t bounded(const char *s, size_t n)
+{
+    size_t length = strnlen(s, n);
+    return length < n ? length + 1 : n;
+}
+
+EXPORT size_t __wrap_strnlen(const char *s, size_t n);
+EXPORT size_t __wrap_strnlen(const char *s, size_t n)
+{
+    plain_access(s, bounded(s, n), false, false, CALLER);
+    return strnlen(s, n);
+}
+
+EXPORT int __wrap_strncmp(const char *a, const char *b, size_t n);
+EXPORT int __wrap_strncmp(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+    while (i < n && a[i] && a[i] == b[i])
+        i++;
+    size_t compared = i < n ? i + 1 : n;
+    plain_access(a, compared, false, false, CALLER);
+    plain_access(b, compared, false, false, CALLER);
+    return i < n ? (unsigned char)a[i] - (unsigned char)b[i] : 0;
+}
+
+EXPORT char *__wrap_strncpy(char *to, const char *from, size_t n);
+EXPORT char *__wrap_strncpy(char *to, const char *from, size_t n)
+{
+    plain_access(from, bounded(from, n), false, false, CALLER);
+    plain_access(to, n, true, false, CALLER);
+    return strncpy(to, from, n);
+}
+
+EXPORT char *__wrap_stpcpy(char *to, const char *from);
+EXPORT char *__wrap_stpcpy(char *to, const char *from)
+{
+    size_t n = strlen(from);
+    plain_access(from, n + 1, false, false, CALLER);
+    plain_access(to, n + 1, true, false, CALLER);
+    memcpy(to, from, n + 1);
+    return to + n;
+}
+
+EXPORT char *__wrap_strcat(char *to, const char *from);
+EXPORT char *__wrap_strcat(char *to, const char *from)
+{
+    size_t at = strlen(to), n = strlen(from) + 1;
+    plain_access(to, at + 1, false, false, CALLER);
+    plain_access(from, n, false, false, CALLER);
+    plain_access(to + at, n, true, false, CALLER);
+    memcpy(to + at, from, n);
+    return to;
+}
+
+EXPORT char *__wrap_strchr(const char *s, int c);
+EXPORT char *__wrap_strchr(const char *s, int c)
+{
+    char *at = strchr(s, c);
+    plain_access(s, at ? (size_t)(at - s) + 1 : strlen(s) + 1, false, false, CALLER);
+    return at;
+}
+
+EXPORT char *__wrap_strrchr(const char *s, int c);
+EXPORT char *__wrap_strrchr(const char *s, int c)
+{
+    plain_access(s, strlen(s) + 1, false, false, CALLER);
+    return strrchr(s, c);
+}
+
+EXPORT void *__wrap_memchr(const void *s, int c, size_t n);
+EXPORT void *__wrap_memchr(const void *s, int c, size_t n)
+{
+    char *at = memchr(s, c, n);
+    plain_access(s, at ? (size_t)(at - (const char *)s) + 1 : n, false, false, CALLER);
+    return at;
+}
+
+EXPORT void __wrap_bzero(void *to, size_t n);
+EXPORT void __wrap_bzero(void *to, size_t n)
+{
+    plain_access(to, n, true, false, CALLER);
+    memset(to, 0, n);
+}
+
 /* ---- output: the outcome of the execution ---- */
 
 static void output(const char *text, size_t n)

@@ -15,13 +15,17 @@ u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uin
 /* Replace `expected` by `desired`, if that is what the word holds; what it held. */
 u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, uint64_t pc);
 
-/* The object is destroyed: who is not ordered before that, and has not been woken, races with it. */
-void object_destroyed(const void *object, size_t size, uint64_t pc);
+/* The object is destroyed: who is not ordered before that, and has not been woken, races with it; who comes after it finds
+ * it destroyed, unless it was made anew. */
+void object_destroyed(void *object, size_t size, uint64_t pc);
 
 /* Sets of waiting threads in one word: condition variables, futexes. */
 void waiters_add(void *object, int name, uint64_t pc);
-void waiters_remove(void *object, int name, uint64_t pc);
-void waiters_sleep(void *object, int name, uint64_t pc);
+/* The same if the word has that value; nobody wakes in between. */
+bool waiters_add_if(void *object, const uint32_t *word, uint32_t expected, int name, uint64_t pc);
+void waiters_sleep(void *object, int name, bool may_expire, uint64_t pc);
+/* In place of it: its time is over before anybody wakes it. */
+void waiters_expire(void *object, int name, uint64_t pc);
 /* Wakes up to `n`, every choice of them explored; how many. */
 int waiters_wake(void *object, int name, int n, uint64_t pc);
 

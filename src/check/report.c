@@ -50,6 +50,7 @@ static const char *const operation[] = {
     [NAME_STORE_NT] = "store_nt",
     [NAME_WRITEBACK] = "writeback",
     [NAME_PWFENCE] = "pwfence",
+    [NAME_DESTROY] = "destroy",
 };
 static const char *const order_name[] = {"relaxed", "consume", "acquire", "release", "acq_rel", "seq_cst"};
 static const char *const title[] = {

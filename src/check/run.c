@@ -116,10 +116,11 @@ static void thread_main(void)
     sync_thread_exit(run.current, t->start(t->argument));
 }
 
-/* The read of a read-modify-write whose write comes next. Whom a signal wakes is chosen between the two. */
+/* The read of a read-modify-write whose write comes next. Between the two, whom a signal wakes is chosen, and who is about
+ * to sleep on a futex looks at its word. */
 static int first_half(const struct graph *g, int last)
 {
-    while (g->ev[last].type == EV_CHOICE)
+    while (last >= 0 && (g->ev[last].type != EV_READ || !(g->ev[last].flags & (EV_RMW | EV_CAS))))
         last = g->ev[last].po_prev;
     return last;
 }
@@ -132,6 +133,8 @@ void write_clocks(const struct graph *g, int tid, struct event *e, const struct 
     if (!(e->flags & EV_RMW))
         return;
     e->rf = (int16_t)(op->half ? run.event_of[tid][op->half - 1] : first_half(g, t->last));
+    if (e->rf < 0)
+        return; /* a replay file that no execution wrote */
     int source = g->ev[e->rf].rf;
     if (source != INIT_WRITE)
         view_join(&e->rel, &g->ev[source].rel);
@@ -152,7 +155,7 @@ static void start_thread(int tid, int create)
     t->last = create;
     t->section = NO_EVENT;
     t->nloads = 0;
-    t->spin_waits = false;
+    t->spin_waits = t->may_expire = false;
     t->plain_accesses = 0;
     memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
     memset(&t->released, 0, sizeof t->released);
@@ -311,6 +314,16 @@ static void commit_access(int tid, int id)
         t->state = THREAD_AWAITING;
 }
 
+/* Of two that wait for the same end, one comes second; and a thread may be detached while another waits for its end. */
+static void commit_join(int tid, const struct event *e)
+{
+    struct thread *ended = &run.thread[(int)e->val];
+    if (ended->joined || ended->detached)
+        bug(BUG_MISUSE, e->pc, "T%d joins T%d, which %s", tid, (int)e->val,
+            ended->joined ? "another thread joined as well" : "was detached while it waited");
+    ended->joined = true;
+}
+
 void run_commit(int tid, int id)
 {
     struct thread *t = &run.thread[tid];
@@ -335,7 +348,7 @@ void run_commit(int tid, int id)
         start_thread((int)e->val, id);
         break;
     case EV_JOIN:
-        run.thread[(int)e->val].joined = true;
+        commit_join(tid, e);
         break;
     case EV_END:
         t->state = e->aux ? THREAD_EXITED : THREAD_DONE;
@@ -507,7 +520,10 @@ static bool can_extend(const struct thread *t)
  * already have read from the former), before anything else. */
 static int urgency(const struct thread *t)
 {
-    if (t->op.type != EV_READ && (t->op.flags & EV_RMW) && !t->op.half)
+    const struct event *last = t->last == NO_EVENT ? NULL : &run.g->ev[t->last];
+    bool second = t->op.type != EV_READ && (t->op.flags & EV_RMW) && !t->op.half;
+    bool between = last && last->type == EV_READ && (last->flags & EV_RMW) && (last->flags & EV_OBJECT);
+    if (second || between)
         return 3; /* the second half of a read-modify-write follows the first */
     return in_commit(t) ? 2 : t->section != NO_EVENT;
 }

@@ -53,6 +53,7 @@ enum op_name {
     NAME_STORE_NT,
     NAME_WRITEBACK,
     NAME_PWFENCE,
+    NAME_DESTROY,
     NAMES
 };
 
@@ -99,6 +100,7 @@ struct thread {
     bool detached, joined;
     int section;          /* the event that began the transaction it is in; NO_EVENT */
     int spin_from;        /* spinning: first event of the iteration */
+    bool may_expire;      /* waits for a time only: that it ends by itself is explored by another choice */
     bool spin_waits;      /* the oracles: went round a loop, and waits for a value to change */
     uint64_t spin_writes; /* ... of which there had been so many then */
     int stores; /* up to this one, its planned events hold a store: nothing before it needs to be remembered */

@@ -26,6 +26,8 @@ static bool no_release(const struct event *read)
 bool run_stuck(int tid)
 {
     const struct thread *t = &run.thread[tid];
+    if (t->may_expire)
+        return false;
     if (t->state == THREAD_AT_OP && !t->spin_waits)
         return true; /* joins a thread that does not end; or, among interleavings, waits for a value */
     if (t->state == THREAD_AWAITING)

@@ -375,9 +375,14 @@ int mutex_timedlock(pthread_mutex_t *m, uint64_t pc)
     int result = 0;
     if (!in_test() || !heap_check((uintptr_t)m, sizeof *m, false, false, pc) || lock_again(m, &result))
         return result;
-    if (visible_choice(2, false, pc) == 1)
+    if (visible_choice(2, false, pc) == 1) {
+        if (object_read(m, NAME_LOCK, RELAXED, AWAIT_NOTHING, 0, pc) == 0)
+            run_refuse(); /* no time passes before a mutex that is free */
         return ETIMEDOUT;
+    }
+    self()->may_expire = true;
     lock_mutex(m, pc);
+    self()->may_expire = false;
     return 0;
 }
 
@@ -396,11 +401,11 @@ EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, c
     return mutex_timedlock(m, CALLER);
 }
 
-int mutex_unlock(pthread_mutex_t *m, uint64_t pc)
+int mutex_unlock(pthread_mutex_t *m, bool may_ask, uint64_t pc)
 {
     if (!in_test() || !heap_check((uintptr_t)m, sizeof *m, false, false, pc))
         return 0;
-    if (!held_by_self(m) && knows_owner(m))
+    if (!held_by_self(m) && may_ask && knows_owner(m))
         return EPERM;
     unlock_mutex(m, pc);
     return 0;
@@ -409,7 +414,7 @@ int mutex_unlock(pthread_mutex_t *m, uint64_t pc)
 EXPORT int __wrap_pthread_mutex_unlock(pthread_mutex_t *m);
 EXPORT int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
 {
-    return mutex_unlock(m, CALLER);
+    return mutex_unlock(m, true, CALLER);
 }
 
 /* ---- condition variables ---- */
@@ -438,7 +443,7 @@ int condition_wait(void *c, void *m, bool timed, uint64_t pc)
         waiters_add(c, NAME_COND_WAIT, pc);
     unlock_mutex(m, pc);
     if (!expires)
-        waiters_sleep(c, NAME_COND_WAIT, pc);
+        waiters_sleep(c, NAME_COND_WAIT, timed, pc);
     lock_mutex(m, pc);
     return expires ? ETIMEDOUT : 0;
 }

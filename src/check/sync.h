@@ -14,7 +14,8 @@ int thread_join(pthread_t handle, void **value, uint64_t pc);
 int mutex_lock(pthread_mutex_t *m, uint64_t pc);
 int mutex_trylock(pthread_mutex_t *m, uint64_t pc);
 int mutex_timedlock(pthread_mutex_t *m, uint64_t pc);
-int mutex_unlock(pthread_mutex_t *m, uint64_t pc);
+/* may_ask: a mutex that knows its owner tells who is not, and that is no misuse. */
+int mutex_unlock(pthread_mutex_t *m, bool may_ask, uint64_t pc);
 int condition_wait(void *c, void *m, bool timed, uint64_t pc);
 
 #endif

@@ -2,7 +2,7 @@
 /* Reader-writer locks, barriers, once, semaphores, spin locks, C11 threads.
  *
  *   rwlock     number of readers, or -1 for a writer
- *   barrier    two words: arrivals so far, and rounds completed
+ *   barrier    two words: arrivals so far, and rounds completed; who arrives waits until its round is among those
  *   once       0 new, 1 running, 2 done
  *   semaphore  its value
  */
@@ -117,10 +117,12 @@ EXPORT int __wrap_pthread_barrier_wait(pthread_barrier_t *p)
     object_write(&b->arrived, NAME_BARRIER, ACQ_REL, arrived + 1, true, pc);
     u128 round = arrived / b->count;
     if ((arrived + 1) % b->count != 0) {
-        object_read(&b->round, NAME_BARRIER, ACQUIRE, AWAIT_NOT_EQUAL, round, pc);
+        object_read(&b->round, NAME_BARRIER, ACQUIRE, AWAIT_MORE, round, pc);
         return 0;
     }
-    object_write(&b->round, NAME_BARRIER, RELEASE, round + 1, false, pc);
+    /* Counted, not stored: of two rounds that are complete, the later one may be the first to say so. */
+    u128 completed = object_rmw_read(&b->round, NAME_BARRIER, RELEASE, AWAIT_NOTHING, 0, pc);
+    object_write(&b->round, NAME_BARRIER, RELEASE, completed + 1, true, pc);
     return PTHREAD_BARRIER_SERIAL_THREAD;
 }
 
@@ -169,9 +171,15 @@ EXPORT int __wrap_sem_destroy(sem_t *s)
     return 0;
 }
 
+static int semaphore_value(sem_t *s, uint64_t pc)
+{
+    heap_check((uintptr_t)s, OBJECT_BYTES, false, true, pc);
+    return (int)object_read(s, NAME_SEM_VALUE, RELAXED, AWAIT_NOTHING, 0, pc);
+}
+
 static int semaphore_wait(sem_t *s, uint64_t pc)
 {
-    u128 value = object_rmw_read(s, NAME_SEM_WAIT, ACQUIRE, AWAIT_POSITIVE, 0, pc);
+    u128 value = object_rmw_read(s, NAME_SEM_WAIT, ACQUIRE, AWAIT_MORE, 0, pc);
     object_write(s, NAME_SEM_WAIT, ACQUIRE, value - 1, true, pc);
     return 0;
 }
@@ -184,10 +192,16 @@ EXPORT int __wrap_sem_wait(sem_t *s)
 
 static int semaphore_timedwait(sem_t *s, uint64_t pc)
 {
-    if (visible_choice(2, false, pc) == 0)
-        return semaphore_wait(s, pc);
-    errno = ETIMEDOUT;
-    return -1;
+    if (visible_choice(2, false, pc) == 1) {
+        if (semaphore_value(s, pc) > 0)
+            run_refuse(); /* no time passes before one that can be taken */
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    self()->may_expire = true;
+    semaphore_wait(s, pc);
+    self()->may_expire = false;
+    return 0;
 }
 
 EXPORT int __wrap_sem_timedwait(sem_t *s, const struct timespec *until);
@@ -219,10 +233,9 @@ EXPORT int __wrap_sem_trywait(sem_t *s)
 EXPORT int __wrap_sem_getvalue(sem_t *s, int *value);
 EXPORT int __wrap_sem_getvalue(sem_t *s, int *value)
 {
-    heap_check((uintptr_t)s, OBJECT_BYTES, false, true, CALLER);
-    u128 now = object_read(s, NAME_SEM_VALUE, RELAXED, AWAIT_NOTHING, 0, CALLER);
+    int now = semaphore_value(s, CALLER);
     plain_access(value, sizeof *value, true, true, CALLER);
-    *value = (int)now;
+    *value = now;
     return 0;
 }
 
@@ -246,7 +259,7 @@ EXPORT int __wrap_pthread_spin_init(pthread_spinlock_t *l, int shared)
 EXPORT int __wrap_pthread_spin_destroy(pthread_spinlock_t *l);
 EXPORT int __wrap_pthread_spin_destroy(pthread_spinlock_t *l)
 {
-    object_destroyed((const void *)(uintptr_t)l, sizeof *l, CALLER);
+    object_destroyed((void *)(uintptr_t)l, sizeof *l, CALLER);
     return 0;
 }
 
@@ -367,7 +380,8 @@ EXPORT int __wrap_mtx_timedlock(mtx_t *m, const struct timespec *until)
 EXPORT int __wrap_mtx_unlock(mtx_t *m);
 EXPORT int __wrap_mtx_unlock(mtx_t *m)
 {
-    return mutex_unlock((pthread_mutex_t *)(void *)m, CALLER) ? thrd_error : thrd_success;
+    /* C11 leaves undefined what POSIX answers. */
+    return mutex_unlock((pthread_mutex_t *)(void *)m, false, CALLER) ? thrd_error : thrd_success;
 }
 
 EXPORT int __wrap_cnd_init(cnd_t *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls: futexes, and a small machine to run on.
  *
- * A futex is the set of threads that sleep on it; a sleeper enters the set before it looks at the value.
+ * A futex is the set of threads that sleep on it; a sleeper looks at the value while it enters the set.
  * The machine has four processors; thread n runs on processor n modulo four. Its kernel has neither rseq nor
  * membarrier nor NUMA: libraries take the forms that do without.
  */
@@ -27,19 +27,17 @@ static long fails(int error)
 
 /* The caller looks at the value with what it saw before in hand: no loop is recognised by this load.
  * The set of sleepers is changed by acquire-release operations only: a waker that comes after this one
- * entered it wakes it; of a waker that came before, the look at the value sees the store. */
+ * entered it wakes it; of a waker that came before, the look at the value sees the store. As in the kernel, which has a
+ * lock for it, nobody wakes between the two: who finds another value was never asleep, and takes no one's waking. */
 static long futex_wait(const uint32_t *word, void *sleepers, uint32_t expected, bool may_expire, uint64_t pc)
 {
-    waiters_add(sleepers, NAME_FUTEX_WAIT, pc);
-    if (visible_load((uintptr_t)word, sizeof *word, SEQ_CST, pc) != expected) {
-        waiters_remove(sleepers, NAME_FUTEX_WAIT, pc);
+    if (!waiters_add_if(sleepers, word, expected, NAME_FUTEX_WAIT, pc))
         return fails(EAGAIN);
-    }
     if (may_expire && visible_choice(2, false, pc) == 1) {
-        waiters_remove(sleepers, NAME_FUTEX_WAIT, pc);
+        waiters_expire(sleepers, NAME_FUTEX_WAIT, pc);
         return fails(ETIMEDOUT);
     }
-    waiters_sleep(sleepers, NAME_FUTEX_WAIT, pc);
+    waiters_sleep(sleepers, NAME_FUTEX_WAIT, may_expire, pc);
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* executions: 5 (who wakes the sleepers of a futex last may find the word gone: only its address counts; FUTEX_WAKE reads
+/* executions: 4 (who wakes the sleepers of a futex last may find the word gone: only its address counts; FUTEX_WAKE reads
  * nothing) */
 #include <linux/futex.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* executions: 356
+/* executions: 80
  * Of two that sleep on a futex one is woken, either; then the other. */
 #define _GNU_SOURCE
 #include <linux/futex.h>
