@@ -520,9 +520,12 @@ static bool can_extend(const struct thread *t)
  * already have read from the former), before anything else. */
 static int urgency(const struct thread *t)
 {
-    const struct event *last = t->last == NO_EVENT ? NULL : &run.g->ev[t->last];
     bool second = t->op.type != EV_READ && (t->op.flags & EV_RMW) && !t->op.half;
-    bool between = last && last->type == EV_READ && (last->flags & EV_RMW) && (last->flags & EV_OBJECT);
+    bool between = false;
+    if (t->last != NO_EVENT) {
+        const struct event *last = &run.g->ev[t->last];
+        between = last->type == EV_READ && (last->flags & EV_RMW) && (last->flags & EV_OBJECT);
+    }
     if (second || between)
         return 3; /* the second half of a read-modify-write follows the first */
     return in_commit(t) ? 2 : t->section != NO_EVENT;
