@@ -80,8 +80,9 @@ def configure(build, arch):
     patience = compile_own(build, arch, "patience.c", "patience.o", "-c")
     link = f"-static -Wl,--wrap=alarm {patience}"
     found = [packages.cmocka(build, arch, COMPILER[arch]), packages.libraries(build, arch)]
-    options = ["-Ddefault_library=static", f"-Dc_link_args={link}", f"-Dcpp_link_args={link}", "-Dtests=auto",
-               "-Dbench=disabled", "-Dtools=disabled", "-Dman=disabled",
+    # hwloc cannot be linked -static here: its archive wants libudev, which has none.
+    options = ["-Ddefault_library=static", "-Dprefer_static=true", "-Dhwloc=disabled",
+               f"-Dc_link_args={link}", f"-Dcpp_link_args={link}", "-Dtests=auto", "-Dbench=disabled", "-Dtools=disabled", "-Dman=disabled",
                "-Dpkg_config_path=" + ",".join(str(path) for path in found if path)]
     command = ["meson", "setup", *options, folder, ROOT]
     if arch == "aarch64":
