@@ -61,12 +61,13 @@ PAWL_API void pawl_job_init(struct pawl_job *job, void (*done)(struct pawl_job *
     __attribute__((nonnull(1)));
 
 /* Queues fn(arg). Returns 0: done() will be called; -EAGAIN: too many wait already, or no thread could be started;
- * -ENOMEM; -EBUSY: the job has not completed; -EPIPE: the runtime closes. Any thread. */
+ * -ENOMEM; -EBUSY: the job has not completed; -EPIPE: the runtime closes; -ECHILD: in a child of fork(). Any thread. */
 PAWL_API int pawl_block(struct pawl_rt *rt, struct pawl_job *job, int64_t (*fn)(void *arg), void *arg)
     __attribute__((nonnull(1, 2, 3)));
 
 /* Returns 0: it completes with -ECANCELED, not inside this call; -EBUSY: a thread has it, it completes with its
- * result; -EALREADY: it is idle, or cancelled. Any thread. */
+ * result; -EALREADY: it is idle, or cancelled; -ECHILD: in a child of fork(). A job that has been queued knows its runtime,
+ * which must still be there. Any thread. */
 PAWL_API int pawl_block_cancel(struct pawl_job *job) PAWL_NONNULL;
 
 /* By a fiber: queues fn(arg) and waits for *result. Returns 0; -ECANCELED: the fiber was cancelled before a thread took

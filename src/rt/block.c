@@ -135,10 +135,16 @@ int pawl_block(struct pawl_rt *rt, struct pawl_job *job, int64_t (*fn)(void *arg
 
 int pawl_block_cancel(struct pawl_job *job)
 {
-    struct pawl_pool *pool = job->call.rt == NULL ? NULL
-                                                  : pawl_load_acquire(&job->call.rt->pool); /* K: as above */
-    int status = pool == NULL ? -EALREADY : pawl_pool_take_back_(pool, job);
+    struct pawl_rt *rt = job->call.rt;
+    struct pawl_pool *pool;
+    int status;
 
+    if (rt == NULL)
+        return -EALREADY;
+    if (rt->generation != pawl_rt_generation_())
+        return -ECHILD;                  /* now: whoever had the pool's lock is not there to give it back */
+    pool = pawl_load_acquire(&rt->pool); /* K: as above */
+    status = pool == NULL ? -EALREADY : pawl_pool_take_back_(pool, job);
     if (status == 0)
         cancelled(job);
     return status;

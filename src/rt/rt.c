@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SLICE_NS = 50000 };
 
@@ -281,15 +282,31 @@ static int start_all(struct pawl_rt *rt)
     return status;
 }
 
+static bool is_engine(const char *name)
+{
+    return strcmp(name, "auto") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "uring") == 0;
+}
+
+/* What the environment says, for who leaves it open. A word that is not known is the user's slip, not the program's: said, and
+ * left out. */
+static const char *engine_of_environment(void)
+{
+    const char *wish = secure_getenv("PAWL_RT_ENGINE");
+
+    if (wish == NULL || is_engine(wish))
+        return wish;
+    if (*wish != '\0')
+        (void)dprintf(STDERR_FILENO, "pawl: PAWL_RT_ENGINE: this word is not known and is left out: %.64s\n",
+                      wish);
+    return NULL;
+}
+
 static bool acceptable(const struct pawl_rt_config *config)
 {
-    const char *engine = config->engine;
-
     return (config->dump_signal == 0 || pawl_signal_acceptable_(config->dump_signal)) &&
            config->workers <= PAWL_RT_WORKERS_MAX && pawl_stacks_acceptable_(config->stack_bytes) &&
            (config->flags & ~(uint32_t)(PAWL_RT_CALLER | PAWL_RT_PIN | PAWL_RT_SQPOLL)) == 0 &&
-           (engine == NULL || strcmp(engine, "auto") == 0 || strcmp(engine, "epoll") == 0 ||
-            strcmp(engine, "uring") == 0);
+           (config->engine == NULL || is_engine(config->engine));
 }
 
 int pawl_rt_open(struct pawl_rt **out, const struct pawl_rt_config *config)
@@ -300,7 +317,7 @@ int pawl_rt_open(struct pawl_rt **out, const struct pawl_rt_config *config)
     int status;
 
     if (wish.engine == NULL)
-        wish.engine = getenv("PAWL_RT_ENGINE");
+        wish.engine = engine_of_environment();
     if (!acceptable(&wish))
         return -EINVAL;
     pthread_once(&watch_forks_once, watch_forks);

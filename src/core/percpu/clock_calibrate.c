@@ -244,7 +244,7 @@ static void try_counter(struct clock_calibration *found, bool any_clocksource)
 
 void pawl_clock_calibrate_into(struct clock_calibration *found)
 {
-    const char *wish = getenv("PAWL_CLOCK");
+    const char *wish = secure_getenv("PAWL_CLOCK");
     if (wish && strcmp(wish, "monotonic") == 0)
         use_kernel(found, "PAWL_CLOCK=monotonic");
     else

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a runtime, and what it says of itself. */
 #include "place.h"
+#include "pool.h"
 #include "sched_test.h"
 #include "worker.h"
 
+#include <pawl/block.h>
 #include <pawl/fiber.h>
 #include <pawl/rcu.h>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -79,6 +82,45 @@ static void the_engine_is_the_one_that_was_asked_for(void **state)
     assert_int_equal(pawl_rt_open(&rt, &config), 0);
     assert_string_equal(pawl_rt_engine(rt), "epoll");
     assert_int_equal(pawl_rt_close(rt), 0);
+}
+
+/* Its stderr is the pipe. */
+static void open_where_the_engine_is(const char *wish, int pipe)
+{
+    struct pawl_rt *rt = NULL;
+
+    must(setenv("PAWL_RT_ENGINE", wish, 1) == 0 && dup2(pipe, STDERR_FILENO) >= 0, "setenv, dup2");
+    must(pawl_rt_open(&rt, NULL) == 0, "a word that is not known is left out");
+    must(pawl_rt_close(rt) == 0, "close");
+}
+
+static void open_with_an_unknown_engine(void *argument)
+{
+    open_where_the_engine_is("kqueue", *(int *)argument);
+}
+
+static void open_with_an_empty_engine(void *argument)
+{
+    open_where_the_engine_is("", *(int *)argument);
+}
+
+static void an_engine_in_the_environment_that_is_not_known_is_said_and_left_out(void **state)
+{
+    char text[256] = "";
+    int pipes[2];
+
+    (void)state;
+    if (PAWL_INSTRUMENTED) /* ThreadSanitizer starts no threads in children of threads */
+        skip();
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(status_of_child(open_with_an_empty_engine, &pipes[1]), 0);
+    assert_int_equal(read(pipes[0], text, sizeof text - 1),
+                     -1); /* nothing: that is as if it were not there */
+    assert_int_equal(status_of_child(open_with_an_unknown_engine, &pipes[1]), 0);
+    assert_true(read(pipes[0], text, sizeof text - 1) > 0);
+    assert_string_equal(text, "pawl: PAWL_RT_ENGINE: this word is not known and is left out: kqueue\n");
+    close(pipes[0]);
+    close(pipes[1]);
 }
 
 static void several_runtimes_stand_beside_each_other(void **state)
@@ -335,6 +377,56 @@ static void a_worker_that_runs_functions_does_not_count_as_a_searcher(void **sta
     assert_int_equal(pawl_load_relaxed(&heard.while_searching), 0);
 }
 
+enum { TURN_OF_THE_SHARED_QUEUE = 256 }; /* among the picks of a worker */
+
+struct oldest {
+    struct pawl_message search;
+    struct pawl_task task;
+    PAWL_ATOMIC(int) times, while_searching, searches, spawned;
+};
+
+/* As a worker is that has found nothing on its first look, when the turn of the oldest comes; a task is spawned just now. */
+static void search_at_the_turn_of_the_oldest(struct pawl_message *message, struct pawl_worker *worker)
+{
+    struct oldest *it = (struct oldest *)(void *)((char *)message - offsetof(struct oldest, search));
+    int before = pawl_load_relaxed(&it->searches);
+
+    worker->searching = pawl_idle_search_(&worker->rt->idle, UINT64_MAX);
+    must(worker->searching, "it searches");
+    worker->picks = TURN_OF_THE_SHARED_QUEUE - 1;
+    pawl_store_release(&it->searches, before + 1);
+    must(reaches(&it->spawned, before + 1), "the task is in the shared queue");
+}
+
+static enum pawl_task_next look_who_searches(struct pawl_task *task)
+{
+    struct oldest *it = pawl_task_of(task, struct oldest, task);
+
+    if (pawl_worker_here_()->searching)
+        pawl_fetch_add_relaxed(&it->while_searching, 1); /* relaxed: the addition below publishes it */
+    pawl_fetch_add_release(&it->times, 1);
+    return PAWL_TASK_DONE;
+}
+
+static void nor_does_one_that_runs_the_oldest_task(void **state)
+{
+    struct pawl_rt *rt = open_rt(2, 0);
+    struct oldest it = {.search.run = search_at_the_turn_of_the_oldest};
+
+    (void)state;
+    for (int n = 1; n <= 20; n++) {
+        pawl_worker_send_(&rt->worker[n % 2], &it.search);
+        assert_true(reaches(&it.searches, n));
+        pawl_task_init(&it.task, look_who_searches, 0);
+        assert_int_equal(pawl_task_spawn(rt, &it.task), 0);
+        pawl_store_release(&it.spawned, n);
+        assert_true(reaches(&it.times, n));
+        assert_int_equal(pawl_task_join(&it.task), 0);
+    }
+    assert_int_equal(pawl_rt_close(rt), 0);
+    assert_int_equal(pawl_load_relaxed(&it.while_searching), 0);
+}
+
 /* ---- fork ---- */
 
 static int child_status;
@@ -359,6 +451,15 @@ static enum pawl_task_next fork_and_return(struct pawl_task *task)
     return PAWL_TASK_DONE;
 }
 
+static int64_t no_call(void *argument)
+{
+    (void)argument;
+    return 0;
+}
+
+/* It has been made, in the parent. */
+static struct pawl_job job_of_the_parent;
+
 static void use_in_the_child(void *argument)
 {
     struct pawl_rt *rt = argument;
@@ -371,12 +472,31 @@ static void use_in_the_child(void *argument)
     must(pawl_go(rt, nothing, NULL) == -ECHILD, "no fiber begins");
     must(pawl_rt_dump(rt, STDERR_FILENO) == -ECHILD,
          "whoever had its locks is gone, and nobody waits for them");
+    must(pawl_block(rt, &job_of_the_parent, no_call, NULL) == -ECHILD, "no thread makes a call");
+    must(pawl_block_cancel(&job_of_the_parent) == -ECHILD, "nor waits anybody for the lock of the calls");
     pawl_rt_stop(rt);
     must(pawl_rt_close(rt) == 0, "its memory can be given back");
     must(pawl_rt_open(&own, NULL) == 0, "a new one can be opened");
     must(pawl_task_spawn(own, &it.task) == 0, "and works");
     must(pawl_task_join(&it.task) == 0, "to the end");
     must(pawl_rt_close(own) == 0, "and closes");
+}
+
+static PAWL_ATOMIC(int) calls_made;
+
+static void call_made(struct pawl_job *job, int64_t result)
+{
+    (void)job;
+    (void)result;
+    pawl_fetch_add_release(&calls_made, 1);
+}
+
+static struct pawl_pool *pool_with_a_call_made(struct pawl_rt *rt)
+{
+    pawl_job_init(&job_of_the_parent, call_made);
+    assert_int_equal(pawl_block(rt, &job_of_the_parent, no_call, NULL), 0);
+    assert_true(reaches(&calls_made, 1));
+    return pawl_load_acquire(&rt->pool);
 }
 
 static void a_child_of_fork_has_no_use_for_it_but_to_free_it(void **state)
@@ -388,8 +508,12 @@ static void a_child_of_fork_has_no_use_for_it_but_to_free_it(void **state)
     spawn(rt, &it, wait_for_the_end);
     assert_true(reaches(&it.runs, 1));
     if (!PAWL_INSTRUMENTED) { /* ThreadSanitizer starts no threads in children of threads */
-        pawl_mutex_lock(&rt->worker[0].live_lock); /* in the child nobody will give it back */
+        struct pawl_pool *pool = pool_with_a_call_made(rt);
+
+        pawl_mutex_lock(&rt->worker[0].live_lock); /* in the child nobody will give them back */
+        pawl_mutex_lock(&pool->lock);
         assert_int_equal(status_of_child(use_in_the_child, rt), 0);
+        pawl_mutex_unlock(&pool->lock);
         pawl_mutex_unlock(&rt->worker[0].live_lock);
     }
     assert_int_equal(pawl_rt_close(rt), 0); /* the parent's is as before */
@@ -484,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_bad_configuration_is_refused),
         cmocka_unit_test(without_a_configuration_there_is_a_worker_for_each_cpu),
         cmocka_unit_test(the_engine_is_the_one_that_was_asked_for),
+        cmocka_unit_test(an_engine_in_the_environment_that_is_not_known_is_said_and_left_out),
         cmocka_unit_test(several_runtimes_stand_beside_each_other),
         cmocka_unit_test(the_caller_is_a_worker_until_it_is_stopped),
         cmocka_unit_test(without_the_caller_run_sleeps_until_the_stop),
@@ -493,6 +618,7 @@ int main(void)
         cmocka_unit_test(who_closes_as_worker_0_serves_those_whom_the_close_waits_for),
         cmocka_unit_test(an_idle_runtime_does_nothing),
         cmocka_unit_test(a_worker_that_runs_functions_does_not_count_as_a_searcher),
+        cmocka_unit_test(nor_does_one_that_runs_the_oldest_task),
         cmocka_unit_test(a_child_of_fork_has_no_use_for_it_but_to_free_it),
         cmocka_unit_test(a_child_that_returns_to_the_worker_is_ended),
         cmocka_unit_test(counters_and_dumps_say_what_there_is),
