@@ -29,9 +29,14 @@ static size_t limit_of(const struct cache_pool *pool)
 static void note_room(struct cache_pool *pool)
 {
     const size_t room = pool->free_count * pool->segment_bytes + pool->waiting.bytes;
+    const size_t limit = limit_of(pool);
 
+    if (pool->most > pool->memory)
+        pool->most = pool->memory;
+    if (pool->most < limit)
+        pool->most = limit;
     /* relaxed: who reads it acts a moment later in any case */
-    pawl_store_relaxed(&pool->room_left, (int64_t)(limit_of(pool) + room - pool->memory));
+    pawl_store_relaxed(&pool->room_left, (int64_t)(limit + room - pool->memory));
 }
 
 void cache_pool_open(struct cache_pool *pool, size_t limit, unsigned int fillers)
@@ -44,6 +49,7 @@ void cache_pool_open(struct cache_pool *pool, size_t limit, unsigned int fillers
     pool->segment_bytes = SEGMENT_MAX;
     while (pool->segment_bytes > SEGMENT_MIN && pool->segment_bytes > limit / parts)
         pool->segment_bytes /= 2;
+    pool->spares = (2 + (size_t)fillers) * pool->segment_bytes;
     note_room(pool);
 }
 
@@ -241,7 +247,8 @@ static void unmap_all(struct cache_segment *segment)
     }
 }
 
-/* `above`: the limit does not hold, unless something is about to come back. */
+/* `above`: the limit does not hold, unless something is about to come back, or each has its spare one above it already: clients that
+ * do not read what is sent hold what was emptied, and nobody says when it comes back. */
 static struct cache_segment *take_free(struct cache_pool *pool, size_t size, bool above)
 {
     struct cache_segment *segment = NULL, *surplus = NULL;
@@ -254,7 +261,8 @@ static struct cache_segment *take_free(struct cache_pool *pool, size_t size, boo
         pool->free_count--;
     } else {
         surplus = take_surplus(pool, size);
-        booked = pool->memory + size <= limit_of(pool) || (above && pool->waiting.first == NULL);
+        booked = pool->memory + size <= limit_of(pool) ||
+                 (above && pool->waiting.first == NULL && pool->memory + size <= pool->most + pool->spares);
         pool->memory += booked ? size : 0;
     }
     note_room(pool);

@@ -50,6 +50,8 @@ struct cache_pool {
     PAWL_ATOMIC(size_t) limit; /* of all segments; changed under the lock, relaxed for who looks without */
     struct pawl_mutex lock;
     size_t memory; /* of all segments, wherever they are */
+    size_t most; /* the limit; when it was lowered, what memory has come down to since, until that is less */
+    size_t spares; /* bytes above it for what moves */
     size_t free_count;
     PAWL_ATOMIC(uint32_t)
     waiting_count;                  /* changed under the lock; relaxed for who asks whether there are any */
@@ -89,8 +91,9 @@ void cache_pool_close(struct cache_pool *pool);
  * more), E2BIG (it would take more than half of the limit). Any thread. */
 struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes);
 
-/* One that a session keeps for what moves, at the limit too: when nothing waits for its readers any more, it may be one above. Else
- * what is dead could give back its memory only while others leave some. NULL: not now. */
+/* One that a session keeps for what moves, at the limit too: when nothing waits for its readers any more, it may be above, as one
+ * for each who fills segments may be, and two. Else what is dead could give back its memory only while others leave some. NULL: not
+ * now. */
 struct cache_segment *cache_segment_take_spare(struct cache_pool *pool);
 
 /* From now on so many bytes. Gives back what is free above it. */

@@ -327,3 +327,58 @@ void overwriting_at_the_limit_evicts_nothing_that_there_is_room_for(void **state
     assert_int_equal(figures_of(&f).evictions, 0);
     close_store(f);
 }
+
+enum { SLICES = 4096 };
+
+/* Somebody asks for all that is there and reads no reply: a slice of each segment is held. Returns how many are. */
+static size_t ask_for_all(const struct fixture *f, struct pawl_slice *held, size_t count)
+{
+    pawl_rcu_read_lock();
+    for (int queue = 0; queue < CACHE_QUEUES; queue++) {
+        struct cache_segment *segment = f->store->pool.queue[queue].first;
+
+        for (; segment != NULL; segment = segment->next) {
+            struct cache_item *item = NULL;
+
+            while ((item = cache_segment_next(segment, item)) != NULL)
+                cache_hit(f->session, item);
+            if (pawl_load_relaxed(&segment->chunk.holds) > 1 ||
+                count == SLICES) /* relaxed: no other thread */
+                continue;
+            item = cache_segment_next(segment, NULL);
+            held[count] = (struct pawl_slice){cache_item_value(item), cache_item_value_bytes(item),
+                                              cache_chunk(f->session, item)};
+            pawl_slice_hold(&held[count++]);
+        }
+    }
+    pawl_rcu_read_unlock();
+    return count;
+}
+
+/* What is emptied then does not come back: what moves must not take more and more. */
+void clients_that_read_nothing_do_not_let_what_moves_exceed_the_limit(void **state)
+{
+    enum { ROUNDS = 40, STEPS = 10, PASSES = 4, MOST = 9 };
+    static struct pawl_slice held[SLICES];
+    const struct fixture f = open_store(8 * MIB, false);
+    size_t count = 0;
+
+    (void)state;
+    for (int i = 0; i < 30000; i++)
+        assert_int_equal(set(&f, "key", i, BYTES), CACHE_STORED);
+    for (int round = 0; round < ROUNDS; round++) {
+        count = ask_for_all(&f, held, count);
+        for (int i = 0; i < STEPS; i++) {
+            (void)set(&f, "more", round * STEPS + i, BYTES); /* refused, when all is held */
+            pawl_rcu_synchronize();
+            for (int pass = 0; pass < PASSES; pass++)
+                (void)cache_maintain(f.session);
+        }
+        assert_in_range(f.store->pool.memory, 0, MOST * MIB);
+    }
+    assert_in_range(count, 64, SLICES);
+    while (count > 0)
+        pawl_slice_release(&held[--count]);
+    assert_int_equal(set(&f, "key", 0, BYTES), CACHE_STORED);
+    close_store(f);
+}

@@ -99,6 +99,7 @@ void without_eviction_several_workers_make_room_for_each_other(void **state);
 void slow_readers_do_not_let_overwriting_take_all_there_is(void **state);
 void a_large_value_that_is_replaced_takes_no_more_and_more(void **state);
 void overwriting_at_the_limit_evicts_nothing_that_there_is_room_for(void **state);
+void clients_that_read_nothing_do_not_let_what_moves_exceed_the_limit(void **state);
 
 /* churn.c */
 void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state);

@@ -639,6 +639,7 @@ int main(void)
         cmocka_unit_test(slow_readers_do_not_let_overwriting_take_all_there_is),
         cmocka_unit_test(a_large_value_that_is_replaced_takes_no_more_and_more),
         cmocka_unit_test(overwriting_at_the_limit_evicts_nothing_that_there_is_room_for),
+        cmocka_unit_test(clients_that_read_nothing_do_not_let_what_moves_exceed_the_limit),
         cmocka_unit_test(a_held_segment_is_not_reused),
         cmocka_unit_test(threads_see_whole_values_and_lose_no_sums),
     };
