@@ -87,6 +87,22 @@ static bool read_event(const char *line, struct graph *g)
     return true;
 }
 
+/* What the event names is there: the write it reads, the end it waits for, a thread not created before. */
+static bool names_what_is(const struct graph *g, const struct event *e)
+{
+    const struct event *source = e->rf < 0 ? NULL : &g->ev[e->rf];
+    switch (e->type) {
+    case EV_READ:
+        return source ? source->type == EV_WRITE && source->loc == e->loc : e->rf == INIT_WRITE;
+    case EV_CREATE:
+        return e->val > 0 && e->val < MAX_THREADS && !g->thread[(int)e->val].exists;
+    case EV_JOIN:
+        return source && source->type == EV_END && source->tid == e->val;
+    default:
+        return true;
+    }
+}
+
 /* Coherence order from the positions. */
 static bool link_writes(struct graph *g)
 {
@@ -96,7 +112,7 @@ static bool link_writes(struct graph *g)
         bool access = e->type == EV_READ || e->type == EV_WRITE;
         position[id] = e->co_pos;
         e->co_pos = 0;
-        if (e->rf >= g->n || (access && e->loc >= g->nloc) || (e->type == EV_CREATE && e->val >= MAX_THREADS))
+        if (e->rf >= g->n || (access && e->loc >= g->nloc) || !names_what_is(g, e))
             return false;
         if (access)
             graph_link(g, id);

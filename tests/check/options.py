@@ -105,6 +105,14 @@ def test_damaged_replay_files(broken, scratch):
         trace.write_text("\n".join(damaged) + "\n")
         answer = run(broken, f"--replay={trace}")
         assert answer.returncode in (PASS, BUG, FATAL), (n, answer)
+    source, value = 10, 13
+    read, create, join = "0", "3", "4"
+    for kind, field, wrong in ((create, value, "0"), (create, value, "ffff"), (join, value, "ffff"),
+                               (join, source, "-1"), (read, source, "-2")):
+        lines = [line.split() for line in good]
+        next(line for line in lines if line[:2] == ["event", kind])[field] = wrong
+        trace.write_text("".join(" ".join(line) + "\n" for line in lines))
+        expect(FATAL, broken, f"--replay={trace}")
     expect(FATAL, broken, "--replay=/no/such/file")
 
 
