@@ -66,10 +66,10 @@ static inline uint32_t bits_longest(const uint64_t *map)
     return longest;
 }
 
-/* The first run of n clear bits at a multiple of `alignment`; there is one. */
+/* The first run of n clear bits at a multiple of `alignment`, or 256. */
 static inline uint32_t bits_find(const uint64_t *map, uint32_t n, uint32_t alignment)
 {
-    for (uint32_t at = bits_next(map, 0, false);;) {
+    for (uint32_t at = bits_next(map, 0, false); at < CHUNK_PAGES;) {
         uint32_t end = bits_next(map, at, true);
         uint32_t aligned = DIV_UP(at, alignment) * alignment;
 
@@ -77,6 +77,16 @@ static inline uint32_t bits_find(const uint64_t *map, uint32_t n, uint32_t align
             return aligned;
         at = bits_next(map, end, false);
     }
+    return CHUNK_PAGES;
+}
+
+/* The run of clear bits that `at` is in: *from is where, the result how many. */
+static inline uint32_t bits_around(const uint64_t *map, uint32_t at, uint32_t *from)
+{
+    *from = at;
+    while (*from > 0 && (map[(*from - 1) / 64] >> (*from - 1) % 64 & 1) == 0)
+        --*from;
+    return bits_next(map, at, true) - *from;
 }
 
 /* The first run of pages that are free and touched; *at is where, the result how many. */

@@ -12,6 +12,8 @@
 #define GROW_MAX ((size_t)32) /* chunks at a time: 64 MiB */
 #define IDLE_SHARE 8          /* of the used pages, one part in so many more */
 #define ONE_BLOCK_SHARE 4 /* of the size from which on there are huge pages, for a block of several chunks */
+#define GONE_MIN ((uint32_t)((size_t)64 << 10 >> PAGE_SHIFT))
+#define GONE_SHARE 12 /* of the heap's pages, as a shift */
 #define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
 
 /* Of chunks: without idle pages, and with. */
@@ -223,6 +225,139 @@ static bool grow(size_t count, size_t run)
     return true;
 }
 
+/* ---- parts of runs: each chunk that a run lies in, and the pages there ---- */
+
+struct part {
+    struct chunk *chunk;
+    uint32_t at;
+    uint32_t count;
+};
+
+static struct part next_part(size_t first, size_t count)
+{
+    uint32_t at = (uint32_t)(first % CHUNK_PAGES);
+    uint32_t room = CHUNK_PAGES - at;
+
+    return (struct part){&pawl_map_.chunk[first / CHUNK_PAGES], at, count < room ? (uint32_t)count : room};
+}
+
+/* ---- pages that the kernel does not count ---- */
+
+/* In a heap of more than 256 MiB a part in 4096 of it: each such run is a mapping of its own, and a process may have
+ * 65,530. */
+static uint32_t gone_min(void)
+{
+    size_t share = heap.count.mapped >> GONE_SHARE;
+
+    return share < GONE_MIN ? GONE_MIN : share < CHUNK_PAGES ? (uint32_t)share : CHUNK_PAGES;
+}
+
+/* The new mapping is not advised as the old one was. */
+static bool uncharge(const struct chunk *chunk, uint32_t at, uint32_t n)
+{
+    char *address = page_address(first_page(chunk) + at);
+
+    if (!pawl_system_uncharge_(address, n * PAGE_BYTES))
+        return false;
+    if (number_of(chunk) < heap.unadvised)
+        pawl_system_huge_(address, n * PAGE_BYTES);
+    return true;
+}
+
+/* Free pages around this one that hold nothing leave the count, with those that did before. Refused, they stay in it. */
+static void go(struct chunk *chunk, uint32_t at)
+{
+    uint64_t kept[MAP_WORDS];
+    uint32_t from;
+    uint32_t n;
+
+    for (uint32_t w = 0; w < MAP_WORDS; w++)
+        kept[w] = chunk->used[w] | chunk->touched[w];
+    n = bits_around(kept, at, &from);
+    if (n < gone_min() || !uncharge(chunk, from, n))
+        return;
+    heap.count.gone += n - bits_count(chunk->gone, from, n);
+    bits_set(chunk->gone, from, n);
+}
+
+static size_t gone_among(size_t first, size_t count)
+{
+    size_t gone = 0;
+
+    while (count > 0) {
+        struct part part = next_part(first, count);
+
+        gone += bits_count(part.chunk->gone, part.at, part.count);
+        first += part.count;
+        count -= part.count;
+    }
+    return gone;
+}
+
+/* After the kernel refused some of them: what it granted is given back. */
+static void go_again(size_t first, size_t count)
+{
+    while (count > 0) {
+        struct part part = next_part(first, count);
+        uint32_t end = part.at + part.count;
+
+        for (uint32_t at = bits_next(part.chunk->gone, part.at, true); at < end;) {
+            uint32_t to = bits_next(part.chunk->gone, at, false);
+
+            to = to < end ? to : end;
+            (void)uncharge(part.chunk, at, to - at); /* refused, it is as good as gone */
+            at = bits_next(part.chunk->gone, to, true);
+        }
+        first += part.count;
+        count -= part.count;
+    }
+}
+
+static PAWL_COLD bool charge(size_t first, size_t count)
+{
+    size_t gone = gone_among(first, count);
+
+    if (gone == 0)
+        return true;
+    if (!pawl_system_guard_(page_address(first), count << PAGE_SHIFT, false)) {
+        go_again(first, count);
+        return false;
+    }
+    heap.count.gone -= gone;
+    while (count > 0) {
+        struct part part = next_part(first, count);
+
+        bits_clear(part.chunk->gone, part.at, part.count);
+        first += part.count;
+        count -= part.count;
+    }
+    return true;
+}
+
+/* Free pages can be written to, and are about to be taken. False: refused; those that were gone still are. */
+static bool come_back(size_t first, size_t count)
+{
+    return PAWL_LIKELY(heap.count.gone == 0) || charge(first, count);
+}
+
+/* A chunk from number `from` on with a run of which no page is gone, wherever: the kernel has refused the best one. */
+static struct chunk *find_present(size_t from, uint32_t count, uint32_t alignment, uint32_t *at)
+{
+    for (size_t c = from; c < heap.end; c++) {
+        struct chunk *chunk = &pawl_map_.chunk[c];
+        uint64_t away[MAP_WORDS];
+
+        if (chunk->longest < count)
+            continue;
+        for (uint32_t w = 0; w < MAP_WORDS; w++)
+            away[w] = chunk->used[w] | chunk->gone[w];
+        *at = bits_find(away, count, alignment);
+        if (*at < CHUNK_PAGES)
+            return chunk;
+    }
+    return NULL;
+}
+
 /* ---- whole chunks ---- */
 
 static size_t least(size_t a, size_t b)
@@ -232,8 +367,8 @@ static size_t least(size_t a, size_t b)
 
 /* The first of `count` whole chunks in a row, at a multiple of `alignment` chunks; SIZE_MAX: none. Of several
  * such rows the one that holds most memory already: what the kernel has to clear costs more than the search.
- * (Where more than a chunk's alignment is wanted, which is rare, the first one.) */
-static size_t find_whole(size_t count, size_t alignment)
+ * (Where more than a chunk's alignment is wanted, which is rare, the first one.) `present`: without gone pages. */
+static size_t find_whole(size_t count, size_t alignment, bool present)
 {
     size_t end = heap.whole_end * 64;
     size_t enough = least(heap.whole_idle, count * CHUNK_PAGES);
@@ -251,7 +386,7 @@ static size_t find_whole(size_t count, size_t alignment)
             c += 63;
             continue;
         }
-        if ((word >> c % 64 & 1) == 0) {
+        if ((word >> c % 64 & 1) == 0 || (present && gone_among(c * CHUNK_PAGES, CHUNK_PAGES) > 0)) {
             run = 0;
             continue;
         }
@@ -279,14 +414,17 @@ static size_t find_whole(size_t count, size_t alignment)
 static size_t alloc_whole(size_t count, size_t alignment)
 {
     size_t chunks = DIV_UP(count, CHUNK_PAGES);
-    size_t first = find_whole(chunks, alignment);
+    size_t first = find_whole(chunks, alignment, false);
+    bool refused = first != SIZE_MAX && !come_back(first * CHUNK_PAGES, count);
 
+    if (refused)
+        first = find_whole(chunks, alignment, true);
     if (first == SIZE_MAX) {
         /* Growth continues where the window ends, so whole chunks there count. */
         if (!grow(chunks + alignment - 1, chunks))
             return NO_PAGE;
-        first = find_whole(chunks, alignment);
-        if (first == SIZE_MAX)
+        first = find_whole(chunks, alignment, refused);
+        if (first == SIZE_MAX || !come_back(first * CHUNK_PAGES, count))
             return NO_PAGE;
     }
     for (size_t left = count, c = first; left > 0; c++) {
@@ -296,6 +434,17 @@ static size_t alloc_whole(size_t count, size_t alignment)
         left -= n;
     }
     return first * CHUNK_PAGES;
+}
+
+/* For a run that the kernel refused the best place of. NULL: no memory. */
+static PAWL_COLD struct chunk *present_chunk(uint32_t count, uint32_t alignment, uint32_t *at)
+{
+    struct chunk *chunk = find_present(0, count, alignment, at);
+    size_t end = heap.end;
+
+    if (chunk == NULL && grow(1, 1))
+        chunk = find_present(end, count, alignment, at);
+    return chunk;
 }
 
 static size_t alloc_within(uint32_t count, uint32_t alignment)
@@ -311,6 +460,11 @@ static size_t alloc_within(uint32_t count, uint32_t alignment)
         chunk = tightest(sure);
     }
     at = bits_find(chunk->used, count, alignment);
+    if (!come_back(first_page(chunk) + at, count)) {
+        chunk = present_chunk(count, alignment, &at);
+        if (chunk == NULL)
+            return NO_PAGE;
+    }
     take(chunk, at, count);
     return first_page(chunk) + at;
 }
@@ -330,21 +484,7 @@ size_t pawl_pages_alloc_(size_t count, size_t alignment)
     return page;
 }
 
-/* ---- parts of runs: each chunk that a run lies in, and the pages there ---- */
-
-struct part {
-    struct chunk *chunk;
-    uint32_t at;
-    uint32_t count;
-};
-
-static struct part next_part(size_t first, size_t count)
-{
-    uint32_t at = (uint32_t)(first % CHUNK_PAGES);
-    uint32_t room = CHUNK_PAGES - at;
-
-    return (struct part){&pawl_map_.chunk[first / CHUNK_PAGES], at, count < room ? (uint32_t)count : room};
-}
+/* ---- */
 
 /* A share of what is used, in any case. More while it does not make the process larger than it was a
  * moment ago, and is not most of it: what comes and goes by the second is kept. */
@@ -394,6 +534,7 @@ bool pawl_pages_extend_(size_t first, size_t count, size_t more)
         p += part.count;
         n -= part.count;
     }
+    free = free && come_back(at, left);
     while (free && left > 0) {
         struct part part = next_part(at, left);
 
@@ -460,16 +601,20 @@ static uint32_t release_run(struct chunk *chunk)
 {
     uint32_t at;
     uint32_t n = bits_first_idle(chunk->used, chunk->touched, &at);
-    bool gone;
+    bool discarded;
+    bool strict;
 
     take(chunk, at, n);
     pawl_mutex_unlock(&heap.lock);
-    gone = pawl_system_discard_(page_address(first_page(chunk) + at), n * PAGE_BYTES);
+    discarded = pawl_system_discard_(page_address(first_page(chunk) + at), n * PAGE_BYTES);
+    strict = discarded && pawl_system_is_strict_();
     pawl_mutex_lock(&heap.lock);
-    give(chunk, at, n, !gone);
-    if (!gone)
+    give(chunk, at, n, !discarded);
+    if (!discarded)
         return 0;
     heap.count.returned += n;
+    if (PAWL_UNLIKELY(strict))
+        go(chunk, at);
     return n;
 }
 

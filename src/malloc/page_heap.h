@@ -8,6 +8,8 @@
  * start, and what is left of its last chunk serves smaller runs.
  * Of several such chunks one that still holds memory in free pages is taken, and found at once, as is one that
  * can give some back: however many chunks there are, nobody goes through those without.
+ * Where the kernel counts what may be written to against a limit (no overcommit), free pages that hold nothing are taken
+ * out of that count, as `gone`, and are made writable again when a run takes them; refused, it looks elsewhere.
  * Free pages that still hold memory are kept up to a share of what is used; decay.c gives back the rest,
  * emptiest chunks first. */
 #ifndef PAWL_MALLOC_PAGE_HEAP_H
@@ -27,7 +29,8 @@ struct chunk {
     uint16_t free;
     uint16_t idle; /* free and touched */
     uint16_t pad;
-    uint64_t pads[5];
+    uint64_t gone[MAP_WORDS]; /* free, not touched, and cannot be written to */
+    uint64_t pads[1];
 };
 
 PAWL_STATIC_ASSERT(sizeof(struct chunk) == 128, "a pair of lines");
@@ -37,6 +40,7 @@ struct page_counts {
     size_t used;
     size_t idle;       /* free, and hold memory */
     size_t peak;       /* of used */
+    size_t gone;       /* free, and the kernel does not count them */
     uint64_t returned; /* pages given back to the kernel, in all */
 };
 

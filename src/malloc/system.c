@@ -2,6 +2,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -120,6 +121,44 @@ bool pawl_system_discard_(void *address, size_t bytes)
 
     errno = before;
     return status == 0;
+}
+
+/* By system calls of our own: open() and read() of libc are points of cancellation, which free() is not. */
+static bool reads_strict(void)
+{
+    int before = errno;
+    char digit = '0';
+    long file = syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+
+    if (file >= 0) {
+        if (syscall(SYS_read, file, &digit, sizeof digit) != (long)sizeof digit)
+            digit = '0';
+        syscall(SYS_close, file);
+    }
+    errno = before;
+    return digit == '2';
+}
+
+bool pawl_system_is_strict_(void)
+{
+    enum { UNKNOWN, STRICT, LENIENT };
+    static PAWL_ATOMIC(int) known;
+    int answer = pawl_load_relaxed(&known); /* relaxed: one word that every caller computes alike */
+
+    if (answer == UNKNOWN) {
+        answer = reads_strict() ? STRICT : LENIENT;
+        pawl_store_relaxed(&known, answer);
+    }
+    return answer == STRICT || pawl_load_relaxed(&pawl_system_faults_.strict); /* relaxed: a wish of tests */
+}
+
+/* The charge is the mapping's, so a new one takes its place. It can be read: a sequence may be about to. Not with
+ * MAP_NORESERVE: what is mapped so could never be merged with its neighbours again. */
+bool pawl_system_uncharge_(void *address, size_t bytes)
+{
+    int error;
+
+    return map(address, bytes, PROT_READ, MAP_FIXED, &error) != NULL;
 }
 
 bool pawl_system_guard_(void *address, size_t bytes, bool guarded)

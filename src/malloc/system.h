@@ -22,6 +22,14 @@ void pawl_system_unmap_(void *address, size_t bytes);
 /* Gives the memory back; the addresses stay, and read as zero. False: the kernel refused. */
 bool pawl_system_discard_(void *address, size_t bytes);
 
+/* Whether the kernel counts every page that may be written to against a limit (vm.overcommit_memory=2), used or not.
+ * Read at the first call; unreadable: no. */
+bool pawl_system_is_strict_(void);
+
+/* Memory that was discarded no longer counts against that limit: it reads as zero, and cannot be written to until it is
+ * unguarded, which may be refused. Advice and binding are gone. False: the kernel refused, it is as it was. */
+bool pawl_system_uncharge_(void *address, size_t bytes);
+
 /* No access from now on, or access again. False: refused. */
 bool pawl_system_guard_(void *address, size_t bytes, bool guarded);
 
@@ -48,6 +56,7 @@ struct pawl_system_faults {
     PAWL_ATOMIC(uint64_t) calls;
     PAWL_ATOMIC(uint64_t) fail_at;
     PAWL_ATOMIC(uint64_t) fail_count;
+    PAWL_ATOMIC(bool) strict; /* as if the kernel did not overcommit */
 };
 extern struct pawl_system_faults pawl_system_faults_;
 

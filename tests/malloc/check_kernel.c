@@ -66,6 +66,18 @@ bool pawl_system_discard_(void *address, size_t bytes)
     return true;
 }
 
+bool pawl_system_is_strict_(void)
+{
+    return false;
+}
+
+bool pawl_system_uncharge_(void *address, size_t bytes)
+{
+    (void)address;
+    (void)bytes;
+    return true;
+}
+
 bool pawl_system_guard_(void *address, size_t bytes, bool guarded)
 {
     (void)address;

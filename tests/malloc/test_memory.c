@@ -466,6 +466,204 @@ static void what_is_freed_goes_back_to_the_kernel(void **state)
     assert_true(resident() < before + ((size_t)4 << 20));
 }
 
+#define CHARGED " ac " /* the kernel counts the mapping */
+
+static bool is_charged(const char *address)
+{
+    bool flagged;
+
+    mappings(address, CHARGED, &flagged);
+    return flagged;
+}
+
+static void be_strict(void)
+{
+    pawl_store_relaxed(&pawl_system_faults_.strict, true); /* relaxed: no other thread runs yet */
+}
+
+enum { GONE_SIZE = 40 << 20 };
+
+/* A large block that was used, freed and released; NULL: this kernel does not tell. */
+static char *make_gone(void)
+{
+    char *large;
+
+    be_strict();
+    (void)pawl_malloc_release(0);
+    large = m(malloc)(GONE_SIZE);
+    if (large == NULL)
+        return NULL;
+    memset(large, 1, GONE_SIZE);
+    if (!is_charged(large + GONE_SIZE / 2))
+        return NULL;
+    m(free)(large);
+    (void)pawl_malloc_release(0);
+    return large;
+}
+
+static int release_what_is_charged(void)
+{
+    char *large = make_gone();
+    size_t gone = pawl_pages_count_().gone;
+    bool huge_before, huge;
+    char *again;
+
+    if (large == NULL)
+        return 77;
+    if (is_charged(large + GONE_SIZE / 2) || gone < GONE_SIZE >> PAGE_SHIFT || pawl_pages_count_().idle != 0)
+        return 1;
+    if (large[GONE_SIZE / 2] != 0) /* a sequence may read there */
+        return 2;
+    mappings(large + GONE_SIZE / 2, HUGE, &huge_before);
+    again = m(calloc)(1, GONE_SIZE);
+    if (again == NULL || !is_charged(again + GONE_SIZE / 2))
+        return 3;
+    if (pawl_pages_count_().gone > gone - (GONE_SIZE >> PAGE_SHIFT))
+        return 4; /* of the same pages */
+    for (size_t i = 0; i < GONE_SIZE; i++)
+        if (again[i] != 0)
+            return 5;
+    memset(again, 1, GONE_SIZE);
+    mappings(again + GONE_SIZE / 2, HUGE, &huge);
+    if (huge != huge_before || (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0 && !huge))
+        return 6;
+    m(free)(again);
+    return use_everything() ? 0 : 7;
+}
+
+static void without_overcommit_what_is_released_is_not_charged(void **state)
+{
+    (void)state;
+    int status = apart(release_what_is_charged);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* All of it, of one chunk, and more of a block in place. */
+static int take_what_is_refused(void)
+{
+    char *large = make_gone();
+    const struct page_counts before = pawl_pages_count_();
+    struct page_counts after;
+    char *again;
+
+    if (large == NULL)
+        return 77;
+    refuse(1, UINT64_MAX);
+    for (size_t size = GONE_SIZE; size > (size_t)1 << 19; size /= 2) {
+        errno = 0;
+        if (m(malloc)(size) != NULL || errno != ENOMEM)
+            return 1;
+    }
+    refuse(0, 0);
+    after = pawl_pages_count_();
+    if (after.gone != before.gone || after.used != before.used || after.idle != before.idle)
+        return 2;
+    for (size_t at = 0; at < GONE_SIZE; at += CHUNK_BYTES)
+        if (is_charged(large + at))
+            return 3;
+    refuse(1, 1); /* one run only: there is another place */
+    again = m(malloc)(GONE_SIZE);
+    refuse(0, 0);
+    if (again == NULL)
+        return 4;
+    memset(again, 1, GONE_SIZE);
+    m(free)(again);
+    return use_everything() ? 0 : 5;
+}
+
+static void charged_memory_that_is_refused_is_enomem_and_nothing_is_lost(void **state)
+{
+    (void)state;
+    int status = is_hardened() ? 77 : apart(take_what_is_refused); /* small blocks of it take whole pages */
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* Of gone, idle and gone pages the kernel grants the first, and refuses the last. */
+static int take_what_is_granted_in_part(void)
+{
+    enum { PART = GONE_SIZE / 4 };
+    char *large = make_gone();
+    char *first = m(malloc)(PART);
+    char *second = m(malloc)(PART);
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long data = 0;
+    struct rlimit limit;
+    size_t gone;
+
+    if (large == NULL || first == NULL || second == NULL || file == NULL ||
+        getrlimit(RLIMIT_DATA, &limit) != 0)
+        return 77;
+    m(free)(first);
+    (void)pawl_malloc_release(0);
+    m(free)(second);
+    if (is_charged(first) || !is_charged(second))
+        return 1;
+    if (fscanf(file, "%*u %*u %*u %*u %*u %lu", &data) != 1)
+        return 77;
+    fclose(file);
+    limit.rlim_cur = (rlim_t)data * (rlim_t)sysconf(_SC_PAGESIZE) + PART + PART / 4;
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        return 77;
+    gone = pawl_pages_count_().gone;
+    if (m(malloc)(GONE_SIZE) != NULL || errno != ENOMEM || pawl_pages_count_().gone != gone)
+        return 2;
+    if (is_charged(first))
+        return 3;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_DATA, &limit) == 0 && m(malloc)(GONE_SIZE) == NULL)
+        return 4;
+    return use_everything() ? 0 : 5;
+}
+
+static void what_was_granted_in_part_is_given_back(void **state)
+{
+    (void)state;
+    int status = SANITIZED || is_hardened() ? 77 : apart(take_what_is_granted_in_part);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static int grow_into_what_is_gone(void)
+{
+    enum { SIZE = GONE_SIZE / 2 };
+    char *large = make_gone();
+    char *grows;
+    char *grown;
+
+    if (large == NULL)
+        return 77;
+    grows = m(malloc)(SIZE);
+    memset(grows, 3, SIZE);
+    refuse(1, UINT64_MAX);
+    if (m(realloc)(grows, SIZE + SIZE / 2) != NULL)
+        return 1;
+    refuse(0, 0);
+    grown = m(realloc)(grows, SIZE + SIZE / 2);
+    if (grown != grows || grown[SIZE - 1] != 3)
+        return 2;
+    memset(grown, 4, SIZE + SIZE / 2);
+    m(free)(grown);
+    return 0;
+}
+
+static void a_block_grows_into_pages_that_were_not_charged(void **state)
+{
+    (void)state;
+    int status = is_hardened() ? 77 : apart(grow_into_what_is_gone); /* there no block grows in place */
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 static void what_is_kept_decays(void **state)
 {
     (void)state;
@@ -636,10 +834,15 @@ static void the_background_thread_starts_once_and_stops(void **state)
     pawl_malloc_background_stop();
 }
 
-int main(void)
+/* With argument "strict" all of it as if the kernel did not overcommit. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_block_gets_huge_pages_and_a_small_heap_none),
+        cmocka_unit_test(without_overcommit_what_is_released_is_not_charged),
+        cmocka_unit_test(charged_memory_that_is_refused_is_enomem_and_nothing_is_lost),
+        cmocka_unit_test(a_block_grows_into_pages_that_were_not_charged),
+        cmocka_unit_test(what_was_granted_in_part_is_given_back),
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
         cmocka_unit_test(limits_of_memory_give_enomem),
@@ -655,5 +858,7 @@ int main(void)
         cmocka_unit_test(the_background_thread_starts_once_and_stops),
     };
 
+    if (argc > 1 && strcmp(argv[1], "strict") == 0)
+        be_strict();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
  *      test_stress [THREADS...]      PAWL_TEST_SEED=n repeats a run */
 #include "family.h"
 
+#include "system.h"
+
 #include <pawl/atomic.h>
 #include <pawl/malloc.h>
 #include <pthread.h>
@@ -222,6 +224,8 @@ int main(int argc, char **argv)
     uint64_t before, after;
     int quiet = -1;
 
+    if (argc > 2 && strcmp(argv[2], "strict") == 0) /* relaxed: no other thread runs yet */
+        pawl_store_relaxed(&pawl_system_faults_.strict, true);
     if (argc > 1 && strcmp(argv[1], "short") == 0) {
         total = PAWL_INSTRUMENTED ? 16000 : 60000;
         argc = 1;
