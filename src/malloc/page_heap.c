@@ -15,6 +15,9 @@
 #define GONE_MIN ((uint32_t)((size_t)64 << 10 >> PAGE_SHIFT))
 #define GONE_SHARE 12 /* of the heap's pages, as a shift */
 #define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
+#define ACROSS_MIN (CHUNK_PAGES / 8) /* pages: a run as long may lie across the border of chunks */
+#define ACROSS_WASTE 8  /* ... and a longer one where this part of it would be left over otherwise */
+#define ACROSS_LOOKS 32 /* places that are looked at for one */
 
 /* Of chunks: without idle pages, and with. */
 enum { DRY, HOLDING };
@@ -411,29 +414,123 @@ static size_t find_whole(size_t count, size_t alignment, bool present)
     return best;
 }
 
-static size_t alloc_whole(size_t count, size_t alignment)
+/* ---- runs across the borders of chunks ---- */
+
+/* Free pages at a chunk's end. */
+static uint32_t tail_of(const struct chunk *chunk)
+{
+    uint32_t tail = 0;
+
+    if (chunk->longest == 0) /* nothing is free, or it is not ours */
+        return 0;
+    for (uint32_t w = MAP_WORDS; w-- > 0; tail += 64)
+        if (chunk->used[w] != 0)
+            return tail + (uint32_t)__builtin_clzll(chunk->used[w]);
+    return tail;
+}
+
+/* The first page of a run that begins in the free end of the chunk before a whole one; NO_PAGE: what is free there does not
+ * suffice. And how many pages of it, at most, hold memory. */
+static size_t place_across(size_t whole, size_t count, size_t *idle)
+{
+    const struct chunk *before = &pawl_map_.chunk[whole - 1];
+    uint32_t tail = tail_of(before);
+    size_t end;
+
+    if (tail == 0 || tail >= count)
+        return NO_PAGE;
+    end = whole + DIV_UP(count - tail, CHUNK_PAGES);
+    if (end > heap.end)
+        return NO_PAGE;
+    *idle = bits_count(before->touched, CHUNK_PAGES - tail, tail);
+    for (size_t c = whole; c < end; c++) {
+        if (pawl_map_.chunk[c].longest != CHUNK_PAGES)
+            return NO_PAGE;
+        *idle += pawl_map_.chunk[c].idle;
+    }
+    return whole * CHUNK_PAGES - tail;
+}
+
+/* Of some such places the one that holds most memory; NO_PAGE: none. It is not passed over for whole chunks that hold more:
+ * a place that is used again and again holds memory itself, and the whole chunks can go back. */
+static size_t find_across(size_t count)
+{
+    size_t enough = least(heap.count.idle, count);
+    size_t best = NO_PAGE;
+    size_t best_idle = 0;
+    uint64_t before = 1; /* the chunk before the word is whole; before the first one there is none */
+    uint32_t looks = 0;
+
+    for (size_t w = 0; w < heap.whole_end && looks < ACROSS_LOOKS; w++) {
+        uint64_t whole = heap.kind[HOLDING].whole[w] | heap.kind[DRY].whole[w];
+        uint64_t starts = whole & ~(whole << 1 | before);
+
+        before = whole >> 63;
+        for (; starts != 0 && looks < ACROSS_LOOKS; starts &= starts - 1, looks++) {
+            size_t idle;
+            size_t page = place_across(w * 64 + (size_t)__builtin_ctzll(starts), count, &idle);
+
+            if (page == NO_PAGE || (best != NO_PAGE && idle <= best_idle))
+                continue;
+            best = page;
+            best_idle = idle;
+            if (idle >= enough)
+                return best;
+        }
+    }
+    return best;
+}
+
+static size_t take_run(size_t first, size_t count)
+{
+    for (size_t p = first; count > 0;) {
+        struct part part = next_part(p, count);
+
+        take(part.chunk, part.at, part.count);
+        p += part.count;
+        count -= part.count;
+    }
+    return first;
+}
+
+/* Whether a run that begins at a chunk's start leaves much of its last chunk to those that find nothing there, when all are
+ * of its size. */
+static bool leaves_much(size_t count)
+{
+    size_t left = count <= CHUNK_PAGES ? CHUNK_PAGES % count
+                                       : DIV_UP(count, CHUNK_PAGES) * CHUNK_PAGES - count;
+
+    return count > ACROSS_MIN && left * ACROSS_WASTE > count;
+}
+
+/* A place for a run of more than a chunk, or one that is aligned to more; NO_PAGE: none. `present`: as in find_whole(). */
+static size_t find_large(size_t count, size_t alignment, bool present)
+{
+    size_t first = alignment == 1 && !present && leaves_much(count) ? find_across(count) : NO_PAGE;
+
+    if (first != NO_PAGE)
+        return first;
+    first = find_whole(DIV_UP(count, CHUNK_PAGES), DIV_UP(alignment, CHUNK_PAGES), present);
+    return first != SIZE_MAX ? first * CHUNK_PAGES : NO_PAGE;
+}
+
+static size_t alloc_large(size_t count, size_t alignment)
 {
     size_t chunks = DIV_UP(count, CHUNK_PAGES);
-    size_t first = find_whole(chunks, alignment, false);
-    bool refused = first != SIZE_MAX && !come_back(first * CHUNK_PAGES, count);
+    size_t page = find_large(count, alignment, false);
+    bool refused = page != NO_PAGE && !come_back(page, count);
 
     if (refused)
-        first = find_whole(chunks, alignment, true);
-    if (first == SIZE_MAX) {
+        page = find_large(count, alignment, true);
+    if (page == NO_PAGE) {
         /* Growth continues where the window ends, so whole chunks there count. */
-        if (!grow(chunks + alignment - 1, chunks))
+        if (!grow(chunks + DIV_UP(alignment, CHUNK_PAGES) - 1, chunks))
             return NO_PAGE;
-        first = find_whole(chunks, alignment, refused);
-        if (first == SIZE_MAX || !come_back(first * CHUNK_PAGES, count))
+        page = find_large(count, alignment, refused);
+        if (page == NO_PAGE || !come_back(page, count))
             return NO_PAGE;
     }
-    for (size_t left = count, c = first; left > 0; c++) {
-        uint32_t n = left < CHUNK_PAGES ? (uint32_t)left : CHUNK_PAGES;
-
-        take(&pawl_map_.chunk[c], 0, n);
-        left -= n;
-    }
-    return first * CHUNK_PAGES;
+    return take_run(page, count);
 }
 
 /* For a run that the kernel refused the best place of. NULL: no memory. */
@@ -459,6 +556,12 @@ static size_t alloc_within(uint32_t count, uint32_t alignment)
             return NO_PAGE;
         chunk = tightest(sure);
     }
+    if (chunk->longest == CHUNK_PAGES && alignment == 1 && leaves_much(count)) {
+        size_t across = find_across(count);
+
+        if (across != NO_PAGE && come_back(across, count))
+            return take_run(across, count);
+    }
     at = bits_find(chunk->used, count, alignment);
     if (!come_back(first_page(chunk) + at, count)) {
         chunk = present_chunk(count, alignment, &at);
@@ -479,12 +582,12 @@ size_t pawl_pages_alloc_(size_t count, size_t alignment)
     if (count <= CHUNK_PAGES && alignment <= CHUNK_PAGES)
         page = alloc_within((uint32_t)count, (uint32_t)alignment);
     else
-        page = alloc_whole(count, alignment > CHUNK_PAGES ? alignment / CHUNK_PAGES : 1);
+        page = alloc_large(count, alignment);
     pawl_mutex_unlock(&heap.lock);
     return page;
 }
 
-/* ---- */
+/* ---- freeing and extending ---- */
 
 /* A share of what is used, in any case. More while it does not make the process larger than it was a
  * moment ago, and is not most of it: what comes and goes by the second is kept. */

@@ -5,7 +5,10 @@
  * been used since they were last given back). A run goes where it fits most tightly: into the chunk whose
  * longest free run is the shortest that suffices. So full chunks get fuller and the emptiest ones empty,
  * which is what lets them go back as whole huge pages. A run of more than a chunk begins at a chunk's
- * start, and what is left of its last chunk serves smaller runs.
+ * start, and what is left of its last chunk serves smaller runs; but where that would be much, more than an
+ * eighth of a run, it begins in the free end of the chunk before, and so do runs of an eighth of a chunk
+ * and more. Else blocks of a little more than a chunk, or half of one, with nothing smaller beside them, would take
+ * twice their size: of addresses, and with huge pages of memory.
  * Of several such chunks one that still holds memory in free pages is taken, and found at once, as is one that
  * can give some back: however many chunks there are, nobody goes through those without.
  * Where the kernel counts what may be written to against a limit (no overcommit), free pages that hold nothing are taken

@@ -351,6 +351,63 @@ static void a_large_block_gets_huge_pages_and_a_small_heap_none(void **state)
     assert_int_equal(apart(ask_around_an_obstacle), 0);
 }
 
+/* Also those of which a whole number does not fit into a huge page. */
+static int lie_close_together(size_t size)
+{
+    enum { COUNT = 60 };
+    unsigned char *made[COUNT];
+    void *aligned;
+    uintptr_t first = UINTPTR_MAX, end = 0;
+    bool fine = true;
+
+    for (int i = 0; i < COUNT; i++) {
+        made[i] = m(malloc)(size);
+        if (made[i] == NULL)
+            return 9;
+        aligned = m(memalign)(CHUNK_BYTES / 8, size); /* another in between, that goes again */
+        if ((uintptr_t)aligned % (CHUNK_BYTES / 8) != 0)
+            return 8;
+        m(free)(aligned);
+        memset(made[i], i, size);
+        if ((uintptr_t)made[i] < first)
+            first = (uintptr_t)made[i];
+        if ((uintptr_t)made[i] + size > end)
+            end = (uintptr_t)made[i] + size;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        fine = made[i][0] == i && made[i][size / 2] == i && made[i][size - 1] == i && fine;
+        m(free)(made[i]);
+    }
+    if (!fine)
+        return 1;
+    return end - first < COUNT * size + COUNT * size / 8 + 2 * CHUNK_BYTES ? 0 : 2;
+}
+
+static int lie_close_together_all(void)
+{
+    static const size_t sizes[] = {300000,  700000,  1048633, 1400000, 1500000,
+                                   2100000, 2700000, 5300000, 9000000};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int status = lie_close_together(sizes[i]);
+
+        if (status != 0) {
+            print_message("blocks of %zu bytes\n", sizes[i]);
+            return status;
+        }
+        (void)pawl_malloc_release(0);
+    }
+    return 0;
+}
+
+static void large_blocks_of_one_size_lie_close_together(void **state)
+{
+    (void)state;
+    if (is_hardened()) /* those that were freed stay for a while */
+        skip();
+    assert_int_equal(apart(lie_close_together_all), 0);
+}
+
 static int move_what_is_locked(void)
 {
     enum { SIZE = 1 << 20 };
@@ -846,6 +903,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
         cmocka_unit_test(limits_of_memory_give_enomem),
+        cmocka_unit_test(large_blocks_of_one_size_lie_close_together),
         cmocka_unit_test(a_block_shrinks_also_without_memory),
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
