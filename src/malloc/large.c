@@ -5,6 +5,7 @@
 #include "page_heap.h"
 #include "system.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MOVE_MIN ((size_t)256 * 1024) /* below this copying is faster than moving page tables */
@@ -65,10 +66,14 @@ static void *move(struct span *span, size_t bytes)
 {
     size_t old = span->pages << PAGE_SHIFT;
     char *to = pawl_large_alloc_(bytes, PAGE_BYTES, false);
+    int status;
 
     if (to == NULL)
         return NULL;
-    if (!can_move(to, old) || !pawl_system_move_(span_start(span), to, old))
+    status = can_move(to, old) ? pawl_system_move_(span_start(span), to, old) : -EAGAIN;
+    if (status == -ENOMEM) /* then nobody may have these pages again */
+        return NULL;
+    if (status != 0)
         memcpy(to, span_start(span), old);
     pawl_large_free_(span);
     return to;

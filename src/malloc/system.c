@@ -92,35 +92,30 @@ void pawl_system_unmap_(void *address, size_t bytes)
     errno = before;
 }
 
-/* Emulators (qemu-user) accept the advice and do nothing, and what was to read as zero is still there.
- * Tried out at the first use. */
-static bool discarding_works(void)
+/* Emulators (qemu-user) accept the advice and do nothing, and what was to read as zero is still there. Tried out with the
+ * first range, which is the caller's and holds nothing: a page for it could not be had where memory is short. */
+bool pawl_system_discard_(void *address, size_t bytes)
 {
     enum { UNKNOWN, WORKS, IS_IGNORED };
     static PAWL_ATOMIC(int) known;
     int answer = pawl_load_relaxed(&known); /* relaxed: one word that every caller computes alike */
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    volatile char *trial;
-
-    if (PAWL_LIKELY(answer != UNKNOWN))
-        return answer == WORKS;
-    trial = pawl_system_map_(page);
-    if (trial == NULL)
-        return false;
-    *trial = 1;
-    answer = madvise((void *)(uintptr_t)trial, page, MADV_DONTNEED) == 0 && *trial == 0 ? WORKS : IS_IGNORED;
-    pawl_system_unmap_((void *)(uintptr_t)trial, page);
-    pawl_store_relaxed(&known, answer);
-    return answer == WORKS;
-}
-
-bool pawl_system_discard_(void *address, size_t bytes)
-{
+    volatile char *trial = address;
     int before = errno;
-    int status = refused() || !discarding_works() ? -1 : madvise(address, bytes, MADV_DONTNEED);
+    int status;
 
+    if (answer == IS_IGNORED || refused())
+        return false;
+    if (answer == UNKNOWN)
+        *trial = 1;
+    status = madvise(address, bytes, MADV_DONTNEED);
     errno = before;
-    return status == 0;
+    if (status != 0)
+        return false;
+    if (answer == UNKNOWN) {
+        answer = *trial == 0 ? WORKS : IS_IGNORED;
+        pawl_store_relaxed(&known, answer);
+    }
+    return answer == WORKS;
 }
 
 /* By system calls of our own: open() and read() of libc are points of cancellation, which free() is not. */
@@ -198,15 +193,20 @@ int pawl_system_bind_(void *address, size_t bytes, uint32_t node)
     return status;
 }
 
-bool pawl_system_move_(void *from, void *to, size_t bytes)
+int pawl_system_move_(void *from, void *to, size_t bytes)
 {
     int before = errno;
-    void *moved = MAP_FAILED;
+    void *moved;
+    int error;
 
-    if (!refused())
-        moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    if (refused())
+        return -EAGAIN;
+    moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     errno = before;
-    return moved != MAP_FAILED;
+    if (moved != MAP_FAILED)
+        return 0;
+    /* Linux 6.1 has unmapped the target by now, when it finds that the memory to be moved lies in two mappings. */
+    return map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &error) != NULL ? -EAGAIN : -ENOMEM;
 }
 
 uint64_t pawl_system_now_(void)

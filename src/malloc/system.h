@@ -19,7 +19,7 @@ bool pawl_system_map_over_(void *address, size_t bytes);
 
 void pawl_system_unmap_(void *address, size_t bytes);
 
-/* Gives the memory back; the addresses stay, and read as zero. False: the kernel refused. */
+/* Gives the memory back; the addresses stay, and read as zero. False: the kernel refused, and the first byte may be another. */
 bool pawl_system_discard_(void *address, size_t bytes);
 
 /* Whether the kernel counts every page that may be written to against a limit (vm.overcommit_memory=2), used or not.
@@ -40,9 +40,9 @@ void pawl_system_huge_(void *address, size_t bytes);
  * negative errno. */
 int pawl_system_bind_(void *address, size_t bytes, uint32_t node);
 
-/* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero.
- * False: not supported, nothing happened. */
-bool pawl_system_move_(void *from, void *to, size_t bytes);
+/* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero. -EAGAIN: not
+ * supported, and the new one reads as zero; -ENOMEM: the new one may not be there any more. */
+int pawl_system_move_(void *from, void *to, size_t bytes);
 
 /* Nanoseconds of a coarse clock: milliseconds exact, nanoseconds cheap. */
 uint64_t pawl_system_now_(void);

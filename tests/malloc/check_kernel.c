@@ -4,6 +4,7 @@
 #include "settings.h"
 #include "system.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define METADATA ((size_t)1 << 14)
@@ -92,12 +93,12 @@ void pawl_system_huge_(void *address, size_t bytes)
     (void)bytes;
 }
 
-bool pawl_system_move_(void *from, void *to, size_t bytes)
+int pawl_system_move_(void *from, void *to, size_t bytes)
 {
     (void)from;
     (void)to;
     (void)bytes;
-    return false;
+    return -EAGAIN;
 }
 
 uint64_t pawl_system_now_(void)

@@ -351,6 +351,82 @@ static void a_large_block_gets_huge_pages_and_a_small_heap_none(void **state)
     assert_int_equal(apart(ask_around_an_obstacle), 0);
 }
 
+/* Takes all that a limit leaves, to the last page, and frees it. Before anything was released in this process. */
+static int release_without_a_page(void)
+{
+    const struct rlimit limit = {(rlim_t)100 << 20, RLIM_INFINITY};
+    void *chain = NULL;
+    size_t idle;
+
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        return 9;
+    for (void **made; (made = m(malloc)(10000)) != NULL; chain = made)
+        *made = chain;
+    while (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        ;
+    while (chain != NULL) {
+        void *next = *(void **)chain;
+
+        m(free)(chain);
+        chain = next;
+    }
+    (void)pawl_malloc_release(0);
+    idle = pawl_pages_count_().idle;
+    return idle < ((size_t)20 << 20) / PAGE_BYTES ? 0 : 1;
+}
+
+/* Before any of our own was: the second test. */
+static void memory_is_released_also_where_none_is_left(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    assert_int_equal(apart(release_without_a_page), 0);
+}
+
+/* A block that was moved is a mapping of its own, and grows beyond it when what lies behind is free. Moved again, it is in two
+ * of them, and a kernel may refuse that after it has unmapped the place where the block should go. */
+static int move_what_lies_in_two_mappings(void)
+{
+    enum { ROUNDS = 60, STEPS = 6, PAGE = 4096, SIZE = 1 << 20 };
+    void *left[ROUNDS];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t size = SIZE + (size_t)(round * 37 % 256) * PAGE_BYTES;
+        unsigned char *grown = m(malloc)(size);
+
+        memset(grown, round, size);
+        for (int step = 0; step < STEPS; step++) {
+            size_t larger = size + SIZE / 2 + (size_t)((round * 7 + step * 61) % 200) * PAGE_BYTES;
+            void *wall = (round + step) % 2 == 0 ? m(malloc)(SIZE) : NULL;
+
+            grown = m(realloc)(grown, larger);
+            if (grown == NULL)
+                return 9;
+            for (size_t at = 0; at < size; at += PAGE)
+                if (grown[at] != round)
+                    return 1;
+            memset(grown, round, larger);
+            size = larger;
+            m(free)(wall);
+        }
+        left[round] = grown;
+        if (round % 3 != 0) {
+            m(free)(grown);
+            left[round] = NULL;
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        m(free)(left[round]);
+    return 0;
+}
+
+static void a_block_in_two_mappings_moves(void **state)
+{
+    (void)state;
+    assert_int_equal(apart(move_what_lies_in_two_mappings), 0);
+}
+
 /* Also those of which a whole number does not fit into a huge page. */
 static int lie_close_together(size_t size)
 {
@@ -896,6 +972,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_block_gets_huge_pages_and_a_small_heap_none),
+        cmocka_unit_test(memory_is_released_also_where_none_is_left),
         cmocka_unit_test(without_overcommit_what_is_released_is_not_charged),
         cmocka_unit_test(charged_memory_that_is_refused_is_enomem_and_nothing_is_lost),
         cmocka_unit_test(a_block_grows_into_pages_that_were_not_charged),
@@ -906,6 +983,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(large_blocks_of_one_size_lie_close_together),
         cmocka_unit_test(a_block_shrinks_also_without_memory),
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
+        cmocka_unit_test(a_block_in_two_mappings_moves),
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
         cmocka_unit_test(a_large_alignment_costs_addresses_only),
         cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
