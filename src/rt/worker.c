@@ -118,9 +118,8 @@ static void run_tasks(struct pawl_worker *worker)
 
     worker->slice_end = pawl_clock_cycles() + worker->rt->cycles_a_slice;
     for (uint32_t n = 1; n <= SLICE_TASKS && (task = pawl_worker_next_(worker)) != NULL; n++) {
-        if (n == 1)
-            stop_searching(
-                worker); /* it had nothing of its own, but the turn of the oldest went to the shared queue */
+        if (n == 1) /* it had nothing of its own, but the turn of the oldest went to the shared queue */
+            stop_searching(worker);
         pawl_task_run_(worker, task);
         if (n % CLOCK_EVERY == 0 && (int64_t)(pawl_clock_cycles() - worker->slice_end) >= 0)
             break;
