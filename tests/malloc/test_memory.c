@@ -727,6 +727,7 @@ static int take_what_is_granted_in_part(void)
     FILE *file = fopen("/proc/self/statm", "r");
     unsigned long data = 0;
     struct rlimit limit;
+    bool is_known;
     size_t gone;
 
     if (large == NULL || first == NULL || second == NULL || file == NULL ||
@@ -735,11 +736,12 @@ static int take_what_is_granted_in_part(void)
     m(free)(first);
     (void)pawl_malloc_release(0);
     m(free)(second);
+    is_known = fscanf(file, "%*u %*u %*u %*u %*u %lu", &data) == 1;
+    fclose(file);
     if (is_charged(first) || !is_charged(second))
         return 1;
-    if (fscanf(file, "%*u %*u %*u %*u %*u %lu", &data) != 1)
+    if (!is_known)
         return 77;
-    fclose(file);
     limit.rlim_cur = (rlim_t)data * (rlim_t)sysconf(_SC_PAGESIZE) + PART + PART / 4;
     if (setrlimit(RLIMIT_DATA, &limit) != 0)
         return 77;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -190,6 +191,8 @@ static void many_children_are_told_of_each_with_its_own_status(void **state)
         waiting[i].pid = fork();
         assert_true(waiting[i].pid >= 0);
         if (waiting[i].pid == 0) {
+            prctl(PR_SET_PDEATHSIG,
+                  SIGKILL); /* whoever reads our output must not wait for them when the test fails */
             pause();
             _exit(0);
         }
