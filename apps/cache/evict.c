@@ -18,8 +18,11 @@ enum {
     ROUNDS_MAX = 64,  /* segments emptied at once before those that are hit go too */
     ITEMS_A_STEP = 64,
     BUCKETS_A_STEP = 64,
-    WAITS_MAX = 3,
-    TRIES_MAX = 4,    /* for one item */
+    WAITS_IN_VAIN_MAX = 3, /* when nothing could be emptied */
+    WAITS_MAX = 64,        /* when something was, and other workers were faster */
+    TRIES_MAX = 16,        /* for one item */
+    LITTLE_PART =
+        8, /* of a segment: an item that is larger leaves as much, when it is replaced, as is asked for with others */
     COMPACT_PART = 4, /* a segment of which less than this part is left is emptied out of turn */
 };
 
@@ -263,20 +266,24 @@ void cache_keep_ready(struct cache_session *session)
         session->ready = cache_segment_take_spare(&session->store->pool);
 }
 
-bool cache_gather(struct cache_session *session, bool now)
+/* False: there is nothing to be gained. */
+static bool gather(struct cache_session *session, struct cache_thrift thrift)
 {
     struct cache_store *store = session->store;
-    struct cache_thrift thrift = {
-        .without_loss = store->no_eviction,
-        .now = now,
-        .spare = pawl_load_relaxed(&store->reserve), /* relaxed: see store_inner.h */
-    };
     struct cache_segment *segment;
 
     cache_keep_ready(session);
+    thrift.without_loss = store->no_eviction;
     thrift.may_move = !store->no_eviction || session->ready != NULL;
     segment = cache_segment_sparse(&store->pool, &thrift);
     return segment != NULL && compact(session, segment);
+}
+
+void cache_gather(struct cache_session *session)
+{
+    const uint64_t spare = pawl_load_relaxed(&session->store->reserve); /* relaxed: see store_inner.h */
+
+    (void)gather(session, (struct cache_thrift){.spare = spare});
 }
 
 /* ---- room ---- */
@@ -328,41 +335,64 @@ static bool wait_for_ready(struct cache_session *session)
     return session->ready != NULL;
 }
 
+/* What has to be free before an item can be made. 0: what is left in the segment that is filled will do. */
+static size_t room_to_make(const struct cache_session *session, size_t item_bytes, bool alone)
+{
+    const struct cache_segment *segment = session->filling[CACHE_SMALL];
+    const size_t room = session->grows ? cache_kept(session->store) : 0;
+
+    return !alone && segment != NULL && cache_segment_room(segment) >= item_bytes
+               ? room
+               : room + cache_segment_size(&session->store->pool, item_bytes);
+}
+
 /* Nothing may be evicted: what was overwritten, deleted or flushed has to make room, for what moves besides. True: it is worth
  * another try. */
-static bool wait_for_dead(struct cache_session *session, size_t bytes)
+static bool wait_for_dead(struct cache_session *session, size_t item_bytes, bool alone)
 {
     struct cache_pool *pool = &session->store->pool;
-    /* Every other time gives as much as an eighth of a segment. If that is not enough others took it. */
-    size_t times = 2 * (bytes / pool->segment_bytes + 2) * CACHE_RIPE_PART;
+    const size_t segment_bytes = pool->segment_bytes;
+    const bool hard = !session->grows && !alone && item_bytes <= segment_bytes / LITTLE_PART;
+    const struct cache_thrift thrift = {.now = true, .hard = hard};
+    size_t room = room_to_make(session, item_bytes, alone);
+    /* Every other time gives as much as that part of a segment. If that is not enough others took it. */
+    size_t times = 2 * (room / segment_bytes + 2) * (hard ? CACHE_HARDLY_RIPE_PART : CACHE_RIPE_PART);
 
     /* Somebody else has made some; or it is not the limit: the system has no more memory. */
-    if (cache_pool_room(pool, false) >= bytes) {
-        (void)cache_gather(session, true);
+    if (cache_pool_room(pool, false) >= room) {
+        (void)gather(session, thrift);
         return true;
     }
-    while (cache_pool_room(pool, true) < bytes + (session->ready == NULL ? pool->segment_bytes : 0)) {
-        if (times-- == 0 || !(cache_gather(session, true) || wait_for_ready(session)))
-            return false;
+    while (room != 0 && cache_pool_room(pool, true) < room + (session->ready == NULL ? segment_bytes : 0)) {
+        if (times-- == 0 || !(gather(session, thrift) || wait_for_ready(session))) {
+            if (hard) /* there are gaps enough: other workers are busy with them */
+                wait_for_readers(pool);
+            return hard;
+        }
+        room = room_to_make(session, item_bytes,
+                            alone); /* less, when what has moved left a part of its segment */
     }
-    wait_for_readers(pool);
+    if (room != 0)
+        wait_for_readers(pool);
     return true;
 }
 
-bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries)
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, bool alone, unsigned tries)
 {
     struct cache_pool *pool = &session->store->pool;
     const size_t bytes = cache_segment_size(pool, item_bytes);
+    int in_vain = 0;
 
     if (pawl_rcu_read_held() || tries == TRIES_MAX)
         return false;
     if (session->store->no_eviction)
-        return wait_for_dead(session, bytes);
+        return wait_for_dead(session, item_bytes, alone);
     /* It is not the limit: the system has no more memory. What is emptied can be used again. */
     if (cache_pool_room(pool, false) >= bytes)
         (void)empty_some(session, UINT32_MAX, SIZE_MAX, false);
-    for (int wait = 0; wait < WAITS_MAX; wait++) {
+    for (int wait = 0; wait < WAITS_MAX && in_vain < WAITS_IN_VAIN_MAX; wait++) {
         empty_until(session, bytes, wait == 0);
+        in_vain += cache_pool_room(pool, true) < bytes;
         wait_for_readers(pool);
         if (cache_pool_room(pool, false) >= bytes)
             return true;

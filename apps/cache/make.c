@@ -40,7 +40,7 @@ static struct cache_segment *next_segment(struct cache_session *session, enum ca
         return NULL;
     segment->queue = (uint8_t)queue;
     if (!session->sparing)
-        (void)cache_gather(session, false);
+        cache_gather(session);
     return segment;
 }
 
@@ -71,6 +71,18 @@ static struct cache_segment *segment_for(struct cache_session *session, enum cac
     return segment;
 }
 
+/* What is new. */
+static bool leaves_room(const struct cache_session *session, enum cache_queue queue, size_t bytes, bool alone)
+{
+    const struct cache_pool *pool = &session->store->pool;
+    const struct cache_segment *segment = session->filling[queue];
+    size_t room = cache_kept(session->store);
+
+    if (alone || segment == NULL || cache_segment_room(segment) < bytes)
+        room += cache_segment_size(pool, bytes);
+    return cache_pool_room_soon(pool) >= (int64_t)room;
+}
+
 struct cache_item *cache_item_make(struct cache_session *session, enum cache_queue queue,
                                    const struct cache_key *key, uint32_t value_bytes, uint32_t flags,
                                    bool alone, struct cache_segment **own)
@@ -82,6 +94,11 @@ struct cache_item *cache_item_make(struct cache_session *session, enum cache_que
 
     if (cache_item_counted(key->count, value_bytes, flags != 0) > store->item_max) {
         errno = E2BIG;
+        return NULL;
+    }
+    if (PAWL_UNLIKELY(store->no_eviction) && session->grows && !session->sparing &&
+        !leaves_room(session, queue, bytes, alone)) {
+        errno = ENOMEM;
         return NULL;
     }
     segment = segment_for(session, queue, bytes, alone, own);

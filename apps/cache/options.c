@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MISUSED = 64, PORT_MAX = 65535, THREADS_MAX = 1024, OPTION_METRICS = 256 };
+enum {
+    PRINTED = 0,
+    NOT_PRINTED = 1,
+    MISUSED = 64,
+    PORT_MAX = 65535,
+    THREADS_MAX = 1024,
+    OPTION_METRICS = 256
+};
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
@@ -19,7 +26,8 @@ static const char help[] =
     "A cache server that memcached's clients talk to.\n\n"
     "Where it listens\n"
     "  -p, --port=N            TCP port (default 11211; 0: none)\n"
-    "  -l, --listen=ADDRESS    host, host:port or [v6]:port; several with commas or several -l (default: all)\n"
+    "  -l, --listen=ADDRESS    host, host:port or [v6]:port; several with commas, or\n"
+    "                          several -l (default: all)\n"
     "  -s, --unix-socket=PATH  a UNIX socket, and no TCP\n"
     "  -a, --unix-mask=MODE    its permissions, octal (default 0700)\n"
     "  -b, --listen-backlog=N  connections that wait to be accepted (default 1024)\n"
@@ -30,11 +38,13 @@ static const char help[] =
     "  -I, --max-item-size=N   of an item: bytes, or with k or m (default 1m)\n"
     "  -M, --disable-evictions when it is full, sets fail\n"
     "  -k, --lock-memory       keep all of it in memory\n"
-    "  -e, --memory-file=FILE  written when it ends, loaded and removed when it starts: a restart keeps the items\n"
+    "  -e, --memory-file=FILE  written when it ends, loaded and removed when it starts:\n"
+    "                          a restart keeps the items\n"
     "How\n"
     "  -t, --threads=N         workers (default 4)\n"
     "  -B, --protocol=NAME     auto, ascii or binary (default auto)\n"
-    "  -Z, --enable-ssl        TLS on TCP (-l notls:ADDRESS: not there); -o ssl_chain_cert, ssl_key, ...: see the manual\n"
+    "  -Z, --enable-ssl        TLS on TCP (-l notls:ADDRESS: not there); -o ssl_chain_cert,\n"
+    "                          ssl_key, ...: see the manual\n"
     "  -Y, --auth-file=FILE    lines of user:password; ASCII clients must give one\n"
     "  -S, --enable-sasl       binary clients must give one, too\n"
     "  -A, --enable-shutdown   the command `shutdown` ends the server\n"
@@ -42,17 +52,20 @@ static const char help[] =
     "  -D, --delimiter=CHAR    statistics by what stands before CHAR in keys (default ':')\n"
     "  -W, --disable-watch     the command `watch` is an error\n"
     "  -X, --disable-dumping   `stats cachedump` and `lru_crawler metadump` are\n"
-    "      --metrics=PORT      HTTP: /metrics for Prometheus, a live page at /, where -l listens (-s: on 127.0.0.1)\n"
+    "      --metrics=PORT      HTTP: /metrics for Prometheus, a live page at /, where -l listens\n"
+    "                          (-s: on 127.0.0.1)\n"
     "  -d, --daemon            in the background\n"
     "  -u, --user=NAME         as this user, when it is started by root\n"
     "  -P, --pidfile=FILE      writes its process id there, with -d\n"
     "  -v, --verbose           say more; -vv, -vvv\n"
-    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (auto), slow_log=MICROSECONDS (10000),\n"
-    "                          snapshot=FILE, load=FILE, track_sizes, and those of memcached that need nothing here: see the manual\n"
+    "  -o, --extended=LIST     with commas: idle_timeout=SECONDS, engine=epoll|uring|auto (auto),\n"
+    "                          slow_log=MICROSECONDS (10000), snapshot=FILE, load=FILE, track_sizes,\n"
+    "                          and those of memcached that need nothing here: see the manual\n"
     "  -V, --version\n"
     "  -h, --help              this text\n\n"
-    "SIGTERM and SIGINT end it, SIGUSR1 writes the snapshot, SIGHUP reads certificates again. Sockets that systemd passes are taken instead of -p, -l and -s.\n"
-    "Exit status: 0 ended, 1 it could not start, 64 wrong usage.\n";
+    "SIGTERM and SIGINT end it, SIGUSR1 writes the snapshot, SIGHUP reads certificates again.\n"
+    "Sockets that systemd passes are taken instead of -p, -l and -s.\n"
+    "Exit status: 0 ended, 1 it could not start or print, 64 wrong usage.\n";
 
 static const struct option long_options[] = {
     {"port", required_argument, NULL, 'p'},
@@ -99,6 +112,18 @@ static int misuse(const char *what, const char *value)
 {
     fprintf(stderr, "pawl-cache: %s, not '%s'; --help lists the options\n", what, value);
     return MISUSED;
+}
+
+/* Returns the exit status. */
+static int print(const char *text)
+{
+    bool failed = fputs(text, stdout) < 0;
+
+    failed |= fclose(stdout) != 0;
+    if (!failed)
+        return PRINTED;
+    fprintf(stderr, "pawl-cache: the output is incomplete: %s\n", strerror(errno));
+    return NOT_PRINTED;
 }
 
 /* All of `text`, or false. */
@@ -399,14 +424,10 @@ int cache_options_read(struct cache_options *options, int argc, char **argv)
     };
     while ((option = getopt_long(argc, argv, ":p:l:s:a:b:c:U:m:I:Mkt:B:Y:SAFD:du:P:e:WXZvo:VhfLrn:R:C",
                                  long_options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (option == 'V') {
-            printf("pawl-cache %s\n", CACHE_VERSION);
-            return 0;
-        }
+        if (option == 'h')
+            return print(help);
+        if (option == 'V')
+            return print("pawl-cache " CACHE_VERSION "\n");
         if (option == ':')
             return misuse("a value is missing", argv[optind - 1]);
         if (option == '?')

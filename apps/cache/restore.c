@@ -31,6 +31,7 @@ static enum cache_result put(struct cache_session *session, const struct cache_k
                              const struct cache_restored *from)
 {
     struct cache_segment *own;
+    session->grows = false; /* it had room here once */
     struct cache_item *item = cache_item_make(session, from->spared ? CACHE_MAIN : CACHE_SMALL, key,
                                               from->value_bytes, from->flags, false, &own);
     int error;
@@ -61,7 +62,7 @@ enum cache_result cache_restore(struct cache_session *session, const struct cach
         pawl_rcu_read_unlock();
     } while (result == CACHE_NO_MEMORY &&
              cache_wait_for_room(session, cache_item_size(key->count, from->value_bytes, from->flags != 0),
-                                 tries++));
+                                 false, tries++));
     return result;
 }
 

@@ -357,7 +357,7 @@ void cache_segment_seal(struct cache_segment *segment, uint32_t now)
     segment->flushed = false; /* also of one that somebody has looked through, and that stays */
     append(&pool->queue[segment->queue], segment);
     /* relaxed, both: ours, and under the lock of who looks. What died while it was filled is to be found now. */
-    if (pawl_load_relaxed(&segment->dead) >= pool->segment_bytes / CACHE_RIPE_PART)
+    if (pawl_load_relaxed(&segment->dead) >= pool->segment_bytes / CACHE_HARDLY_RIPE_PART)
         pawl_fetch_add_relaxed(&pool->ripened, UINT64_C(1));
     pawl_mutex_unlock(&pool->lock);
 }
@@ -449,17 +449,17 @@ static void take_out_of_queue(struct cache_segment *segment)
 }
 
 /* Under the lock. Another one round. */
-static struct cache_segment *next_swept(struct cache_pool *pool)
+static struct cache_segment *next_at(struct cache_pool *pool, size_t *at)
 {
-    if (pool->swept_at >= pool->count)
-        pool->swept_at = 0;
-    return pool->all[pool->swept_at++];
+    if (*at >= pool->count)
+        *at = 0;
+    return pool->all[(*at)++];
 }
 
 static struct cache_segment *find_nearly_empty(struct cache_pool *pool)
 {
     for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
-        struct cache_segment *segment = next_swept(pool);
+        struct cache_segment *segment = next_at(pool, &pool->swept_at);
 
         if (is_all_dead(segment) ||
             (is_movable(pool, segment) && dead_in(segment) + segment->stored / SPARSE_PART > segment->stored))
@@ -470,21 +470,22 @@ static struct cache_segment *find_nearly_empty(struct cache_pool *pool)
 
 /* The best of those that are looked at. If all were looked at in vain since one last ripened there is none, and it costs nothing
  * to ask again. */
-static struct cache_segment *find_ripe(struct cache_pool *pool, bool may_move)
+static struct cache_segment *find_ripe(struct cache_pool *pool, bool may_move, bool hard)
 {
+    struct cache_search *search = &pool->ripe[hard];
     /* acquire R: pairs with the release in cache_segment_lost() */
     const uint64_t ripened = pawl_load_acquire(&pool->ripened);
     struct cache_segment *best = NULL;
-    uint64_t most = pool->segment_bytes / CACHE_RIPE_PART - 1;
+    uint64_t most = pool->segment_bytes / (hard ? CACHE_HARDLY_RIPE_PART : CACHE_RIPE_PART) - 1;
     bool in_vain = may_move;
 
-    if (ripened != pool->ripened_seen)
-        pool->looked_in_vain = 0;
-    pool->ripened_seen = ripened;
-    if (pool->looked_in_vain >= pool->count)
+    if (ripened != search->ripened_seen)
+        search->looked_in_vain = 0;
+    search->ripened_seen = ripened;
+    if (search->looked_in_vain >= pool->count)
         return NULL;
     for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
-        struct cache_segment *segment = next_swept(pool);
+        struct cache_segment *segment = next_at(pool, &search->at);
 
         if (is_all_dead(segment))
             return segment;
@@ -498,9 +499,9 @@ static struct cache_segment *find_ripe(struct cache_pool *pool, bool may_move)
         }
     }
     if (best != NULL || !in_vain)
-        pool->looked_in_vain = 0;
+        search->looked_in_vain = 0;
     else
-        pool->looked_in_vain += SEARCH;
+        search->looked_in_vain += SEARCH;
     return best;
 }
 
@@ -511,7 +512,7 @@ struct cache_segment *cache_segment_half_dead(struct cache_pool *pool)
 
     pawl_mutex_lock(&pool->lock);
     for (size_t i = 0; i < SEARCH && i < pool->count; i++) {
-        struct cache_segment *segment = next_swept(pool);
+        struct cache_segment *segment = next_at(pool, &pool->swept_at);
 
         if (is_movable(pool, segment) && dead_in(segment) > most) {
             best = segment;
@@ -538,7 +539,7 @@ static struct cache_segment *find_sparse(struct cache_pool *pool, const struct c
     if (!thrift->now && pool->memory + NEAR * pool->segment_bytes <= limit_of(pool))
         found = find_nearly_empty(pool);
     else if (thrift->without_loss && (thrift->now || segments_soon(pool) < thrift->spare))
-        found = find_ripe(pool, thrift->may_move);
+        found = find_ripe(pool, thrift->may_move, thrift->hard);
     if (found != NULL)
         take_out_of_queue(found);
     return found;
@@ -554,7 +555,7 @@ struct cache_segment *cache_segment_sparse(struct cache_pool *pool, const struct
         pawl_mutex_lock(&pool->lock);
         found = find_sparse(pool, thrift);
         looked += SEARCH;
-        more = thrift->now && looked < pool->count && pool->looked_in_vain < pool->count;
+        more = thrift->now && looked < pool->count && pool->ripe[thrift->hard].looked_in_vain < pool->count;
         pawl_mutex_unlock(&pool->lock);
     } while (found == NULL && more);
     return found;

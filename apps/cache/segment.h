@@ -45,6 +45,13 @@ struct cache_list {
     size_t bytes; /* of segments */
 };
 
+/* For that of which most is dead: a part at least. */
+struct cache_search {
+    size_t at;             /* place in `all` where it goes on */
+    uint64_t ripened_seen; /* when it began anew */
+    size_t looked_in_vain; /* segments since */
+};
+
 struct cache_pool {
     size_t segment_bytes;      /* a power of two */
     PAWL_ATOMIC(size_t) limit; /* of all segments; changed under the lock, relaxed for who looks without */
@@ -56,14 +63,14 @@ struct cache_pool {
     PAWL_ATOMIC(uint32_t)
     waiting_count;                  /* changed under the lock; relaxed for who asks whether there are any */
     PAWL_ATOMIC(int64_t) room_left; /* as cache_pool_room(pool, true), below 0 above the limit; the same */
-    PAWL_ATOMIC(uint64_t) ripened;  /* R: segments of which so much died that emptying them gives room */
-    uint64_t ripened_seen;          /* when the search for those began anew */
-    size_t looked_in_vain;          /* segments since */
-    size_t count;                   /* in `all` */
-    struct cache_segment **all;     /* mapped, in any order */
-    size_t room;                    /* in `all` */
-    size_t looked_at;               /* place in `all` where the search for expired items goes on */
-    size_t swept_at;                /* the same of that for what is nearly empty */
+    PAWL_ATOMIC(uint64_t)
+    ripened;                    /* R: segments of which so much died that emptying them gives room, or some */
+    size_t count;               /* in `all` */
+    struct cache_segment **all; /* mapped, in any order */
+    size_t room;                /* in `all` */
+    size_t looked_at;           /* place in `all` where the search for expired items goes on */
+    size_t swept_at;            /* the same of that for what is nearly empty */
+    struct cache_search ripe[2]; /* with -M: for what is ripe, and for what is hardly so */
     struct cache_segment *free;
     char
         *rest; /* of a huge page of which the segments before it were cut; all of them, if they are smaller */
@@ -77,7 +84,8 @@ enum {
     CACHE_PAGE = 4096,
     CACHE_HUGE_PAGE = 1 << 21,
     CACHE_HUGE_PAGES_LEAST = 16, /* in a pool that has any */
-    CACHE_RIPE_PART = 8          /* of a segment is dead: see cache_segment_sparse() */
+    CACHE_RIPE_PART = 8,         /* of a segment is dead: see cache_segment_sparse() */
+    CACHE_HARDLY_RIPE_PART = 64  /* the same for what is there already, which is only changed */
 };
 void *cache_map_aligned(size_t size, size_t alignment);
 
@@ -112,7 +120,8 @@ struct cache_segment *cache_segment_oldest(struct cache_pool *pool);
 struct cache_thrift {
     bool without_loss; /* nothing is evicted: near the limit only what is dead makes room */
     bool may_move;     /* there is room near the limit for what is left of a segment */
-    bool now; /* as near the limit, whatever is free; all are looked at, 64 at a time, if they must be */
+    bool now;  /* as near the limit, whatever is free; all are looked at, 64 at a time, if they must be */
+    bool hard; /* and a 64th that is dead will do, instead of an eighth */
     uint64_t spare; /* else so many segments are, when they are free or soon will be */
 };
 
@@ -130,10 +139,12 @@ struct cache_segment *cache_segment_half_dead(struct cache_pool *pool);
 static inline void cache_segment_lost(struct cache_pool *pool, struct cache_segment *segment, size_t bytes)
 {
     const uint64_t ripe = pool->segment_bytes / CACHE_RIPE_PART;
+    const uint64_t hardly = pool->segment_bytes / CACHE_HARDLY_RIPE_PART;
     const uint64_t before = pawl_fetch_add_relaxed(&segment->dead, (uint64_t)bytes); /* relaxed: a hint */
+    const uint64_t after = before + bytes;
 
     /* release R: who acquires it in cache_segment_sparse() finds what died */
-    if (PAWL_UNLIKELY(before < ripe && before + bytes >= ripe))
+    if (PAWL_UNLIKELY((before < ripe && after >= ripe) || (before < hardly && after >= hardly)))
         (void)pawl_fetch_add_release(&pool->ripened, UINT64_C(1));
 }
 

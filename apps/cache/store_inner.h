@@ -28,6 +28,7 @@ struct cache_session {
     struct cache_item *emptied; /* the last item of it that was looked at; NULL: none yet */
     uint64_t cas, cas_end;      /* numbers that are this session's to give */
     bool sparing;               /* an item is being copied: nothing is emptied for its sake */
+    bool grows; /* what is being made is new. With -M it leaves room for changes: cache_kept() */
     struct cache_counts counts;
 } PAWL_LINE_PAIR_ALIGNED;
 
@@ -105,6 +106,18 @@ static inline void cache_set_epoch(struct cache_item *item, uint32_t epoch)
     pawl_store_relaxed(&item->heat, (uint8_t)(epoch % (256 / CACHE_EPOCH) * CACHE_EPOCH | lasts));
 }
 
+/* With -M: bytes that what is new leaves free, so that what is there can be changed. When all of it has become gaps of what was changed
+ * since, one segment has a 64th at least, which is enough to go on: each session fills one, and the others share two 64ths. */
+static inline size_t cache_kept(const struct cache_store *store)
+{
+    enum { PART = CACHE_HARDLY_RIPE_PART, PART_AT_MOST = 16 };
+    const size_t limit = pawl_load_relaxed(&store->pool.limit); /* relaxed, both: settings */
+    const uint64_t fillers = pawl_load_relaxed(&store->reserve) / 2;
+    const size_t kept = limit / PART + (size_t)fillers * store->pool.segment_bytes;
+
+    return kept < limit / PART_AT_MOST ? kept : limit / PART_AT_MOST;
+}
+
 /* An item that is not in the map yet, all but the value and the cas filled in. *own: it has a segment of its own, because it is
  * large or shall stand `alone`; to be sealed when it is stored. NULL with errno E2BIG, ENOMEM. */
 struct cache_item *cache_item_make(struct cache_session *session, enum cache_queue queue,
@@ -133,17 +146,16 @@ void cache_make_room(struct cache_session *session, size_t bytes);
 /* The same until so much is free or waits to be, as far as there is room for what is spared. */
 void cache_make_room_now(struct cache_session *session, size_t bytes);
 
-/* When a segment is taken: what was overwritten or deleted elsewhere makes room, so that memory grows less; `now`: there was none.
- * False: there is nothing to be gained. */
-bool cache_gather(struct cache_session *session, bool now);
+/* When a segment is taken: what was overwritten or deleted elsewhere makes room, so that memory grows less. */
+void cache_gather(struct cache_session *session);
 
 /* With -M: keeps a segment for what moves, if it has none. Without it what is dead could not give back its memory, when there is
  * no other. */
 void cache_keep_ready(struct cache_session *session);
 
-/* Room for an item of so many bytes, for which there was none: waits for readers. `tries` counts what was tried for this
- * item. False: there cannot be any, or it cannot wait here, in a section. */
-bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, unsigned tries);
+/* Room for an item of so many bytes, for which there was none: waits for readers. `alone`: it takes a segment for itself. `tries` counts
+ * what was tried for this item. False: there cannot be any, or it cannot wait here, in a section. */
+bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, bool alone, unsigned tries);
 
 /* The map's memory is a part of the limit: what it takes, the segments may not. */
 void cache_share_memory(struct cache_store *store);

@@ -161,6 +161,7 @@ static int try_store(struct cache_session *session, const struct cache_key *key,
     /* What is there has not been evicted, so it has no ghost. A second try finds none: what the first one found counts. */
     if (present.item == NULL && *queue == CACHE_SMALL)
         *queue = queue_for(session, key);
+    session->grows = present.item == NULL;
     item = cache_item_make(session, *queue, key, bytes, flags, false, &own);
     if (item == NULL) {
         *result = result_of(errno);
@@ -202,7 +203,7 @@ enum cache_result cache_store_item(struct cache_session *session, const struct c
             ;
         pawl_rcu_read_unlock();
     } while (result == CACHE_NO_MEMORY &&
-             cache_wait_for_room(session, room_for(session, key, change->value_bytes), tries++));
+             cache_wait_for_room(session, room_for(session, key, change->value_bytes), false, tries++));
     if (PAWL_UNLIKELY(result == CACHE_TOO_LARGE || result == CACHE_NO_MEMORY) && change->mode == CACHE_SET &&
         change->cas == 0) {
         pawl_rcu_read_lock();
@@ -214,6 +215,16 @@ enum cache_result cache_store_item(struct cache_session *session, const struct c
 
 /* ---- large values ---- */
 
+static bool is_there(struct cache_session *session, const struct cache_key *key)
+{
+    bool is;
+
+    pawl_rcu_read_lock();
+    is = look(session, key).item != NULL;
+    pawl_rcu_read_unlock();
+    return is;
+}
+
 struct cache_item *cache_large_open(struct cache_session *session, const struct cache_key *key,
                                     uint32_t value_bytes, uint32_t flags)
 {
@@ -221,10 +232,11 @@ struct cache_item *cache_large_open(struct cache_session *session, const struct 
     struct cache_item *item;
     unsigned tries = 0;
 
+    session->grows = session->store->no_eviction && !is_there(session, key);
     do
         item = cache_item_make(session, CACHE_SMALL, key, value_bytes, flags, true, &own);
     while (item == NULL && errno == ENOMEM &&
-           cache_wait_for_room(session, cache_item_size(key->count, value_bytes, flags != 0), tries++));
+           cache_wait_for_room(session, cache_item_size(key->count, value_bytes, flags != 0), true, tries++));
     return item;
 }
 
@@ -365,6 +377,7 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
     bytes = present.valid && digits < cache_item_value_bytes(present.item)
                 ? cache_item_value_bytes(present.item)
                 : digits;
+    session->grows = present.item == NULL;
     item = cache_item_make(session, CACHE_SMALL, key, bytes,
                            present.valid ? cache_item_flags(present.item) : 0, false, &own);
     if (item == NULL) {
@@ -408,7 +421,8 @@ enum cache_result cache_add_number(struct cache_session *session, const struct c
         while (try_add(session, key, sum, &result) == -EAGAIN)
             ;
         pawl_rcu_read_unlock();
-    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0), tries++));
+    } while (result == CACHE_NO_MEMORY &&
+             cache_wait_for_room(session, room_for(session, key, 0), false, tries++));
     return result;
 }
 
@@ -455,6 +469,7 @@ static int try_invalidate(struct cache_session *session, const struct cache_key 
     if (cas != 0 && cache_item_cas(present.item) != cas)
         return 0;
     bytes = cache_item_value_bytes(present.item);
+    session->grows = false;
     item = cache_item_make(session, CACHE_SMALL, key, bytes, cache_item_flags(present.item), false, &own);
     if (item == NULL) {
         *result = result_of(errno);
@@ -489,7 +504,8 @@ enum cache_result cache_invalidate(struct cache_session *session, const struct c
         while (try_invalidate(session, key, cas, touch, expires, &result) == -EAGAIN)
             ;
         pawl_rcu_read_unlock();
-    } while (result == CACHE_NO_MEMORY && cache_wait_for_room(session, room_for(session, key, 0), tries++));
+    } while (result == CACHE_NO_MEMORY &&
+             cache_wait_for_room(session, room_for(session, key, 0), false, tries++));
     return result;
 }
 

@@ -244,6 +244,30 @@ def who_is_gone_is_not_dumped_for():
             assert read_until(s, b"END\r\n") == b"END\r\n"
 
 
+def who_closed_is_not_dumped_for_but_who_still_reads_is():
+    """Both have sent their FIN. What is said next tells them apart, as nobody takes it who closed."""
+    dump, keys, soon = b"lru_crawler metadump all\r\n", 300000, 0
+    with start("-t", 1, "-m", 256) as server, connect(server) as other:
+        for first in range(0, keys, 10000):
+            other.sendall(b"".join(b"set %d 0 0 1 noreply\r\n1\r\n" % (first + i) for i in range(10000)))
+        assert ask(other, b"mn\r\n") == b"MN\r\n"
+        with connect(server) as s:
+            began = time.monotonic()
+            s.sendall(dump)
+            s.shutdown(socket.SHUT_WR)
+            said = read_until(s, b"END\r\n")
+            took = time.monotonic() - began
+            assert said.endswith(b"END\r\n") and said.count(b"key=") == keys, said[-100:]
+        for _ in range(5):
+            s = connect(server)
+            s.sendall(dump)
+            s.close()
+            began = time.monotonic()
+            eventually("who closed is let go", lambda: b"STAT curr_connections 1\r\n" in ask(other, b"stats\r\n", b"END\r\n"))
+            soon += time.monotonic() - began < took / 4
+        assert soon >= 3, f"of 5 that had closed {soon} were let go soon, and a dump takes {took:.3f} s"
+
+
 def a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more():
     for limit, option in ((MIB, "1m"), (16 * 1024, "16k"), (8 * MIB, "8m")):
         with start("-I", option, "-m", 64) as server, connect(server) as s:
@@ -452,6 +476,7 @@ if __name__ == "__main__":
         who_does_not_read_large_values_does_not_stop_others_from_storing,
         a_dump_that_takes_many_turns_lets_others_have_theirs,
         who_is_gone_is_not_dumped_for,
+        who_closed_is_not_dumped_for_but_who_still_reads_is,
         a_value_may_have_as_many_bytes_as_the_limit_says_and_no_more,
         without_descriptors_who_is_connected_is_served_and_who_waits_comes_later,
         above_the_limit_of_connections_one_is_told_so,

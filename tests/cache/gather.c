@@ -199,6 +199,54 @@ void without_eviction_what_is_being_sent_makes_room_when_it_was(void **state)
     close_store(f);
 }
 
+/* What is new is refused earlier: gaps that are everywhere, and nowhere an eighth, make room for what comes in the place of something.
+ * `sessions`: there will be so many, which makes segments smaller. */
+static void change_all_the_time(size_t limit, uint32_t sessions)
+{
+    const int times = UNDER_SANITIZER ? 1 : 3;
+    const struct cache_store_config config = {.limit = limit,
+                                              .item_max = MIB,
+                                              .sessions = sessions,
+                                              .no_eviction = true};
+    uint64_t random = seed;
+    struct cache_sum sum = {.delta = 1};
+    struct fixture f;
+    int count;
+
+    assert_int_equal(cache_store_open(&f.store, &config), 0);
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    const struct cache_key number = key_of(&f, "number");
+    struct cache_change change = {.mode = CACHE_SET, .value = "10", .value_bytes = 2};
+    assert_int_equal(cache_store_item(f.session, &number, &change), CACHE_STORED);
+    count = fill(&f, "key");
+    for (int i = 0; i < times * count; i++) {
+        const int which = (int)random_below(&random, (uint32_t)count);
+
+        assert_int_equal(set(&f, "key", which, BYTES - 40 + random_below(&random, 41)), CACHE_STORED);
+        assert_int_equal(cache_add_number(f.session, &number, &sum), CACHE_STORED);
+        assert_int_equal(set(&f, "key", which, BYTES), CACHE_STORED);
+    }
+    assert_int_equal(sum.value, 10 + times * count);
+    for (int i = 0; i < count; i++)
+        expect(&f, "key", i);
+    assert_int_equal(set(&f, "new", 0, BYTES), CACHE_NO_MEMORY);
+    assert_int_equal(figures_of(&f).evictions, 0);
+    assert_in_range(count, limit / (BYTES + 40) * 17 / 20, limit / BYTES);
+    close_store(f);
+}
+
+void without_eviction_what_is_there_can_be_changed_when_all_is_full(void **state)
+{
+    (void)state;
+    change_all_the_time(8 * MIB, 1);
+    change_all_the_time(8 * MIB, 4);
+    if (longer()) {
+        change_all_the_time(24 * MIB, 2);
+        change_all_the_time(256 * MIB, 1);
+    }
+}
+
 /* A server that is full answers each set so. */
 void without_eviction_nothing_is_looked_for_twice_in_vain(void **state)
 {
@@ -209,32 +257,88 @@ void without_eviction_nothing_is_looked_for_twice_in_vain(void **state)
     (void)fill(&f, "key");
     for (int i = 0; i < 8; i++)
         assert_int_equal(set(&f, "refused", i, BYTES), CACHE_NO_MEMORY);
-    place = f.store->pool.swept_at;
+    place = f.store->pool.ripe[false].at;
     assert_int_equal(set(&f, "refused", 8, BYTES), CACHE_NO_MEMORY);
-    assert_int_equal(f.store->pool.swept_at, place);
+    assert_int_equal(f.store->pool.ripe[false].at, place);
     close_store(f);
 }
 
 struct worker {
     pthread_t thread;
     struct cache_store *store;
-    int number, refused;
+    int number, keys, refused;
 };
 
 /* Its own keys, so that it knows them. */
 static void *overwrite(void *argument)
 {
-    enum { KEYS = 1500, SETS = 60000 };
+    const int sets = longer() ? 1000000 : PAWL_INSTRUMENTED ? 15000 : 60000;
     struct worker *worker = argument;
     const struct fixture f = {worker->store, cache_session_open(worker->store)};
     uint64_t random = seed + (uint64_t)worker->number;
     char prefix[16];
 
     snprintf(prefix, sizeof prefix, "of%d-", worker->number);
-    for (int i = 0; i < SETS; i++)
-        worker->refused += set(&f, prefix, (int)random_below(&random, KEYS), BYTES) != CACHE_STORED;
+    for (int i = 0; i < sets; i++)
+        worker->refused += set(&f, prefix, (int)random_below(&random, (uint32_t)worker->keys), BYTES) !=
+                           CACHE_STORED;
     cache_session_close(f.session);
     return NULL;
+}
+
+/* Of keys that are all there. */
+static void *change(void *argument)
+{
+    const int sets = longer() ? 1000000 : UNDER_SANITIZER ? 10000 : 40000;
+    struct worker *worker = argument;
+    const struct fixture f = {worker->store, cache_session_open(worker->store)};
+    uint64_t random = seed + (uint64_t)worker->number;
+
+    for (int i = 0; i < sets; i++)
+        worker->refused += set(&f, "key", (int)random_below(&random, (uint32_t)worker->keys), BYTES) !=
+                           CACHE_STORED;
+    cache_session_close(f.session);
+    return NULL;
+}
+
+/* All are in want of the same gaps. They are there before it is filled: each keeps some memory for itself. */
+void without_eviction_several_workers_can_change_what_is_there(void **state)
+{
+    enum { WORKERS = 4 };
+    const struct cache_store_config config = {.limit = 8 * MIB,
+                                              .item_max = MIB,
+                                              .sessions = WORKERS,
+                                              .no_eviction = true};
+    struct cache_session *others[WORKERS - 1];
+    struct worker workers[WORKERS];
+    struct fixture f;
+    int count;
+
+    (void)state;
+    assert_int_equal(cache_store_open(&f.store, &config), 0);
+    for (int i = 0; i < WORKERS - 1; i++) {
+        others[i] = cache_session_open(f.store);
+        assert_non_null(others[i]);
+    }
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    count = fill(&f, "key");
+    for (int i = 0; i < WORKERS - 1; i++)
+        cache_session_close(others[i]);
+    cache_session_close(f.session);
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.store = f.store, .number = i, .keys = count};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, change, &workers[i]), 0);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(workers[i].refused, 0);
+    f.session = cache_session_open(f.store);
+    assert_non_null(f.session);
+    for (int i = 0; i < count; i++)
+        expect(&f, "key", i);
+    close_store(f);
 }
 
 /* Half of the memory is deleted under them. Whoever works last has all of it: nobody is left without the segment that it takes to
@@ -256,7 +360,7 @@ void without_eviction_several_workers_make_room_for_each_other(void **state)
     assert_non_null(f.session);
     count = fill(&f, "key");
     for (int i = 0; i < WORKERS; i++) {
-        workers[i] = (struct worker){.store = f.store, .number = i};
+        workers[i] = (struct worker){.store = f.store, .number = i, .keys = 1500};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, overwrite, &workers[i]), 0);
     }
     for (int i = 0; i < count; i += 2)
@@ -270,6 +374,36 @@ void without_eviction_several_workers_make_room_for_each_other(void **state)
     again = fill(&f, "again");
     assert_in_range(again, count / 2, count);
     close_store(f);
+}
+
+/* All of them are short of memory all the time, and what one has emptied another takes. */
+static int refused_of_workers(size_t limit, int count)
+{
+    enum { WORKERS_MOST = 8 };
+    const struct cache_store_config config = {.limit = limit, .item_max = MIB, .sessions = (uint32_t)count};
+    struct worker workers[WORKERS_MOST];
+    struct cache_store *store;
+    int refused = 0;
+
+    assert_in_range(count, 1, WORKERS_MOST);
+    assert_int_equal(cache_store_open(&store, &config), 0);
+    for (int i = 0; i < count; i++) {
+        workers[i] = (struct worker){.store = store, .number = i, .keys = 100000};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, overwrite, &workers[i]), 0);
+    }
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        refused += workers[i].refused;
+    }
+    cache_store_close(store);
+    return refused;
+}
+
+void several_workers_at_the_limit_are_refused_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(refused_of_workers(4 * MIB, 8), 0);
+    assert_int_equal(refused_of_workers(8 * MIB, 4), 0);
 }
 
 /* ---- where the limit is far ---- */

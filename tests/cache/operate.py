@@ -854,6 +854,17 @@ def what_is_no_address_is_refused_with_what_is_wrong():
         assert done.returncode == 1 and "cannot listen on " + text in done.stderr and wrong in done.stderr, done
 
 
+def what_it_is_asked_to_print_is_printed_whole_or_it_says_so():
+    for option, least in [("--help", 40), ("-h", 40), ("--version", 1), ("-V", 1)]:
+        said = subprocess.run([SERVER, option], capture_output=True, text=True, timeout=PATIENCE)
+        assert said.returncode == 0 and said.stderr == "" and said.stdout.count("\n") >= least, said
+        assert all(len(line) <= 100 for line in said.stdout.splitlines()), max(said.stdout.splitlines(), key=len)
+        with open("/dev/full", "w") as full:
+            lost = subprocess.run([SERVER, option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        assert lost.returncode == 1, lost
+        assert lost.stderr == "pawl-cache: the output is incomplete: No space left on device\n", lost
+
+
 PROMISES = [
     prometheus_reads_counters_gauges_and_a_histogram,
     the_page_has_all_it_needs_and_its_figures_are_json,
@@ -881,6 +892,7 @@ PROMISES = [
     sockets_of_systemd_are_served_and_it_is_told,
     what_is_no_listening_socket_is_refused,
     what_is_no_address_is_refused_with_what_is_wrong,
+    what_it_is_asked_to_print_is_printed_whole_or_it_says_so,
 ]
 
 
