@@ -49,6 +49,11 @@ static size_t first_page(const struct chunk *chunk)
     return number_of(chunk) * CHUNK_PAGES;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- the lists ---- */
 
 static uint32_t kind_of(const struct chunk *chunk)
@@ -178,25 +183,53 @@ static void add_chunks(size_t first, size_t count)
     heap.end = first + count;
 }
 
-/* Whether huge pages are worth their memory, with a run of so many chunks beside what is in use. A run of several is a
- * block that is likely used from end to end: then at most its last page is there in vain. */
-static bool is_large(size_t run)
-{
-    size_t from = pawl_settings_.huge_from >> PAGE_SHIFT;
-
-    return heap.count.used + run * CHUNK_PAGES > (run > 1 ? from / ONE_BLOCK_SHARE : from);
-}
-
 /* Growth may have stepped over what is not ours: there no page is free, and none used. */
 static bool is_ours(const struct chunk *chunk)
 {
     return chunk->free > 0 || chunk->used[0] != 0;
 }
 
-/* Once the heap is large: huge pages for all of it that is not touched yet, what it grew by before included. */
+/* Whether so many pages are worth huge ones, or a part of the number is from which on they are. */
+static bool are_many(size_t pages, size_t share)
+{
+    return pawl_settings_.huge == HUGE_ALWAYS ||
+           (pawl_settings_.huge == HUGE_AUTO && pages > (pawl_settings_.huge_from >> PAGE_SHIFT) / share);
+}
+
+/* Whether what is in use holds so much memory that it would be half full with `more` pages beside it: then these are likely
+ * used from end to end, too. */
+static bool is_dense(size_t more)
+{
+    size_t resident = 0;
+    size_t used = 0;
+
+    for (size_t c = 0; c < heap.end; c++) {
+        const struct chunk *chunk = &pawl_map_.chunk[c];
+
+        if (!is_ours(chunk) || chunk->free == CHUNK_PAGES)
+            continue;
+        used += CHUNK_PAGES - chunk->free;
+        resident += pawl_system_resident_(page_address(c * CHUNK_PAGES)) >> PAGE_SHIFT;
+        resident -= least(resident, chunk->idle);
+    }
+    return resident * 2 >= used + more;
+}
+
+static void ask_for_huge(size_t first, size_t end)
+{
+    for (size_t c = first; c < end; c++)
+        pawl_map_.chunk[c].huge = true;
+    pawl_system_huge_(page_address(first * CHUNK_PAGES), (end - first) * CHUNK_BYTES);
+}
+
+/* Once the heap is large, or not as large but full, and grows for a block of several chunks: huge pages for all of it that is
+ * not touched yet, what it grew by before included. (It was full once: that is not asked again.) */
 static void advise(size_t run)
 {
-    if (pawl_settings_.huge == HUGE_NEVER || (pawl_settings_.huge == HUGE_AUTO && !is_large(run)))
+    size_t pages = heap.count.used + run * CHUNK_PAGES;
+
+    if (!are_many(pages, 1) &&
+        !(run > 1 && are_many(pages, ONE_BLOCK_SHARE) && (heap.unadvised > 0 || is_dense(run * CHUNK_PAGES))))
         return;
     while (heap.unadvised < heap.end) {
         size_t first = heap.unadvised;
@@ -204,10 +237,21 @@ static void advise(size_t run)
         while (heap.unadvised < heap.end && is_ours(&pawl_map_.chunk[heap.unadvised]))
             heap.unadvised++;
         if (heap.unadvised > first)
-            pawl_system_huge_(page_address(first * CHUNK_PAGES), (heap.unadvised - first) * CHUNK_BYTES);
+            ask_for_huge(first, heap.unadvised);
         else
             heap.unadvised++;
     }
+}
+
+/* Else: huge pages for a large block that the heap grew for, without what it begins and ends in. Of one that is touched a
+ * little, that is the beginning; and one that is filled loses the least. */
+static void advise_block(size_t page, size_t count)
+{
+    size_t second = DIV_UP(page, CHUNK_PAGES) + 1;
+    size_t end = (page + count) / CHUNK_PAGES;
+
+    if (heap.unadvised < end && second < end && are_many(heap.count.used, ONE_BLOCK_SHARE))
+        ask_for_huge(second, end);
 }
 
 /* At least `count` chunks more, for a run of `run` of them; with some in reserve when the heap is large already. */
@@ -262,7 +306,7 @@ static bool uncharge(const struct chunk *chunk, uint32_t at, uint32_t n)
 
     if (!pawl_system_uncharge_(address, n * PAGE_BYTES))
         return false;
-    if (number_of(chunk) < heap.unadvised)
+    if (chunk->huge)
         pawl_system_huge_(address, n * PAGE_BYTES);
     return true;
 }
@@ -362,11 +406,6 @@ static struct chunk *find_present(size_t from, uint32_t count, uint32_t alignmen
 }
 
 /* ---- whole chunks ---- */
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* The first of `count` whole chunks in a row, at a multiple of `alignment` chunks; SIZE_MAX: none. Of several
  * such rows the one that holds most memory already: what the kernel has to clear costs more than the search.
@@ -514,21 +553,29 @@ static size_t find_large(size_t count, size_t alignment, bool present)
     return first != SIZE_MAX ? first * CHUNK_PAGES : NO_PAGE;
 }
 
+/* Such a place that can be written to: where the kernel refuses the best one, another that it counts already. */
+static size_t find_large_writable(size_t count, size_t alignment)
+{
+    size_t page = find_large(count, alignment, false);
+
+    return page == NO_PAGE || come_back(page, count) ? page : find_large(count, alignment, true);
+}
+
 static size_t alloc_large(size_t count, size_t alignment)
 {
     size_t chunks = DIV_UP(count, CHUNK_PAGES);
-    size_t page = find_large(count, alignment, false);
-    bool refused = page != NO_PAGE && !come_back(page, count);
+    size_t page = find_large_writable(count, alignment);
 
-    if (refused)
-        page = find_large(count, alignment, true);
     if (page == NO_PAGE) {
         /* Growth continues where the window ends, so whole chunks there count. */
         if (!grow(chunks + DIV_UP(alignment, CHUNK_PAGES) - 1, chunks))
             return NO_PAGE;
-        page = find_large(count, alignment, refused);
-        if (page == NO_PAGE || !come_back(page, count))
+        page = find_large_writable(count, alignment);
+        if (page == NO_PAGE)
             return NO_PAGE;
+        take_run(page, count);
+        advise_block(page, count);
+        return page;
     }
     return take_run(page, count);
 }

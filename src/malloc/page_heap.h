@@ -31,7 +31,8 @@ struct chunk {
     uint16_t longest; /* free run; 0: not in a list */
     uint16_t free;
     uint16_t idle; /* free and touched */
-    uint16_t pad;
+    bool huge;     /* the kernel was asked for a huge page */
+    uint8_t pad;
     uint64_t gone[MAP_WORDS]; /* free, not touched, and cannot be written to */
     uint64_t pads[1];
 };

@@ -173,6 +173,20 @@ void pawl_system_huge_(void *address, size_t bytes)
     errno = before;
 }
 
+size_t pawl_system_resident_(void *chunk)
+{
+    unsigned char held[CHUNK_BYTES / 4096] = {0}; /* of each page, bit 0 */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int before = errno;
+    size_t pages = 0;
+
+    if (page >= 4096 && mincore(chunk, CHUNK_BYTES, held) == 0)
+        for (size_t i = 0; i < CHUNK_BYTES / page; i++)
+            pages += held[i] & 1;
+    errno = before;
+    return pages * page;
+}
+
 int pawl_system_bind_(void *address, size_t bytes, uint32_t node)
 {
     unsigned long mask[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
@@ -196,16 +210,24 @@ int pawl_system_bind_(void *address, size_t bytes, uint32_t node)
 int pawl_system_move_(void *from, void *to, size_t bytes)
 {
     int before = errno;
+    bool is_there;
     void *moved;
     int error;
 
     if (refused())
         return -EAGAIN;
     moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    errno = before;
-    if (moved != MAP_FAILED)
+    if (moved != MAP_FAILED) {
+        errno = before;
         return 0;
-    /* Linux 6.1 has unmapped the target by now, when it finds that the memory to be moved lies in two mappings. */
+    }
+    /* Linux 6.1 has unmapped the target by now, when it finds that the memory to be moved lies in two mappings; not when
+     * it finds the mappings used up, of which a new one could not be had then. Ordinary use is advised already: this only
+     * asks whether all of it is mapped. */
+    is_there = madvise(to, bytes, MADV_NORMAL) == 0;
+    errno = before;
+    if (is_there)
+        return -EAGAIN;
     return map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &error) != NULL ? -EAGAIN : -ENOMEM;
 }
 

@@ -36,12 +36,15 @@ bool pawl_system_guard_(void *address, size_t bytes, bool guarded);
 /* Huge pages for whole chunks from now on; advice, which may be ignored. */
 void pawl_system_huge_(void *address, size_t bytes);
 
+/* How much memory a chunk holds, in bytes; 0 also where the kernel does not say. */
+size_t pawl_system_resident_(void *chunk);
+
 /* On a NUMA node, counted from 1, from now on, and what is there moves; 0: anywhere again. Returns 0 or a
  * negative errno. */
 int pawl_system_bind_(void *address, size_t bytes, uint32_t node);
 
 /* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero. -EAGAIN: not
- * supported, and the new one reads as zero; -ENOMEM: the new one may not be there any more. */
+ * supported, and the new one may hold anything; -ENOMEM: the new one may not be there any more. */
 int pawl_system_move_(void *from, void *to, size_t bytes);
 
 /* Nanoseconds of a coarse clock: milliseconds exact, nanoseconds cheap. */

@@ -93,6 +93,12 @@ void pawl_system_huge_(void *address, size_t bytes)
     (void)bytes;
 }
 
+size_t pawl_system_resident_(void *chunk)
+{
+    (void)chunk;
+    return 0;
+}
+
 int pawl_system_move_(void *from, void *to, size_t bytes)
 {
     (void)from;

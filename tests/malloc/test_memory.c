@@ -286,25 +286,38 @@ static int mappings(const void *address, const char *flag, bool *flagged)
     return count;
 }
 
+static bool has_huge_pages(const void *address)
+{
+    bool flagged;
+
+    return mappings(address, HUGE, &flagged) > 0 && flagged;
+}
+
 static int ask_for_huge_pages(void)
 {
-    void *small = m(malloc)((size_t)1 << 20);
-    void *large;
-    bool small_flagged, large_flagged;
+    const size_t bytes = (size_t)20 << 20; /* three of them and a small one: less than 64 MiB */
+    char *small = m(malloc)((size_t)1 << 20);
+    char *large[3];
 
-    if (small == NULL || mappings(small, HUGE, &small_flagged) == 0)
-        return 9;
-    if (small_flagged)
+    if (small == NULL || has_huge_pages(small))
         return 1; /* a process of a few pages would pay 2 MiB for each */
-    large = m(malloc)((size_t)40 << 20);
-    mappings(large, HUGE, &large_flagged);
-    if (!large_flagged)
-        return 2;
-    mappings(small, HUGE, &small_flagged); /* too: free pages that were mapped before are used again */
-    if (!small_flagged)
-        return 3;
+    for (int i = 0; i < 2; i++) {
+        large[i] = m(malloc)(bytes);
+        if (large[i] == NULL || !has_huge_pages(large[i] + bytes / 2))
+            return 2;
+        if (has_huge_pages(large[i]) || has_huge_pages(small))
+            return 3; /* who asked for much has used nothing yet */
+    }
+    for (int i = 0; i < 2; i++)
+        memset(large[i], 1, bytes);
+    large[2] = m(malloc)(bytes);
+    if (large[2] == NULL || !has_huge_pages(large[2]))
+        return 4;
+    if (!has_huge_pages(large[0]) || !has_huge_pages(small))
+        return 5; /* free pages that were mapped before are used again */
+    for (int i = 0; i < 3; i++)
+        m(free)(large[i]);
     m(free)(small);
-    m(free)(large);
     return 0;
 }
 
@@ -326,7 +339,7 @@ static int ask_around_an_obstacle(void)
         obstacle = mmap(at, CHUNK_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     }
-    large = m(malloc)((size_t)40 << 20);
+    large = m(malloc)((size_t)80 << 20);
     if (large < obstacle + CHUNK_BYTES)
         return 1;
     if (mappings(large, HUGE, &flagged) == 0 || !flagged)
@@ -425,6 +438,58 @@ static void a_block_in_two_mappings_moves(void **state)
 {
     (void)state;
     assert_int_equal(apart(move_what_lies_in_two_mappings), 0);
+}
+
+/* Until the kernel grants no more; false: it grants very many. */
+static bool use_mappings_up(void)
+{
+    enum { MOST = 70000, PAGE = 4096 };
+    char *pages = mmap(NULL, (size_t)MOST * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                       0);
+
+    if (pages == MAP_FAILED)
+        return false;
+    for (size_t i = 1; i < MOST; i += 2)
+        if (mprotect(pages + i * PAGE, PAGE, PROT_READ) != 0)
+            return errno == ENOMEM;
+    return false;
+}
+
+/* Then the kernel neither moves pages nor gives new ones, but bytes can be copied to what the heap has. */
+static int move_without_a_mapping(void)
+{
+    enum { SIZE = 1 << 20 };
+    unsigned char *grows = m(malloc)(SIZE);
+    void *wall = m(malloc)(SIZE);
+    void *room = m(malloc)((size_t)4 * SIZE);
+    size_t used;
+
+    memset(grows, 5, SIZE);
+    m(free)(room);
+    if (!use_mappings_up())
+        return 77;
+    used = pawl_pages_count_().used;
+    grows = m(realloc)(grows, (size_t)2 * SIZE);
+    if (grows == NULL)
+        return 1;
+    for (size_t i = 0; i < SIZE; i++)
+        if (grows[i] != 5)
+            return 2;
+    if (pawl_pages_count_().used != used + (SIZE >> PAGE_SHIFT))
+        return 3;
+    m(free)(wall);
+    m(free)(grows);
+    return 0;
+}
+
+static void a_block_moves_also_where_mappings_are_used_up(void **state)
+{
+    (void)state;
+    int status = SANITIZED || is_hardened() ? 77 : apart(move_without_a_mapping);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
 }
 
 /* Also those of which a whole number does not fit into a huge page. */
@@ -766,6 +831,52 @@ static void what_was_granted_in_part_is_given_back(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Behind pages that are gone, at the window's end, the heap grows by what suffices without them. */
+static int take_what_is_new(size_t gone_count, size_t count)
+{
+    struct page_counts before, after;
+    size_t end, page;
+
+    be_strict();
+    do { /* the last pages of the last chunk */
+        page = pawl_pages_alloc_(gone_count, 1);
+        end = pawl_load_relaxed(&pawl_map_.bytes) >> PAGE_SHIFT; /* relaxed: one thread */
+    } while (page != NO_PAGE && page + gone_count != end);
+    if (page == NO_PAGE)
+        return 9;
+    pawl_pages_free_(page, gone_count);
+    (void)pawl_pages_release_(0);
+    before = pawl_pages_count_();
+    if (before.gone < gone_count)
+        return 1;
+    refuse(2, 1); /* after the call that grows the heap, the one that makes those writable */
+    page = pawl_pages_alloc_(count, 1);
+    refuse(0, 0);
+    after = pawl_pages_count_();
+    if (page == NO_PAGE || after.gone != before.gone)
+        return 2;
+    memset(page_address(page), 1, count << PAGE_SHIFT);
+    pawl_pages_free_(page, count);
+    return after.mapped > before.mapped ? 0 : 3;
+}
+
+static int take_what_is_new_behind_a_tail(void)
+{
+    return take_what_is_new(CHUNK_PAGES / 2, CHUNK_PAGES + CHUNK_PAGES / 2);
+}
+
+static int take_what_is_new_behind_a_chunk(void)
+{
+    return take_what_is_new(CHUNK_PAGES, 2 * CHUNK_PAGES);
+}
+
+static void what_the_heap_grew_by_serves_also_if_pages_before_it_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(apart(take_what_is_new_behind_a_tail), 0);
+    assert_int_equal(apart(take_what_is_new_behind_a_chunk), 0);
+}
+
 static int grow_into_what_is_gone(void)
 {
     enum { SIZE = GONE_SIZE / 2 };
@@ -979,6 +1090,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(charged_memory_that_is_refused_is_enomem_and_nothing_is_lost),
         cmocka_unit_test(a_block_grows_into_pages_that_were_not_charged),
         cmocka_unit_test(what_was_granted_in_part_is_given_back),
+        cmocka_unit_test(what_the_heap_grew_by_serves_also_if_pages_before_it_are_refused),
         cmocka_unit_test(any_single_refusal_by_the_kernel_is_survived),
         cmocka_unit_test(a_kernel_that_refuses_from_some_point_on_is_survived),
         cmocka_unit_test(limits_of_memory_give_enomem),
@@ -986,6 +1098,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_block_shrinks_also_without_memory),
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
         cmocka_unit_test(a_block_in_two_mappings_moves),
+        cmocka_unit_test(a_block_moves_also_where_mappings_are_used_up),
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
         cmocka_unit_test(a_large_alignment_costs_addresses_only),
         cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
