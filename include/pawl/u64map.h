@@ -279,15 +279,29 @@ PAWL_API int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, 
                                         uint64_t *old);
 PAWL_API int pawl_u64map_put_inside_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old);
 
-/* A new value for a key that is live in its home line, if nothing is moved and nobody else changes it now. */
-PAWL_API PAWL_INLINE bool pawl_u64map_renew_(const struct pawl_u64map_table *table, uint64_t hash,
-                                             uint64_t value, uint64_t *old)
-{
-    struct pawl_pair *cell = pawl_u64map_live_(table, hash), seen, desired;
+/* A key was claimed in the table: counted. Leaves the section. Returns 0, as the put that did it. */
+PAWL_API int pawl_u64map_claimed_and_leave_(struct pawl_u64map *map, struct pawl_u64map_table *table,
+                                            uint64_t hash);
 
-    /* relaxed: who does not see a successor yet leaves the moving to others */
-    if (PAWL_UNLIKELY(cell == NULL || pawl_load_relaxed(&table->next) != NULL))
-        return false;
+/* The key's cell if it is live in one of the first two that it tries, and not frozen; else NULL. Inside a section. The fewer
+ * instructions a change has, the more of them are under way at once: so the others are left to what is called. */
+PAWL_API PAWL_INLINE struct pawl_pair *pawl_u64map_near_(const struct pawl_u64map_table *table, uint64_t hash)
+{
+    struct pawl_pair *cell = pawl_u64map_cells_(table);
+    const uint64_t hit = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
+    uint64_t at = pawl_u64map_home_(hash, table->cells);
+
+    /* relaxed, twice: only say which cell is tried, and the CAS acquires */
+    at ^= (uint64_t)(pawl_pair_lo(&cell[at ^ 1], __ATOMIC_RELAXED) == hit);
+    return pawl_pair_lo(&cell[at], __ATOMIC_RELAXED) == hit ? &cell[at] : NULL;
+}
+
+/* A new value in the key's cell, which was live: if it is still, and nobody else changes it now. */
+PAWL_API PAWL_INLINE bool pawl_u64map_renew_(struct pawl_pair *cell, uint64_t hash, uint64_t value,
+                                             uint64_t *old)
+{
+    struct pawl_pair seen, desired;
+
     seen.lo = desired.lo = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
     seen.hi = pawl_pair_hi(cell, __ATOMIC_RELAXED); /* relaxed: the CAS decides, and acquires */
     desired.hi = value;
@@ -296,17 +310,38 @@ PAWL_API PAWL_INLINE bool pawl_u64map_renew_(const struct pawl_u64map_table *tab
     return pawl_cas_pair_acq_rel(cell, &seen, desired);
 }
 
+/* If the cell, the one that the key would take, is empty, the key is given it. Inside a section. */
+PAWL_API PAWL_INLINE bool pawl_u64map_claim_(struct pawl_pair *cell, uint64_t hash, uint64_t value)
+{
+    struct pawl_pair empty = {0, 0}, desired;
+
+    desired.lo = hash << PAWL_U64MAP_SHIFT_ | PAWL_U64MAP_CLAIMED_ | PAWL_U64MAP_LIVE_;
+    desired.hi = value;
+    /* relaxed: spares a CAS that would fail. release W: with who reads the value; nobody has stored one here before */
+    return pawl_pair_lo(cell, __ATOMIC_RELAXED) == 0 && pawl_cas_pair_release(cell, &empty, desired);
+}
+
 /* In any case. 0: was absent; 1: *old is what was replaced; -ENOMEM. */
 PAWL_API PAWL_INLINE int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old)
 {
     uint64_t hash = pawl_u64map_hash_(map, key), was;
     struct pawl_u64map_table *table;
+    struct pawl_pair *cell;
 
     if (PAWL_UNLIKELY(!pawl_rcu_read_try_lock_()))
         return pawl_u64map_put_inside_(map, hash, value, old);
     table = pawl_rcu_dereference(&map->table);
     pawl_u64map_fetch_behind_(table, hash);
-    if (PAWL_UNLIKELY(!pawl_u64map_renew_(table, hash, value, &was)))
+    cell = pawl_u64map_near_(table, hash);
+    /* relaxed: who does not see a successor yet leaves the moving to others */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(&table->next) != NULL))
+        return pawl_u64map_put_and_leave_(map, hash, value, old);
+    if (PAWL_UNLIKELY(cell == NULL)) {
+        cell = pawl_u64map_cells_(table) + pawl_u64map_home_(hash, table->cells);
+        return pawl_u64map_claim_(cell, hash, value) ? pawl_u64map_claimed_and_leave_(map, table, hash)
+                                                     : pawl_u64map_put_and_leave_(map, hash, value, old);
+    }
+    if (PAWL_UNLIKELY(!pawl_u64map_renew_(cell, hash, value, &was)))
         return pawl_u64map_put_and_leave_(map, hash, value, old);
     pawl_rcu_read_unlock();
     if (old != NULL)

@@ -13,8 +13,9 @@ extern inline struct pawl_pair *pawl_u64map_cells_(const struct pawl_u64map_tabl
 extern inline bool pawl_u64map_hit_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t *value);
 extern inline void pawl_u64map_fetch_behind_(const struct pawl_u64map_table *table, uint64_t hash);
 extern inline struct pawl_pair *pawl_u64map_live_(const struct pawl_u64map_table *table, uint64_t hash);
-extern inline bool pawl_u64map_renew_(const struct pawl_u64map_table *table, uint64_t hash, uint64_t value,
-                                      uint64_t *old);
+extern inline struct pawl_pair *pawl_u64map_near_(const struct pawl_u64map_table *table, uint64_t hash);
+extern inline bool pawl_u64map_renew_(struct pawl_pair *cell, uint64_t hash, uint64_t value, uint64_t *old);
+extern inline bool pawl_u64map_claim_(struct pawl_pair *cell, uint64_t hash, uint64_t value);
 extern inline int pawl_u64map_put(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old);
 extern inline int pawl_u64map_get(const struct pawl_u64map *map, uint64_t key, uint64_t *value);
 extern inline bool pawl_u64map_has(const struct pawl_u64map *map, uint64_t key);
@@ -351,18 +352,68 @@ static inline void give(uint64_t *old, const struct request *request)
         *old = request->old;
 }
 
+/* ---- changes that the home line settles ----
+ *
+ * What most are. change() would do the same, but with more instructions: of these fewer changes are under way at once, whose misses
+ * overlap where a locked instruction does not stop what is behind it. */
+
+/* Of the cells of its home line, in the order in which the key tries them, the first that is its or not claimed; NULL if there
+ * is none, or if the table has a successor. By words that are read once, like pawl_u64map_seek_(). Rarely it is another's cell, whose
+ * word has no bits but those of the key's. */
+static inline struct pawl_pair *settled_at(const struct pawl_u64map_table *table, uint64_t hash)
+{
+    const uint64_t others = ~(hash << SHIFT | CLAIMED | LIVE | FROZEN);
+    const uint64_t home = pawl_u64map_home_(hash, table->cells);
+    struct pawl_pair *cell = pawl_u64map_cells_(table);
+
+    /* relaxed: who does not see a successor yet leaves the moving to others */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(&table->next) != NULL))
+        return NULL;
+    for (unsigned i = 0; i < CELLS; i++) /* relaxed: an old look will do */
+        if ((pawl_pair_lo(&cell[home ^ i], __ATOMIC_RELAXED) & others) == 0)
+            return &cell[home ^ i];
+    return NULL;
+}
+
+static inline void count_fresh(struct pawl_u64map *map, struct pawl_u64map_table *table, uint64_t hash)
+{
+    pawl_counter_add(&map->entries, 1);
+    if (PAWL_UNLIKELY((hash & table->sample) == 0))
+        pawl_u64map_count_claimed_(table, hash, true);
+}
+
+int pawl_u64map_claimed_and_leave_(struct pawl_u64map *map, struct pawl_u64map_table *table, uint64_t hash)
+{
+    count_fresh(map, table, hash);
+    pawl_rcu_read_unlock();
+    return 0;
+}
+
 int pawl_u64map_insert(struct pawl_u64map *map, uint64_t key, uint64_t value, uint64_t *old)
 {
+    uint64_t hash = pawl_u64map_hash_(map, key);
     struct request r = {.value = value};
-    int status = ask(map, key, INSERT, &r);
+    struct pawl_u64map_table *table;
+    struct pawl_pair *cell;
+    int status = 0;
 
+    pawl_rcu_read_lock();
+    table = pawl_rcu_dereference(&map->table);
+    pawl_u64map_fetch_behind_(table, hash);
+    cell = settled_at(table, hash);
+    if (cell != NULL && pawl_u64map_claim_(cell, hash, value))
+        count_fresh(map, table, hash);
+    else
+        status = change(map, hash, INSERT, &r);
+    pawl_rcu_read_unlock();
     if (status <= 0)
         return status;
     give(old, &r);
     return -EEXIST;
 }
 
-int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old)
+static __attribute__((noinline)) int put_unsettled(struct pawl_u64map *map, uint64_t hash, uint64_t value,
+                                                   uint64_t *old)
 {
     struct request r = {.value = value};
     int status = change(map, hash, PUT, &r);
@@ -371,6 +422,24 @@ int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, uint64_t 
     if (status == 1)
         give(old, &r);
     return status;
+}
+
+int pawl_u64map_put_and_leave_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old)
+{
+    struct pawl_u64map_table *table = pawl_rcu_dereference(&map->table);
+    struct pawl_pair *cell = settled_at(table, hash);
+    uint64_t was;
+
+    if (cell == NULL)
+        return put_unsettled(map, hash, value, old);
+    if (pawl_u64map_claim_(cell, hash, value))
+        return pawl_u64map_claimed_and_leave_(map, table, hash);
+    if (!pawl_u64map_renew_(cell, hash, value, &was)) /* dead, frozen, another's, or changed just now */
+        return put_unsettled(map, hash, value, old);
+    pawl_rcu_read_unlock();
+    if (old != NULL)
+        *old = was;
+    return 1;
 }
 
 int pawl_u64map_put_inside_(struct pawl_u64map *map, uint64_t hash, uint64_t value, uint64_t *old)

@@ -337,6 +337,37 @@ static int tables_opened_beside(uint64_t keys)
     return tables;
 }
 
+/* Keys that are there when a successor is asked for, each time that there is no memory for it, and at last there is. */
+static size_t keys_when_refused[3];
+
+static bool refuse_twice(size_t bytes)
+{
+    (void)bytes;
+    if (tables < 3)
+        keys_when_refused[tables] = pawl_u64map_size(&map);
+    return ++tables < 3;
+}
+
+static void who_is_refused_a_successor_leaves_it_to_later_keys(void **state)
+{
+    uint64_t n = 0;
+
+    (void)state;
+    open_map(0);
+    tables = 0;
+    pawl_u64map_refuse_ = refuse_twice;
+    for (; tables < 3 && n < 1000; n++)
+        assert_int_equal(pawl_u64map_insert(&map, random_key(n), n, NULL), 0);
+    pawl_u64map_refuse_ = NULL;
+    /* at 12, 15 and 18 of 32 cells; the key that is inserted may not be counted yet */
+    for (uint64_t i = 0; i < 3; i++)
+        assert_in_range(keys_when_refused[i], 95 + 24 * i, 96 + 24 * i);
+    assert_int_equal(n, 144);
+    for (uint64_t i = 0; i < n; i++)
+        assert_int_equal(value_of(random_key(i)), i);
+    pawl_u64map_destroy(&map);
+}
+
 static void one_opens_a_successor_and_others_only_if_it_takes_long(void **state)
 {
     (void)state;
@@ -454,6 +485,7 @@ int main(void)
         cmocka_unit_test(it_grows_and_gives_its_memory_back),
         cmocka_unit_test(a_table_that_shrinks_does_not_grow_again_at_once),
         cmocka_unit_test(one_opens_a_successor_and_others_only_if_it_takes_long),
+        cmocka_unit_test(who_is_refused_a_successor_leaves_it_to_later_keys),
         cmocka_unit_test(keys_of_one_line_are_slow_but_right),
         cmocka_unit_test(an_entry_takes_less_than_30_bytes_on_average),
         cmocka_unit_test(keys_that_come_and_go_need_no_more_room),
