@@ -22,6 +22,7 @@
 #ifndef PAWL_BLOCK_H
 #define PAWL_BLOCK_H
 
+#include <pawl/atomic.h>
 #include <pawl/config.h>
 #include <pawl/rt.h>
 #include <pawl/task.h>
@@ -46,8 +47,8 @@ struct pawl_job {
         struct pawl_fiber *fiber;   /* resumed there */
     } call;
     struct pawl_job *next, *prev;
-    uint64_t message[3]; /* a struct pawl_message */
-    uint32_t state;      /* under the pool's lock */
+    uint64_t message[3];         /* a struct pawl_message */
+    PAWL_ATOMIC(uint32_t) state; /* changed under the pool's lock */
     uint32_t reserved;
 };
 
@@ -66,8 +67,8 @@ PAWL_API int pawl_block(struct pawl_rt *rt, struct pawl_job *job, int64_t (*fn)(
     __attribute__((nonnull(1, 2, 3)));
 
 /* Returns 0: it completes with -ECANCELED, not inside this call; -EBUSY: a thread has it, it completes with its
- * result; -EALREADY: it is idle, or cancelled; -ECHILD: in a child of fork(). A job that has been queued knows its runtime,
- * which must still be there. Any thread. */
+ * result; -EALREADY: it is idle, or cancelled; -ECHILD: it had not completed when the process forked, and this is the
+ * child. Its runtime may be closing, or closed: then the job is idle. Any thread. */
 PAWL_API int pawl_block_cancel(struct pawl_job *job) PAWL_NONNULL;
 
 /* By a fiber: queues fn(arg) and waits for *result. Returns 0; -ECANCELED: the fiber was cancelled before a thread took

@@ -32,7 +32,8 @@ static void complete(struct pawl_job *job)
 {
     struct pawl_rt *rt = job->call.rt;
     struct pawl_task *task = job->task;
-    int status = job->state == PAWL_JOB_CANCELLED_ ? -ECANCELED : 0; /* nobody changes it any more */
+    /* relaxed: nobody changes it any more */
+    int status = pawl_load_relaxed(&job->state) == PAWL_JOB_CANCELLED_ ? -ECANCELED : 0;
 
     /* acquire K: pairs with the release in pool_of() */
     pawl_pool_forget_(pawl_load_acquire(&rt->pool), job);
@@ -133,20 +134,29 @@ int pawl_block(struct pawl_rt *rt, struct pawl_job *job, int64_t (*fn)(void *arg
     return queue(rt, job, fn, arg, NULL);
 }
 
-int pawl_block_cancel(struct pawl_job *job)
+/* Its runtime is there. */
+static int take_back(struct pawl_job *job)
 {
     struct pawl_rt *rt = job->call.rt;
-    struct pawl_pool *pool;
     int status;
 
-    if (rt == NULL)
-        return -EALREADY;
     if (rt->generation != pawl_rt_generation_())
-        return -ECHILD;                  /* now: whoever had the pool's lock is not there to give it back */
-    pool = pawl_load_acquire(&rt->pool); /* K: as above */
-    status = pool == NULL ? -EALREADY : pawl_pool_take_back_(pool, job);
+        return -ECHILD; /* now: whoever had the pool's lock is not there to give it back */
+    status = pawl_pool_take_back_(pawl_load_acquire(&rt->pool), job); /* K: as above */
     if (status == 0)
         cancelled(job);
+    return status;
+}
+
+int pawl_block_cancel(struct pawl_job *job)
+{
+    int status = -EALREADY;
+
+    /* A job that is not idle holds its runtime; and if that is let go of meanwhile, pawl_rt_close() waits for this section. */
+    pawl_rcu_read_lock();
+    if (pawl_pool_has_(job))
+        status = take_back(job);
+    pawl_rcu_read_unlock();
     return status;
 }
 

@@ -25,7 +25,8 @@ void pawl_pool_init_(struct pawl_pool *pool, uint32_t threads_max, uint32_t queu
 
 static void append(struct pawl_pool *pool, struct pawl_job *job)
 {
-    job->state = PAWL_JOB_QUEUED_;
+    /* release Q: pairs with the acquire in pawl_pool_has_(), publishes the call */
+    pawl_store_release(&job->state, (uint32_t)PAWL_JOB_QUEUED_);
     job->next = NULL;
     job->prev = pool->last;
     if (pool->last == NULL)
@@ -46,7 +47,8 @@ static void take_out(struct pawl_pool *pool, struct pawl_job *job, uint32_t stat
         pool->last = job->prev;
     else
         job->next->prev = job->prev;
-    job->state = state;
+    /* release Q: as in append() */
+    pawl_store_release(&job->state, state);
     pool->queued--;
 }
 
@@ -156,7 +158,7 @@ int pawl_pool_push_(struct pawl_pool *pool, struct pawl_job *job, const struct p
     pawl_mutex_lock(&pool->lock);
     if (pool->closing)
         status = -EPIPE;
-    else if (job->state != PAWL_JOB_IDLE_)
+    else if (pawl_load_relaxed(&job->state) != PAWL_JOB_IDLE_) /* relaxed: under the lock */
         status = -EBUSY;
     else if (pool->queued >= pool->queue_max)
         status = -EAGAIN;
@@ -181,23 +183,28 @@ int pawl_pool_push_(struct pawl_pool *pool, struct pawl_job *job, const struct p
     return 0;
 }
 
+bool pawl_pool_has_(const struct pawl_job *job)
+{
+    /* acquire Q: pairs with the releases of those who change it, the call is as it was queued */
+    return pawl_load_acquire(&job->state) != PAWL_JOB_IDLE_;
+}
+
 int pawl_pool_take_back_(struct pawl_pool *pool, struct pawl_job *job)
 {
-    int status = 0;
+    uint32_t state;
 
     pawl_mutex_lock(&pool->lock);
-    if (job->state == PAWL_JOB_QUEUED_)
+    state = pawl_load_relaxed(&job->state); /* relaxed: under the lock */
+    if (state == PAWL_JOB_QUEUED_)
         take_out(pool, job, PAWL_JOB_CANCELLED_);
-    else
-        status = job->state == PAWL_JOB_TAKEN_ ? -EBUSY : -EALREADY;
     pawl_mutex_unlock(&pool->lock);
-    return status;
+    return state == PAWL_JOB_QUEUED_ ? 0 : state == PAWL_JOB_TAKEN_ ? -EBUSY : -EALREADY;
 }
 
 void pawl_pool_forget_(struct pawl_pool *pool, struct pawl_job *job)
 {
     pawl_mutex_lock(&pool->lock);
-    job->state = PAWL_JOB_IDLE_;
+    pawl_store_relaxed(&job->state, (uint32_t)PAWL_JOB_IDLE_); /* relaxed: who sees it looks no further */
     pawl_mutex_unlock(&pool->lock);
 }
 
@@ -210,7 +217,7 @@ struct pawl_job *pawl_pool_end_(struct pawl_pool *pool)
     pool->closing = true;
     jobs = pool->first;
     for (struct pawl_job *job = jobs; job != NULL; job = job->next)
-        job->state = PAWL_JOB_CANCELLED_;
+        pawl_store_release(&job->state, (uint32_t)PAWL_JOB_CANCELLED_); /* release Q: as in append() */
     pool->first = pool->last = NULL;
     pool->queued = 0;
     idle = pool->idle;

@@ -47,6 +47,9 @@ void pawl_pool_init_(struct pawl_pool *pool, uint32_t threads_max, uint32_t queu
  * -EPIPE, -EBUSY (the job is not idle). */
 int pawl_pool_push_(struct pawl_pool *pool, struct pawl_job *job, const struct pawl_job_call *call);
 
+/* Whether the job is not idle; then job->call can be read. No lock is needed. */
+bool pawl_pool_has_(const struct pawl_job *job);
+
 /* Takes a job out that no thread has: 0, else -EBUSY, -EALREADY. */
 int pawl_pool_take_back_(struct pawl_pool *pool, struct pawl_job *job);
 

@@ -22,6 +22,7 @@ enum { EVENTS = 14, SIGNALS = 2, PAIRS = 4, PRIORITIES = 3, STEPS = 120, IN_CALL
 static struct event_base *base;
 static struct event events[EVENTS];
 static int pairs[PAIRS][2], pairs_used;
+static short edges; /* EV_ET, where the method knows it */
 static unsigned seed;
 static int budget; /* of calls in callbacks: a round ends */
 static int calls;  /* in this loop: a persistent event that is ready may keep it going for ever */
@@ -68,7 +69,8 @@ static void assign(int which)
     } else if (which % 4 != 0) {
         static const short kinds[] = {EV_READ, EV_WRITE, EV_READ | EV_WRITE, EV_READ | EV_CLOSED, EV_CLOSED};
 
-        what = (short)(what | kinds[any(5)]);
+        /* on one descriptor both kinds, which cannot be added together */
+        what = (short)(what | kinds[any(5)] | (any(3) == 0 ? edges : 0));
         fd = pairs[any(pairs_used)][0];
     }
     printf("assign %d what %x: %d\n", which, what,
@@ -141,6 +143,11 @@ static void step(int depth)
     case 13:
         if (depth > 0 && any(4) == 0)
             printf("break %d\n", event_base_loopbreak(base));
+        else if (depth > 0 && any(4) == 0)
+            printf("exit %d\n",
+                   event_base_loopexit(base, NULL)); /* a timer that is due: its place among others is open */
+        else if (depth > 0 && any(2) == 0)
+            printf("loop within %d\n", event_base_loop(base, EVLOOP_NONBLOCK));
         break;
     default:
         if (depth > 0)
@@ -176,6 +183,7 @@ static void play(const char *method)
     event_config_free(config);
     event_base_priority_init(base, PRIORITIES);
     printf("%s\n", event_base_get_method(base));
+    edges = (event_base_get_features(base) & EV_FEATURE_ET) != 0 ? EV_ET : 0;
     for (int i = 0; i < pairs_used; i++)
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pairs[i]) != 0)
             exit(1);

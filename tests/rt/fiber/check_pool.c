@@ -3,7 +3,7 @@
  *
  *   -DJOBS=n     so many jobs, queued one after the other
  *   -DMOST=n     threads at most
- *   -DCANCEL=1   another thread takes the last job back
+ *   -DCANCEL=1   another thread takes the last job back, once it is queued
  *   -DTWO=1      another thread queues the last job
  *
  * A thread's patience may end at any moment; at the end all have gone. Every job that was accepted has run once, or was taken back.
@@ -80,9 +80,14 @@ static void *queue_last(void *unused)
 
 static void *cancel_last(void *unused)
 {
-    int status = pawl_pool_take_back_(&pool, &jobs[JOBS - 1]);
+    struct pawl_job *job = &jobs[JOBS - 1];
+    int status = -EALREADY;
 
     (void)unused;
+    if (pawl_pool_has_(job)) {
+        assert(job->call.arg == &ran[JOBS - 1]); /* Q */
+        status = pawl_pool_take_back_(&pool, job);
+    }
     assert(status == 0 || status == -EBUSY || status == -EALREADY);
     taken_back = status == 0;
     return NULL;

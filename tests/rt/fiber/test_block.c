@@ -279,6 +279,39 @@ static void closing_cancels_what_waits_and_waits_for_what_runs(void **state)
     rt = others;
 }
 
+/* A job outlives its runtime: it can be cancelled whatever becomes of that one. */
+static void *cancel_until_idle(void *argument)
+{
+    struct call *call = argument;
+    int status;
+
+    while ((status = pawl_block_cancel(&call->job)) == -EBUSY)
+        ;
+    assert_int_equal(status, -EALREADY);
+    return NULL;
+}
+
+static void a_job_can_be_cancelled_whatever_becomes_of_its_runtime(void **state)
+{
+    struct pawl_rt *others = rt;
+
+    (void)state;
+    for (int round = rounds(20); round > 0; round--) {
+        struct call call;
+        pthread_t thread;
+
+        assert_int_equal(open_runtime(NULL), 0);
+        occupy(&call, 1);
+        thread = start(cancel_until_idle, &call);
+        pawl_unpark(&call.go_on);
+        assert_int_equal(pawl_rt_close(rt), 0);
+        assert_int_equal(pawl_block_cancel(&call.job), -EALREADY);
+        join(thread);
+        completed(&call, 0);
+    }
+    rt = others;
+}
+
 static int64_t close_it(void *argument)
 {
     (void)argument;
@@ -357,6 +390,7 @@ int main(void)
         cmocka_unit_test(fibers_wait_for_jobs),
         cmocka_unit_test(a_cancelled_fiber_takes_its_job_back),
         cmocka_unit_test(closing_cancels_what_waits_and_waits_for_what_runs),
+        cmocka_unit_test(a_job_can_be_cancelled_whatever_becomes_of_its_runtime),
         cmocka_unit_test(neither_a_job_nor_its_end_closes_the_runtime),
         cmocka_unit_test(jobs_and_cancels_from_many_threads),
     };

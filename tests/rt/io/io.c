@@ -86,12 +86,13 @@ static void run_errand(struct pawl_message *message, struct pawl_worker *worker)
     io_add(&errand->done, 1);
 }
 
-void io_on(struct pawl_rt *rt, uint32_t worker, void (*run)(void *arg), void *arg)
+void io_on_at(struct pawl_rt *rt, uint32_t worker, void (*run)(void *arg), void *arg,
+              const struct io_place *place)
 {
     struct errand errand = {.message = {.run = run_errand}, .run = run, .arg = arg};
 
     pawl_worker_send_(&rt->worker[worker], &errand.message);
-    io_reach(&errand.done, 1);
+    io_reach_at(&errand.done, 1, place);
 }
 
 static void pause_a_little(void)
@@ -101,12 +102,14 @@ static void pause_a_little(void)
     nanosleep(&ms, NULL);
 }
 
-void io_reach(PAWL_ATOMIC(uint64_t) * counter, uint64_t value)
+void io_reach_at(PAWL_ATOMIC(uint64_t) * counter, uint64_t value, const struct io_place *place)
 {
     for (int ms = 0; io_get(counter) < value; ms++) {
-        if (ms == PATIENCE_MS)
-            fail_msg("still %llu of %llu after a minute", (unsigned long long)io_get(counter),
-                     (unsigned long long)value);
+        if (ms == PATIENCE_MS) {
+            print_error("%s: still %llu of %llu after a minute\n", place->what,
+                        (unsigned long long)io_get(counter), (unsigned long long)value);
+            _fail(place->file, place->line);
+        }
         pause_a_little();
     }
 }

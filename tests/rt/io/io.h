@@ -42,11 +42,21 @@ void io_close(struct pawl_rt *rt);
 /* How many descriptors this process has. */
 int io_descriptors(void);
 
+/* Where a test waits: what it says when that has taken a minute. */
+struct io_place {
+    const char *what, *file;
+    int line;
+};
+#define IO_HERE(what) (&(const struct io_place){(what), __FILE__, __LINE__})
+
 /* Runs the function on a worker and waits until it has returned. */
-void io_on(struct pawl_rt *rt, uint32_t worker, void (*run)(void *arg), void *arg);
+#define io_on(rt, worker, run, arg) io_on_at((rt), (worker), (run), (arg), IO_HERE(#run))
+void io_on_at(struct pawl_rt *rt, uint32_t worker, void (*run)(void *arg), void *arg,
+              const struct io_place *place);
 
 /* Waits until the counter is at least that. Fails after a minute. */
-void io_reach(PAWL_ATOMIC(uint64_t) * counter, uint64_t value);
+#define io_reach(counter, value) io_reach_at((counter), (value), IO_HERE(#counter))
+void io_reach_at(PAWL_ATOMIC(uint64_t) * counter, uint64_t value, const struct io_place *place);
 /* What the engines of all workers have counted. Wakes the workers. */
 enum io_counter { IO_STREAMS, IO_STARVATIONS, IO_WRITES, IO_UNSENT };
 uint64_t io_sum(struct pawl_rt *rt, enum io_counter counter);

@@ -38,6 +38,9 @@ static void listen_for_children(void *arg)
 {
     struct ear *ear = arg;
 
+    /* ThreadSanitizer makes a thread's place for signals in the thread's first kill(), as the wait for a child calls it, and loses
+     * a signal that comes in the middle of that. */
+    assert_int_equal(kill(getpid(), 0), 0);
     ear->signal.caught = heard;
     assert_int_equal(pawl_signal_start(&ear->signal, SIGCHLD), 0);
 }

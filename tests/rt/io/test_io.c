@@ -29,6 +29,7 @@ static const struct group {
     /* the last: it starts a thread that stays, and one of those before forks */
     {"sources", source_tests, &source_test_count},
     {"children and files", child_tests, &child_test_count},
+    {"late", late_tests, &late_test_count},
 };
 
 static bool wanted(const struct group *group, char **names)

@@ -457,8 +457,16 @@ static int64_t no_call(void *argument)
     return 0;
 }
 
-/* It has been made, in the parent. */
-static struct pawl_job job_of_the_parent;
+static PAWL_ATOMIC(int) the_call_may_end;
+
+static int64_t long_call(void *argument)
+{
+    (void)argument;
+    return reaches(&the_call_may_end, 1) ? 0 : -ETIMEDOUT;
+}
+
+/* In the parent: this call has been made, that one is being made. */
+static struct pawl_job job_of_the_parent, long_job_of_the_parent;
 
 static void use_in_the_child(void *argument)
 {
@@ -473,7 +481,9 @@ static void use_in_the_child(void *argument)
     must(pawl_rt_dump(rt, STDERR_FILENO) == -ECHILD,
          "whoever had its locks is gone, and nobody waits for them");
     must(pawl_block(rt, &job_of_the_parent, no_call, NULL) == -ECHILD, "no thread makes a call");
-    must(pawl_block_cancel(&job_of_the_parent) == -ECHILD, "nor waits anybody for the lock of the calls");
+    must(pawl_block_cancel(&job_of_the_parent) == -EALREADY, "there is nothing to cancel");
+    must(pawl_block_cancel(&long_job_of_the_parent) == -ECHILD,
+         "nor waits anybody for the lock of the calls");
     pawl_rt_stop(rt);
     must(pawl_rt_close(rt) == 0, "its memory can be given back");
     must(pawl_rt_open(&own, NULL) == 0, "a new one can be opened");
@@ -496,6 +506,8 @@ static struct pawl_pool *pool_with_a_call_made(struct pawl_rt *rt)
     pawl_job_init(&job_of_the_parent, call_made);
     assert_int_equal(pawl_block(rt, &job_of_the_parent, no_call, NULL), 0);
     assert_true(reaches(&calls_made, 1));
+    pawl_job_init(&long_job_of_the_parent, call_made);
+    assert_int_equal(pawl_block(rt, &long_job_of_the_parent, long_call, NULL), 0);
     return pawl_load_acquire(&rt->pool);
 }
 
@@ -515,6 +527,9 @@ static void a_child_of_fork_has_no_use_for_it_but_to_free_it(void **state)
         assert_int_equal(status_of_child(use_in_the_child, rt), 0);
         pawl_mutex_unlock(&pool->lock);
         pawl_mutex_unlock(&rt->worker[0].live_lock);
+        pawl_store_release(&the_call_may_end, 1);
+        assert_true(reaches(&calls_made, 2));
+        assert_int_equal(long_job_of_the_parent.result, 0);
     }
     assert_int_equal(pawl_rt_close(rt), 0); /* the parent's is as before */
     assert_int_equal(pawl_load_relaxed(&it.runs), 2);
