@@ -11,12 +11,14 @@
  *              pause     40 ns  80  160  320  640  640 ...
  *              wait      40 ns  80  160  320  640  640 ...  (5 us in all), then sched_yield() each time
  *              again     40 ns  80  160  320  640  640 ...  (5 us in all), then false
- *              contend   1.3 us 2.6 us 5.1 us 10 us         (19 us in all), then false
+ *              contend   1.3 us 2.6 us 5.1 us 10 us         (19 us in all), then false; where lines are quick it
+ *                        begins with 160 ns and takes seven rounds (20 us)
  *
  *            Parking costs both sides 5 us and more, so a waiter loses at most a small multiple of
  *            what the better choice would have cost. The rounds of _contend are long because each look takes the
  *            line of the lock from the thread that works with it: the holder does several sections
- *            in a row meanwhile (docs/lock.md has the figures).
+ *            in a row meanwhile (docs/lock.md has the figures). Where lines go quickly from one CPU to the other that is
+ *            not worth it: waiters of pawl_mutex measure how long a look takes, for the whole process.
  *            A process that may use only one CPU never spins: what it waits for cannot happen meanwhile. What
  *            counts is what it might use when it was loaded: a thread that was pinned later spins.
  *            Instrumented builds do not spin either: time means nothing there.

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Back-off: bounded rounds, no spinning on one CPU, yields in the end. */
+#include "../../src/core/sync/look.h"
 #include "sync_test.h"
 
 #include <pawl/backoff.h>
 #include <pawl/cpu.h>
+#include <pawl/mutex.h>
 
 #include <errno.h>
 
@@ -74,6 +76,88 @@ static void waiting_goes_on_for_ever(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+static void rounds_are_longer_where_looks_take_longer(void **state)
+{
+    uint32_t last = 0;
+
+    (void)state;
+    assert_int_equal(look_round_ns(0), LOOK_LEAST_ROUND_NS);
+    assert_int_equal(look_round_ns(30 * LOOK_SAMPLES), LOOK_LEAST_ROUND_NS);
+    assert_int_equal(look_round_ns(60 * LOOK_SAMPLES), LOOK_MOST_ROUND_NS);
+    assert_int_equal(look_round_ns(UINT32_MAX), LOOK_MOST_ROUND_NS);
+    assert_int_equal(look_round_ns(LOOK_SUM_INIT), LOOK_MOST_ROUND_NS); /* of which nothing is known */
+    for (uint32_t sum = 0; sum <= LOOK_SUM_INIT; sum++) {
+        assert_true(look_round_ns(sum) >= last);
+        last = look_round_ns(sum);
+    }
+    assert_true(look_round_ns(45 * LOOK_SAMPLES) > LOOK_LEAST_ROUND_NS);
+    assert_true(look_round_ns(45 * LOOK_SAMPLES) < LOOK_MOST_ROUND_NS);
+}
+
+static uint32_t after_looks(uint32_t sum, int64_t ns, int count)
+{
+    for (int i = 0; i < count; i++)
+        sum = look_sum_after(sum, ns);
+    return sum;
+}
+
+static void the_mean_of_looks_follows_both_ways(void **state)
+{
+    uint32_t quick = after_looks(LOOK_SUM_INIT, 30, 100);
+
+    (void)state;
+    assert_int_equal(look_round_ns(quick), LOOK_LEAST_ROUND_NS);
+    assert_int_equal(look_round_ns(after_looks(quick, 70, 100)), LOOK_MOST_ROUND_NS);
+    /* it neither leaves its range nor stops above what is measured */
+    assert_int_equal(after_looks(quick, INT64_MAX, 1000) / LOOK_SAMPLES, LOOK_MOST_NS);
+    assert_int_equal(after_looks(LOOK_SUM_INIT, LOOK_CACHED_NS, 1000) / LOOK_SAMPLES, LOOK_CACHED_NS);
+    /* an interruption moves it by a sixteenth of the way; what was in the cache, or measured backwards, not at all */
+    assert_true(after_looks(quick, 1000000, 1) / LOOK_SAMPLES < 40);
+    assert_int_equal(after_looks(quick, 5, 100), quick);
+    assert_int_equal(after_looks(quick, INT64_MIN, 100), quick);
+}
+
+static void *contend_a_while(void *mutex)
+{
+    const uint64_t end = monotonic_ns() + 30000000;
+
+    while (monotonic_ns() < end) {
+        pawl_mutex_lock(mutex);
+        pawl_mutex_unlock(mutex);
+    }
+    return NULL;
+}
+
+/* Whatever it was that looks took: a waiter spins as long as sleeping costs before it sleeps. */
+static void contenders_spin_long_enough_whatever_was_measured(void **state)
+{
+    static struct pawl_mutex mutex;
+    pthread_t other = start(contend_a_while, &mutex);
+    uint64_t ns;
+    int rounds;
+
+    (void)state;
+    contend_a_while(&mutex);
+    join(other);
+    if (!pawl_backoff_spins())
+        skip(); /* one CPU, or instrumented */
+    ns = least_ns(pawl_backoff_contend, &rounds);
+    assert_in_range(rounds, 4, 7);
+    assert_true(ns > 6000);
+}
+
+/* Each sixteenth is timed, and returns what is there like the others. */
+static void a_look_returns_what_is_there(void **state)
+{
+    PAWL_ATOMIC(uint32_t) word = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        pawl_store_relaxed(&word, i);
+        assert_int_equal(pawl_backoff_look(&word), i);
+    }
+}
+
 static void does_not_spin(void *unused)
 {
     struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
@@ -113,6 +197,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(spinning_ends_after_microseconds),
         cmocka_unit_test(pauses_grow_and_are_bounded),
         cmocka_unit_test(waiting_goes_on_for_ever),
+        cmocka_unit_test(rounds_are_longer_where_looks_take_longer),
+        cmocka_unit_test(the_mean_of_looks_follows_both_ways),
+        cmocka_unit_test(a_look_returns_what_is_there),
+        cmocka_unit_test(contenders_spin_long_enough_whatever_was_measured),
         cmocka_unit_test(a_process_with_one_cpu_does_not_spin),
         cmocka_unit_test(a_pinned_thread_spins_if_the_process_has_more_cpus),
     };

@@ -28,6 +28,7 @@
 #include <pawl/mutex.h>
 
 #include "fail.h"
+#include "look.h"
 
 #include <errno.h>
 #include <pawl/backoff.h>
@@ -138,7 +139,7 @@ int pawl_mutex_timedlock_slow_(struct pawl_mutex *mutex, uint64_t deadline)
     struct pawl_backoff backoff = PAWL_BACKOFF_INIT;
 
     for (;;) {
-        uint32_t state = pawl_load_relaxed(&mutex->state); /* relaxed: each CAS validates it */
+        uint32_t state = pawl_backoff_look(&mutex->state); /* relaxed: each CAS validates it */
 
         if ((state & LOCKED) == 0) {
             if (take(&attempt, state))
