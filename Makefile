@@ -24,7 +24,12 @@ jobs = $(if $(JOBS),-j $(JOBS))
 # A folder as seen from anywhere; make's abspath would take one with a blank in its name for two.
 absolute = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
 
-.PHONY: help run test check bench bench-instructions check-vm lint docs install clean deps build
+# Where things are installed. Without PREFIX, where the build folder says.
+prefix = $(if $(PREFIX),$(call absolute,$(PREFIX)),$(shell tools/uninstall.sh --prefix '$(BUILD)'))
+root = $(if $(DESTDIR),$(call absolute,$(DESTDIR)))$(prefix)
+ldconfig = $(if $(DESTDIR),,! [ -x /sbin/ldconfig -a -w /etc/ld.so.cache ] || /sbin/ldconfig)
+
+.PHONY: help run test check bench bench-instructions check-vm lint docs install uninstall clean deps build
 .DEFAULT_GOAL := help
 
 help:
@@ -38,7 +43,8 @@ help:
 	@echo '  make bench-instructions   instruction counts of the fast paths (callgrind)'
 	@echo '  make lint                 clang-format, clang-tidy, cppcheck, shellcheck, house rules'
 	@echo '  make docs                 man pages; checks that every link in the chapters leads somewhere'
-	@echo '  make install              install to $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local unless given'
+	@echo '  make install              install to $$(DESTDIR)$$(PREFIX); PREFIX is /usr/local, or what it last was'
+	@echo '  make uninstall            remove what make install put there, from whichever build folder'
 	@echo '  make clean                remove $(BUILD)/ and the build folders beside it'
 	@echo
 	@echo 'Variables: CC, CXX, CFLAGS, BUILD=dir, JOBS=n, DESTDIR=, PREFIX=,'
@@ -88,7 +94,12 @@ docs: build
 install: build
 	@$(if $(PREFIX),meson configure '$(BUILD)' -Dprefix='$(call absolute,$(PREFIX))' && ninja -C '$(BUILD)' $(jobs))
 	@meson install -C '$(BUILD)' --no-rebuild $(if $(DESTDIR),--destdir '$(call absolute,$(DESTDIR))')
-	@$(if $(DESTDIR),,! [ -x /sbin/ldconfig -a -w /etc/ld.so.cache ] || /sbin/ldconfig)
+	@tools/uninstall.sh --record '$(BUILD)' '$(root)'
+	@$(ldconfig)
+
+uninstall:
+	@tools/uninstall.sh '$(root)'
+	@$(ldconfig)
 
 clean:
 	@tools/setup.sh --clean '$(BUILD)'

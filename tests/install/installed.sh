@@ -366,5 +366,63 @@ if has_static; then
     fi
 fi
 
+# --- and away again ------------------------------------------------------------------------------
+
+# make's own recipes, for a build that is there already (-o build). Into a tree in which others have files, and an empty
+# folder where ours will go. The second installation finds everything made already; the third check asks a build folder
+# that does not exist. $gone stands for what an older version installed.
+make_in() {
+    env -u MAKEFLAGS -u MAKELEVEL -u MAKEOVERRIDES make --no-print-directory -C "$here/../.." -o build "$@" >"$work/make.log" 2>&1 ||
+        cat "$work/make.log"
+}
+
+uninstalls() {
+    local tree="$work/a tree" list gone=include/pawl/of_an_older_version.h
+    list=$tree$prefix/share/pawl/installed
+    mkdir -p "$tree$prefix/bin" "$tree$prefix/include/others" "$tree$prefix/share/man/man1" "$tree$prefix/lib"
+    touch "$tree$prefix/bin/pawl-of-others" "$tree$prefix/lib/libpawl.txt"
+    ln -s ../bin "$tree$prefix/lib/link"
+    (cd "$tree" && find . -printf '%y %p %l\n' | sort) >"$work/before"
+    make_in install BUILD="$build" DESTDIR="$tree" PREFIX=
+    [[ -s $list && -e $tree$prefix/share/doc/pawl/README.md ]] || echo "no list at $list, or nothing installed"
+    touch "$tree$prefix/$gone" && printf '%s\n' "$gone" >>"$list"
+    make_in install BUILD="$build" DESTDIR="$tree" PREFIX=
+    diff <(cd "$tree$prefix" && find . -type f,l | sed 's,^\./,,' | grep -vx -e bin/pawl-of-others -e lib/libpawl.txt -e lib/link | sort) \
+        <(cd "$tree$prefix" && while read -r path; do [[ -d $path && ! -L $path ]] || echo "$path"; done <"$list" | sort)
+    make_in uninstall BUILD="$work/none" DESTDIR="$tree" PREFIX="$prefix"
+    diff "$work/before" <(cd "$tree" && find . -printf '%y %p %l\n' | sort)
+}
+
+# Without a prefix that was there before: not even the folders above it stay.
+uninstalls_to_nothing() {
+    make_in install BUILD="$build" DESTDIR="$work/new/tree" PREFIX=
+    make_in uninstall BUILD="$build" DESTDIR="$work/new/tree" PREFIX=
+    find "$work/new" 2>/dev/null
+    true
+}
+
+says_that_there_is_nothing() {
+    ! "$here/../../tools/uninstall.sh" "$work/nowhere" 2>"$work/said" || echo 'it says that it removed something'
+    grep -q 'nothing to remove' "$work/said" || cat "$work/said"
+}
+
+# A list that leads out of its tree is not followed.
+list_stays_inside() {
+    local path tree=$work/inside
+    mkdir -p "$tree/share/pawl" && touch "$work/outside" "$tree/mine"
+    for path in ../outside "$work/outside" share/../../outside; do
+        printf '%s\n' mine "$path" >"$tree/share/pawl/installed"
+        ! "$here/../../tools/uninstall.sh" "$tree" 2>/dev/null || echo "$path was removed"
+        [[ -e $work/outside && -e $tree/mine ]] || echo "$path: something was removed"
+    done
+}
+
+if command -v make >/dev/null; then
+    promise 'make uninstall leaves what was there before, and removes all that two installations put beside it' uninstalls
+    promise 'make uninstall removes the folders that were made for the installation' uninstalls_to_nothing
+fi
+promise 'uninstalling where nothing was installed is an error that says so' says_that_there_is_nothing
+promise 'a list of installed files that leads elsewhere is refused' list_stays_inside
+
 echo "1..$number"
 exit $failed
