@@ -15,6 +15,7 @@ void fill_event(struct event *e, int id, const struct op *op, int section)
     e->pc = op->pc;
     e->val = op->val;
     e->aux = op->aux;
+    e->round = (uint16_t)run.thread[e->tid].round_from;
     e->section = (int16_t)(op->type == EV_FENCE && op->name == NAME_BEGIN ? id : section);
 }
 
@@ -36,18 +37,13 @@ static int append(int tid, const struct op *op)
     return id;
 }
 
-static bool would_write(const struct event *read)
-{
-    return (read->flags & EV_RMW) || ((read->flags & EV_CAS) && read->val == read->aux);
-}
-
 /* The oracles keep a read-modify-write whole: it reads nothing that another one has already replaced. */
 static bool oracle_may_read(const struct graph *g, int id, int w)
 {
     const struct event *e = &g->ev[id];
     if (!await_satisfied(e->await, e->val, e->aux))
         return false;
-    return !would_write(e) || !graph_rmw_follows(g, e->loc, w);
+    return !event_writes(e) || !graph_rmw_follows(g, e->loc, w);
 }
 
 static bool extend_read(int tid, const struct op *op)

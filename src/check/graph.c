@@ -82,7 +82,7 @@ void graph_set_rf(struct graph *g, int id, int w, u128 init_value, bool all_sync
     const struct event *from = w == INIT_WRITE ? NULL : &g->ev[w];
     e->rf = (int16_t)w;
     e->val = from ? from->val : init_value;
-    e->order = (e->flags & EV_CAS) && e->val != e->aux ? e->order_fail : e->order_ok;
+    e->order = (e->flags & EV_CAS) && !event_writes(e) ? e->order_fail : e->order_ok;
     graph_base_clocks(g, e);
     if (!from)
         return;
@@ -238,6 +238,12 @@ void graph_hash(const struct graph *g, uint64_t hash[2])
         hash[0] += h;
         hash[1] += mix(h, 0x2545f4914f6cdd1du);
     }
+}
+
+bool event_writes(const struct event *read)
+{
+    bool unless = read->flags & EV_UNLESS;
+    return (read->flags & EV_RMW) || ((read->flags & EV_CAS) && (read->val == read->aux) != unless);
 }
 
 bool await_satisfied(int await, u128 value, u128 aux)

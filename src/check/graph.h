@@ -38,10 +38,11 @@ struct view {
 enum event_type { EV_READ, EV_WRITE, EV_FENCE, EV_CREATE, EV_JOIN, EV_END, EV_CHOICE };
 
 enum {
-    EV_RMW = 1,    /* a write: the second half of a read-modify-write, `rf` is its read.
+    EV_RMW = 1,     /* a write: the second half of a read-modify-write, `rf` is its read.
                      a read: the first half of one that writes whatever it reads */
-    EV_CAS = 2,    /* a read: writes only if it reads `aux` */
-    EV_OBJECT = 4, /* on a pthread object, a futex queue: not on the program's memory */
+    EV_CAS = 2,     /* a read: writes only if it reads `aux`; */
+    EV_UNLESS = 32, /* or, with this, unless it does */
+    EV_OBJECT = 4,  /* on a pthread object, a futex queue: not on the program's memory */
     /* fences that membarrier makes: a light one takes part in the order of heavy ones only */
     EV_LIGHT = 8,
     EV_HEAVY = 16
@@ -59,6 +60,7 @@ struct event {
     uint8_t await;
     uint8_t detail; /* enum op_name, for the trace */
     uint16_t idx;   /* position in its thread */
+    uint16_t round; /* 1 + the first event of a round that ends before it, see resume_seen(); 0 */
     uint16_t loc;
     int16_t po_prev; /* event before it in the thread; for the first one, the creation of the thread */
     int16_t rf;      /* read: the write it reads; join: the end of the thread; RMW write: its read */
@@ -141,6 +143,8 @@ bool graph_rmw_follows(const struct graph *g, int loc, int w);
 /* A number that two complete graphs share only if they are the same execution. */
 void graph_hash(const struct graph *g, uint64_t hash[2]);
 bool await_satisfied(int await, u128 value, u128 aux);
+/* A read, of what it has read: is it the first half of a read-modify-write? */
+bool event_writes(const struct event *read);
 
 /* Models. Coherence and atomicity hold by construction; this is the rest. */
 enum model { MODEL_RC11, MODEL_SC, MODEL_TSO };

@@ -16,14 +16,6 @@ static struct op object_op(int type, const void *object, int name, int order, ui
                        .pc = pc};
 }
 
-u128 object_read(const void *object, int name, int order, int await, u128 aux, uint64_t pc)
-{
-    struct op op = object_op(EV_READ, object, name, order, pc);
-    op.await = (uint8_t)await;
-    op.aux = aux;
-    return run_op(&op);
-}
-
 /* A futex queue is the kernel's, and a processor nobody's memory. */
 static bool in_memory(const void *object, int name)
 {
@@ -51,14 +43,34 @@ static void not_destroyed(const void *object, int name, uint64_t pc)
     bug(BUG_MISUSE, pc, "T%d: %s on %s, which was destroyed", run.current, report_operation(name), place);
 }
 
+u128 object_read(const void *object, int name, int order, int await, u128 aux, uint64_t pc)
+{
+    struct op op = object_op(EV_READ, object, name, order, pc);
+    op.await = (uint8_t)await;
+    op.aux = aux;
+    u128 value = run_op(&op);
+    if (await == AWAIT_NOTHING) /* who sleeps may find it gone */
+        not_destroyed(object, name, pc);
+    return value;
+}
+
+/* Taking a lock and giving it back leaves everything as it was, and so does lying down to sleep and getting up when
+ * the time is over; whom it showed to others is looked at in run.c. Sleep that somebody ended is no such thing: see
+ * waiters_sleep(). */
+static bool leaves_all(int name)
+{
+    return name == NAME_LOCK || name == NAME_TRYLOCK || name == NAME_UNLOCK || name == NAME_RDLOCK ||
+           name == NAME_WRLOCK || name == NAME_RWUNLOCK || name == NAME_FUTEX_WAIT;
+}
+
 void object_write(void *object, int name, int order, u128 value, bool rmw, uint64_t pc)
 {
     struct op op = object_op(EV_WRITE, object, name, order, pc);
     look_at(object, name, pc);
     op.val = value;
     op.flags |= rmw ? EV_RMW : 0;
-    if (name != NAME_LOCK && name != NAME_UNLOCK)
-        run_effect(); /* taking a mutex and giving it back leaves everything as it was */
+    if (!leaves_all(name))
+        run_effect();
     run_op(&op);
     if (!rmw)
         not_destroyed(object, name, pc);
@@ -86,6 +98,17 @@ u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, 
     not_destroyed(object, name, pc);
     if (old == expected)
         object_write(object, name, order, desired, true, pc);
+    return old;
+}
+
+u128 object_read_unless(void *object, int name, int order, u128 refused, uint64_t pc)
+{
+    struct op op = object_op(EV_READ, object, name, order, pc);
+    look_at(object, name, pc);
+    op.flags |= EV_CAS | EV_UNLESS;
+    op.aux = refused;
+    u128 old = run_op(&op);
+    not_destroyed(object, name, pc);
     return old;
 }
 
@@ -135,6 +158,7 @@ void waiters_sleep(void *object, int name, bool may_expire, uint64_t pc)
     self()->may_expire = may_expire;
     object_read(object, name, ACQUIRE, AWAIT_BIT_CLEAR, own_bit(), pc);
     self()->may_expire = false;
+    run_effect(); /* it used up a waking */
 }
 
 static unsigned nth_bit(unsigned set, unsigned n)

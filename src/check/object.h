@@ -14,6 +14,9 @@ void object_write(void *object, int name, int order, u128 value, bool rmw, uint6
 u128 object_rmw_read(void *object, int name, int order, int await, u128 aux, uint64_t pc);
 /* Replace `expected` by `desired`, if that is what the word holds; what it held. */
 u128 object_cas(void *object, int name, int order, u128 expected, u128 desired, uint64_t pc);
+/* The read of a read-modify-write that leaves the word alone, and orders nothing, if it holds `refused`: else the caller must
+ * write next. */
+u128 object_read_unless(void *object, int name, int order, u128 refused, uint64_t pc);
 
 /* The object is destroyed: who is not ordered before that, and has not been woken, races with it; who comes after it finds
  * it destroyed, unless it was made anew. */

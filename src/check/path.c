@@ -75,11 +75,17 @@ static bool invisible(const struct op *op)
     return op->type != EV_READ && op->type != EV_WRITE && op->name != NAME_BEGIN;
 }
 
+/* Another round of its loop would be as the last one. */
+static bool goes_round(int tid)
+{
+    return run.thread[tid].spin_waits && run.thread[tid].spin_writes == run.changes;
+}
+
 /* The oracles do not let a thread read what it waits for not to see. */
 static bool enabled(int tid)
 {
     const struct op *op = &run.thread[tid].op;
-    if (run.thread[tid].spin_waits && run.thread[tid].spin_writes == run.changes)
+    if (goes_round(tid))
         return false;
     if (op->type != EV_READ || op->await == AWAIT_NOTHING)
         return true;
@@ -124,7 +130,7 @@ int explore_pick(const int *runnable, int n)
     int able[MAX_THREADS], nable = 0;
     bool last_able = false;
     for (int i = 0; i < n; i++) {
-        if (invisible(&run.thread[runnable[i]].op))
+        if (invisible(&run.thread[runnable[i]].op) && !goes_round(runnable[i]))
             return runnable[i];
         if (!enabled(runnable[i]))
             continue;

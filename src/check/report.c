@@ -261,8 +261,9 @@ static void explain_waiting(FILE *to, int tid)
         return;
     }
     const struct event *e = &run.g->ev[t->last];
-    if (t->state == THREAD_SPINNING)
-        e = &run.g->ev[run.event_of[tid][t->spin_from]];
+    for (int k = t->executed - 1; t->state == THREAD_SPINNING && k >= t->spin_from; k--)
+        if (run.g->ev[run.event_of[tid][k]].type == EV_READ)
+            e = &run.g->ev[run.event_of[tid][k]]; /* the loop's first */
     memory_describe(place, sizeof place, run.g->loc[e->loc].addr);
     if (t->state == THREAD_SPINNING)
         fprintf(to, "  T%d goes round a loop that reads %s and changes nothing   %s\n", tid, place,

@@ -85,7 +85,64 @@ void run_spin(int from_idx)
     }
     t->state = THREAD_SPINNING;
     fiber_leave(tid);
-    fatal("a blocked thread was resumed");
+    t->round_from = from_idx + 1; /* resume_seen() let it go on */
+    t->nloads = 0;
+}
+
+/* A lock that `id` took and its thread has given back since: did another thread find it taken? Who only waited for it did
+ * not. */
+static bool was_seen(int id)
+{
+    const struct event *taken = &run.g->ev[id];
+    for (int r = run.g->loc[taken->loc].ev_first; r != NO_EVENT; r = run.g->ev[r].loc_next) {
+        const struct event *read = &run.g->ev[r];
+        if (read->type == EV_READ && read->rf == id && read->tid != taken->tid &&
+            read->await == AWAIT_NOTHING && !event_writes(read))
+            return true;
+    }
+    return false;
+}
+
+static bool round_was_seen(int tid, int from, int to)
+{
+    for (int k = from; k < to; k++) {
+        int id = run.event_of[tid][k];
+        if (run.g->ev[id].type == EV_WRITE && (run.g->ev[id].flags & EV_OBJECT) && was_seen(id))
+            return true;
+    }
+    return false;
+}
+
+/* A loop that only takes and gives back is not run again; unless others have seen it do so, and may do now what they would
+ * not have done while nobody was there: then it made a difference that there was this round, and the next one is
+ * another. When nothing else is left to do; and not where an earlier round is no longer seen by anybody, since what that
+ * has to show is shown without the round. */
+static bool resume_seen(void)
+{
+    for (int k = 0; k < nby_key; k++) {
+        int tid = by_key[k];
+        struct thread *t = &run.thread[tid];
+        bool seen = t->state == THREAD_SPINNING && round_was_seen(tid, t->spin_from, t->executed);
+        for (int i = 0; i < t->nrounds && seen; i++)
+            seen = round_was_seen(tid, t->round[i].from, t->round[i].to);
+        if (seen) {
+            t->state = THREAD_RUNNING;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* There is a round that made no difference: the same without it is explored. */
+static bool has_idle_round(void)
+{
+    for (int k = 0; k < nby_key; k++) {
+        const struct thread *t = &run.thread[by_key[k]];
+        for (int i = 0; i < t->nrounds; i++)
+            if (!round_was_seen(by_key[k], t->round[i].from, t->round[i].to))
+                return true;
+    }
+    return false;
 }
 
 bool run_all_sync(void)
@@ -154,7 +211,7 @@ static void start_thread(int tid, int create)
     t->executed = 0;
     t->last = create;
     t->section = NO_EVENT;
-    t->nloads = 0;
+    t->nloads = t->nrounds = t->round_from = 0;
     t->spin_waits = t->may_expire = false;
     t->plain_accesses = 0;
     memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
@@ -324,10 +381,24 @@ static void commit_join(int tid, const struct event *e)
     ended->joined = true;
 }
 
+/* The thread went on at this event, where it had come round; what it remembers begins here. */
+static void commit_round(struct thread *t, const struct event *e)
+{
+    if (t->nrounds < ROUNDS_REMEMBERED)
+        t->round[t->nrounds++] = (struct round){(uint16_t)(e->round - 1), e->idx};
+    t->round_from = 0;
+    if (t->nloads > 0) {
+        t->load[0] = t->load[t->nloads - 1];
+        t->nloads = 1;
+    }
+}
+
 void run_commit(int tid, int id)
 {
     struct thread *t = &run.thread[tid];
     const struct event *e = &run.g->ev[id];
+    if (e->round)
+        commit_round(t, e);
     t->executed++;
     t->last = id;
     t->result = e->val;
@@ -565,7 +636,7 @@ static enum run_end finish(void)
         blocked = true;
         stuck &= run_stuck(tid);
     }
-    if (refused)
+    if (refused || has_idle_round())
         return END_MOOT;
     if (!blocked)
         return END_COMPLETE;
@@ -599,6 +670,8 @@ enum run_end run_execute(void)
         if (run_one() || replay_one())
             continue;
         int tid = choose_thread();
+        if (tid < 0 && resume_seen())
+            continue;
         if (tid < 0) {
             end = finish();
             break;

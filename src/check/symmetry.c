@@ -79,7 +79,7 @@ bool symmetry_sorted(const struct graph *g)
  * taken; and a write is not where another one is. */
 static int last_place(const struct graph *g, const struct event *other)
 {
-    bool taken = (other->flags & EV_RMW) || ((other->flags & EV_CAS) && other->val == other->aux);
+    bool taken = event_writes(other);
     switch (other->type) {
     case EV_READ:
         return source_position(g, other) - taken;

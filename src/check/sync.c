@@ -340,8 +340,8 @@ int mutex_lock(pthread_mutex_t *m, uint64_t pc)
     return result;
 }
 
-/* From __wrap_pthread_mutex_lock, which notes the registers: a loop that takes a mutex, finds nothing to
- * do, and gives it back, is a wait. */
+/* From __wrap_pthread_mutex_lock, which notes the registers, as those of all pawl_check_ functions here: a loop that takes a
+ * mutex, finds nothing to do, and gives it back, is a wait. */
 int pawl_check_mutex_lock(pthread_mutex_t *m);
 int pawl_check_mutex_lock(pthread_mutex_t *m)
 {
@@ -375,6 +375,7 @@ int mutex_timedlock(pthread_mutex_t *m, uint64_t pc)
     int result = 0;
     if (!in_test() || !heap_check((uintptr_t)m, sizeof *m, false, false, pc) || lock_again(m, &result))
         return result;
+    spin_check((uintptr_t)m, 0, 0, pc);
     if (visible_choice(2, false, pc) == 1) {
         if (object_read(m, NAME_LOCK, RELAXED, AWAIT_NOTHING, 0, pc) == 0)
             run_refuse(); /* no time passes before a mutex that is free */
@@ -386,15 +387,15 @@ int mutex_timedlock(pthread_mutex_t *m, uint64_t pc)
     return 0;
 }
 
-EXPORT int __wrap_pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until);
-EXPORT int __wrap_pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
+int pawl_check_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until);
+int pawl_check_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
 {
     (void)until;
     return mutex_timedlock(m, CALLER);
 }
 
-EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until);
-EXPORT int __wrap_pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until)
+int pawl_check_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until);
+int pawl_check_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until)
 {
     (void)clock;
     (void)until;
@@ -438,6 +439,8 @@ int condition_wait(void *c, void *m, bool timed, uint64_t pc)
     if (!held_by_self(m))
         bug(BUG_MISUSE, pc, "T%d waits on a condition variable with mutex %s, which it does not hold",
             run.current, place(m));
+    if (timed)
+        spin_check((uintptr_t)c, (uintptr_t)m, 0, pc);
     bool expires = timed && visible_choice(2, false, pc) == 1;
     if (!expires)
         waiters_add(c, NAME_COND_WAIT, pc);
@@ -454,17 +457,17 @@ EXPORT int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
     return condition_wait(c, m, false, CALLER);
 }
 
-EXPORT int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until);
-EXPORT int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until)
+int pawl_check_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until);
+int pawl_check_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until)
 {
     (void)until;
     return condition_wait(c, m, true, CALLER);
 }
 
-EXPORT int __wrap_pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
-                                         const struct timespec *until);
-EXPORT int __wrap_pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
-                                         const struct timespec *until)
+int pawl_check_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                              const struct timespec *until);
+int pawl_check_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                              const struct timespec *until)
 {
     (void)clock;
     (void)until;

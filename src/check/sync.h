@@ -10,7 +10,7 @@
 int thread_create(pthread_t *handle, const pthread_attr_t *attr, void *(*start)(void *), void *argument,
                   uint64_t pc);
 int thread_join(pthread_t handle, void **value, uint64_t pc);
-/* The caller's entry point has noted the registers: see spin_check(). */
+/* The entry points of what waits have noted the registers: see spin_check(). */
 int mutex_lock(pthread_mutex_t *m, uint64_t pc);
 int mutex_trylock(pthread_mutex_t *m, uint64_t pc);
 int mutex_timedlock(pthread_mutex_t *m, uint64_t pc);

@@ -39,35 +39,98 @@ EXPORT int __wrap_pthread_rwlock_destroy(pthread_rwlock_t *l)
     return 0;
 }
 
-EXPORT int __wrap_pthread_rwlock_rdlock(pthread_rwlock_t *l);
-EXPORT int __wrap_pthread_rwlock_rdlock(pthread_rwlock_t *l)
+static int lock_to_read(pthread_rwlock_t *l, uint64_t pc)
 {
     /* AWAIT_BIT_CLEAR on the sign: no writer. */
-    u128 readers = object_rmw_read(l, NAME_RDLOCK, ACQUIRE, AWAIT_BIT_CLEAR, (u128)1 << 31, CALLER);
+    u128 readers = object_rmw_read(l, NAME_RDLOCK, ACQUIRE, AWAIT_BIT_CLEAR, (u128)1 << 31, pc);
+    object_write(l, NAME_RDLOCK, ACQUIRE, readers + 1, true, pc);
+    return 0;
+}
+
+static int lock_to_write(pthread_rwlock_t *l, uint64_t pc)
+{
+    object_rmw_read(l, NAME_WRLOCK, ACQUIRE, AWAIT_EQUAL, 0, pc);
+    object_write(l, NAME_WRLOCK, ACQUIRE, WRITER, true, pc);
+    return 0;
+}
+
+/* From __wrap_pthread_rwlock_rdlock and so on, which note the registers. */
+int pawl_check_rwlock_rdlock(pthread_rwlock_t *l);
+int pawl_check_rwlock_rdlock(pthread_rwlock_t *l)
+{
+    spin_check((uintptr_t)l, 0, 0, CALLER);
+    return lock_to_read(l, CALLER);
+}
+
+int pawl_check_rwlock_wrlock(pthread_rwlock_t *l);
+int pawl_check_rwlock_wrlock(pthread_rwlock_t *l)
+{
+    spin_check((uintptr_t)l, 0, 0, CALLER);
+    return lock_to_write(l, CALLER);
+}
+
+int pawl_check_rwlock_tryrdlock(pthread_rwlock_t *l);
+int pawl_check_rwlock_tryrdlock(pthread_rwlock_t *l)
+{
+    spin_check((uintptr_t)l, 0, 0, CALLER);
+    u128 readers = object_read_unless(l, NAME_RDLOCK, ACQUIRE, WRITER, CALLER);
+    if (readers == WRITER)
+        return EBUSY;
     object_write(l, NAME_RDLOCK, ACQUIRE, readers + 1, true, CALLER);
     return 0;
 }
 
-EXPORT int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *l);
-EXPORT int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *l)
+int pawl_check_rwlock_trywrlock(pthread_rwlock_t *l);
+int pawl_check_rwlock_trywrlock(pthread_rwlock_t *l)
 {
-    object_rmw_read(l, NAME_WRLOCK, ACQUIRE, AWAIT_EQUAL, 0, CALLER);
-    object_write(l, NAME_WRLOCK, ACQUIRE, WRITER, true, CALLER);
+    spin_check((uintptr_t)l, 0, 0, CALLER);
+    return object_cas(l, NAME_WRLOCK, ACQUIRE, 0, WRITER, CALLER) == 0 ? 0 : EBUSY;
+}
+
+/* As a mutex's: sync.c. */
+static int lock_timed(pthread_rwlock_t *l, bool writes, uint64_t pc)
+{
+    spin_check((uintptr_t)l, 0, 0, pc);
+    if (visible_choice(2, false, pc) == 1) {
+        u128 holds = object_read(l, writes ? NAME_WRLOCK : NAME_RDLOCK, RELAXED, AWAIT_NOTHING, 0, pc);
+        if (writes ? holds == 0 : sign_clear(holds))
+            run_refuse(); /* no time passes before a lock that can be taken */
+        return ETIMEDOUT;
+    }
+    self()->may_expire = true;
+    writes ? lock_to_write(l, pc) : lock_to_read(l, pc);
+    self()->may_expire = false;
     return 0;
 }
 
-EXPORT int __wrap_pthread_rwlock_tryrdlock(pthread_rwlock_t *l);
-EXPORT int __wrap_pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
+int pawl_check_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *until);
+int pawl_check_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *until)
 {
-    u128 readers = object_rmw_read(l, NAME_RDLOCK, ACQUIRE, AWAIT_NOTHING, 0, CALLER);
-    object_write(l, NAME_RDLOCK, ACQUIRE, sign_clear(readers) ? readers + 1 : readers, true, CALLER);
-    return sign_clear(readers) ? 0 : EBUSY;
+    (void)until;
+    return lock_timed(l, false, CALLER);
 }
 
-EXPORT int __wrap_pthread_rwlock_trywrlock(pthread_rwlock_t *l);
-EXPORT int __wrap_pthread_rwlock_trywrlock(pthread_rwlock_t *l)
+int pawl_check_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *until);
+int pawl_check_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *until)
 {
-    return object_cas(l, NAME_WRLOCK, ACQUIRE, 0, WRITER, CALLER) == 0 ? 0 : EBUSY;
+    (void)until;
+    return lock_timed(l, true, CALLER);
+}
+
+int pawl_check_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock, const struct timespec *until);
+int pawl_check_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    return lock_timed(l, false, CALLER);
+}
+
+int pawl_check_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock, const struct timespec *until);
+int pawl_check_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    return lock_timed(l, true, CALLER);
 }
 
 EXPORT int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *l);
@@ -192,6 +255,7 @@ EXPORT int __wrap_sem_wait(sem_t *s)
 
 static int semaphore_timedwait(sem_t *s, uint64_t pc)
 {
+    spin_check((uintptr_t)s, 0, 0, pc);
     if (visible_choice(2, false, pc) == 1) {
         if (semaphore_value(s, pc) > 0)
             run_refuse(); /* no time passes before one that can be taken */
@@ -204,35 +268,38 @@ static int semaphore_timedwait(sem_t *s, uint64_t pc)
     return 0;
 }
 
-EXPORT int __wrap_sem_timedwait(sem_t *s, const struct timespec *until);
-EXPORT int __wrap_sem_timedwait(sem_t *s, const struct timespec *until)
+int pawl_check_sem_timedwait(sem_t *s, const struct timespec *until);
+int pawl_check_sem_timedwait(sem_t *s, const struct timespec *until)
 {
     (void)until;
     return semaphore_timedwait(s, CALLER);
 }
 
-EXPORT int __wrap_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until);
-EXPORT int __wrap_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
+int pawl_check_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until);
+int pawl_check_sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
 {
     (void)clock;
     (void)until;
     return semaphore_timedwait(s, CALLER);
 }
 
-EXPORT int __wrap_sem_trywait(sem_t *s);
-EXPORT int __wrap_sem_trywait(sem_t *s)
+int pawl_check_sem_trywait(sem_t *s);
+int pawl_check_sem_trywait(sem_t *s)
 {
-    u128 value = object_rmw_read(s, NAME_SEM_WAIT, ACQUIRE, AWAIT_NOTHING, 0, CALLER);
-    object_write(s, NAME_SEM_WAIT, ACQUIRE, value ? value - 1 : 0, true, CALLER);
-    if (value)
-        return 0;
-    errno = EAGAIN;
-    return -1;
+    spin_check((uintptr_t)s, 0, 0, CALLER);
+    u128 value = object_read_unless(s, NAME_SEM_WAIT, ACQUIRE, 0, CALLER);
+    if (value == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    object_write(s, NAME_SEM_WAIT, ACQUIRE, value - 1, true, CALLER);
+    return 0;
 }
 
-EXPORT int __wrap_sem_getvalue(sem_t *s, int *value);
-EXPORT int __wrap_sem_getvalue(sem_t *s, int *value)
+int pawl_check_sem_getvalue(sem_t *s, int *value);
+int pawl_check_sem_getvalue(sem_t *s, int *value)
 {
+    spin_check((uintptr_t)s, 0, 0, CALLER);
     int now = semaphore_value(s, CALLER);
     plain_access(value, sizeof *value, true, true, CALLER);
     *value = now;
@@ -263,19 +330,21 @@ EXPORT int __wrap_pthread_spin_destroy(pthread_spinlock_t *l)
     return 0;
 }
 
-EXPORT int __wrap_pthread_spin_lock(pthread_spinlock_t *l);
-EXPORT int __wrap_pthread_spin_lock(pthread_spinlock_t *l)
+int pawl_check_spin_lock(pthread_spinlock_t *l);
+int pawl_check_spin_lock(pthread_spinlock_t *l)
 {
     void *object = (void *)(uintptr_t)l;
+    spin_check((uintptr_t)l, 0, 0, CALLER);
     object_rmw_read(object, NAME_LOCK, ACQUIRE, AWAIT_EQUAL, 0, CALLER);
     object_write(object, NAME_LOCK, ACQUIRE, (u128)run.current + 1, true, CALLER);
     return 0;
 }
 
-EXPORT int __wrap_pthread_spin_trylock(pthread_spinlock_t *l);
-EXPORT int __wrap_pthread_spin_trylock(pthread_spinlock_t *l)
+int pawl_check_spin_trylock(pthread_spinlock_t *l);
+int pawl_check_spin_trylock(pthread_spinlock_t *l)
 {
     void *object = (void *)(uintptr_t)l;
+    spin_check((uintptr_t)l, 0, 0, CALLER);
     return object_cas(object, NAME_TRYLOCK, ACQUIRE, 0, (u128)run.current + 1, CALLER) == 0 ? 0 : EBUSY;
 }
 
@@ -356,7 +425,7 @@ EXPORT void __wrap_mtx_destroy(mtx_t *m)
     __wrap_pthread_mutex_destroy((pthread_mutex_t *)(void *)m);
 }
 
-/* From __wrap_mtx_lock and __wrap_mtx_trylock, which note the registers. */
+/* From __wrap_mtx_lock and so on, which note the registers. */
 int pawl_check_mtx_lock(mtx_t *m);
 int pawl_check_mtx_lock(mtx_t *m)
 {
@@ -369,8 +438,8 @@ int pawl_check_mtx_trylock(mtx_t *m)
     return mutex_trylock((pthread_mutex_t *)(void *)m, CALLER) ? thrd_busy : thrd_success;
 }
 
-EXPORT int __wrap_mtx_timedlock(mtx_t *m, const struct timespec *until);
-EXPORT int __wrap_mtx_timedlock(mtx_t *m, const struct timespec *until)
+int pawl_check_mtx_timedlock(mtx_t *m, const struct timespec *until);
+int pawl_check_mtx_timedlock(mtx_t *m, const struct timespec *until)
 {
     (void)until;
     int error = mutex_timedlock((pthread_mutex_t *)(void *)m, CALLER);
@@ -403,8 +472,8 @@ EXPORT int __wrap_cnd_wait(cnd_t *c, mtx_t *m)
     return condition_wait(c, m, false, CALLER) ? thrd_error : thrd_success;
 }
 
-EXPORT int __wrap_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until);
-EXPORT int __wrap_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
+int pawl_check_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until);
+int pawl_check_cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
 {
     (void)until;
     int error = condition_wait(c, m, true, CALLER);

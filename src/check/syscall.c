@@ -31,6 +31,7 @@ static long fails(int error)
  * lock for it, nobody wakes between the two: who finds another value was never asleep, and takes no one's waking. */
 static long futex_wait(const uint32_t *word, void *sleepers, uint32_t expected, bool may_expire, uint64_t pc)
 {
+    spin_check((uintptr_t)sleepers, expected, 0, pc);
     if (!waiters_add_if(sleepers, word, expected, NAME_FUTEX_WAIT, pc))
         return fails(EAGAIN);
     if (may_expire && visible_choice(2, false, pc) == 1) {
@@ -143,8 +144,8 @@ static long modelled(long number, va_list arguments, uint64_t pc)
     }
 }
 
-EXPORT long __wrap_syscall(long number, ...);
-EXPORT long __wrap_syscall(long number, ...)
+long pawl_check_syscall(long number, ...);
+long pawl_check_syscall(long number, ...)
 {
     va_list arguments;
     va_start(arguments, number);

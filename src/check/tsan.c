@@ -59,6 +59,7 @@ void spin_check(uintptr_t addr, u128 operand, u128 expected, uint64_t pc)
             if (section_open())
                 run_refuse(); /* a transaction that waits never ends */
             run_spin(t->load[i].idx);
+            break;
         }
     if (t->nloads == LOADS_REMEMBERED) {
         t->nloads--;

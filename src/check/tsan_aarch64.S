@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The entry points that read: atomics, volatile variables, mutexes. Each notes the callee-saved registers and the stack pointer as
+/* The entry points that read: atomics, volatile variables, what tries or waits. Each notes the callee-saved registers and the stack pointer as
  * the program had them (any C function may already have moved them), then goes on in C: two loads with
  * the same registers and the same stack are the same point of a loop that changed nothing. x16 and x17 belong to
  * nobody across a call. */
@@ -43,8 +43,16 @@
 .irp size, 1, 2, 4, 8
     ENTRY __tsan_volatile_read\size, pawl_check_volatile_read\size
 .endr
-    ENTRY __wrap_pthread_mutex_lock, pawl_check_mutex_lock
-    ENTRY __wrap_pthread_mutex_trylock, pawl_check_mutex_trylock
-    ENTRY __wrap_mtx_lock, pawl_check_mtx_lock
-    ENTRY __wrap_mtx_trylock, pawl_check_mtx_trylock
+.macro WAIT prefix, name
+    ENTRY __wrap_\prefix\name, pawl_check_\name
+.endm
+.irp name, mutex_lock, mutex_trylock, mutex_timedlock, mutex_clocklock, cond_timedwait, cond_clockwait, spin_lock, spin_trylock
+    WAIT pthread_, \name
+.endr
+.irp name, rdlock, wrlock, tryrdlock, trywrlock, timedrdlock, timedwrlock, clockrdlock, clockwrlock
+    WAIT pthread_, rwlock_\name
+.endr
+.irp name, mtx_lock, mtx_trylock, mtx_timedlock, cnd_timedwait, sem_trywait, sem_timedwait, sem_clockwait, sem_getvalue, syscall
+    WAIT "", \name
+.endr
     .section .note.GNU-stack, "", %progbits
