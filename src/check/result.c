@@ -322,6 +322,11 @@ int result_end_merged(bool everything, bool bug)
 {
     double time = seconds();
     everything &= options.bound < 0;
+    if (everything && !bug && result.n.complete == 0 && result.n.blocked > 0) {
+        everything = false; /* a hang that nobody recognised is no pass */
+        fprintf(stderr, "%s: no execution came to its end: in each, some thread waits for ever\n",
+                result.program);
+    }
     const char *verdict = bug ? "FAIL" : everything ? "PASS" : "PARTIAL";
     if (options.json) {
         print_json(verdict, time);

@@ -23,6 +23,11 @@ static bool no_release(const struct event *read)
     return true;
 }
 
+static bool goes_round(const struct thread *t)
+{
+    return t->state == THREAD_SPINNING || t->spin_waits;
+}
+
 /* A thread that goes round a loop lets it go on once in every round, though at this moment, somewhere in the loop, it holds
  * what is waited for. */
 static bool let_go_in_a_round(int loc, int await, u128 aux)
@@ -30,21 +35,23 @@ static bool let_go_in_a_round(int loc, int await, u128 aux)
     for (int w = loc < 0 ? NO_EVENT : run.g->loc[loc].ev_first; w != NO_EVENT; w = run.g->ev[w].loc_next) {
         const struct event *e = &run.g->ev[w];
         const struct thread *t = &run.thread[e->tid];
-        bool goes_round = t->state == THREAD_SPINNING || t->spin_waits;
-        if (e->type == EV_WRITE && goes_round && e->idx >= t->spin_from &&
+        if (e->type == EV_WRITE && goes_round(t) && e->idx >= t->spin_from &&
             await_satisfied(await, e->val, aux))
             return true;
     }
     return false;
 }
 
-/* What took a lock in a loop that gives it back: nobody else has taken it since. */
+/* What took a lock in a loop that gives it back: nobody else has taken it since, but in rounds that changed nothing. */
 static bool last_taker(const struct event *read)
 {
     int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
-    for (; w >= 0; w = run.g->ev[w].co_next)
-        if (run.g->ev[w].tid != read->tid)
+    for (; w >= 0; w = run.g->ev[w].co_next) {
+        const struct event *e = &run.g->ev[w];
+        const struct thread *t = &run.thread[e->tid];
+        if (e->tid != read->tid && !(goes_round(t) && e->idx >= t->spin_from))
             return false;
+    }
     return true;
 }
 
@@ -66,7 +73,7 @@ bool run_stuck(int tid)
         const struct event *read = &run.g->ev[t->last];
         return no_release(read) && !let_go_in_a_round(read->loc, read->await, read->aux);
     }
-    if (t->state != THREAD_SPINNING && !t->spin_waits)
+    if (!goes_round(t))
         return false;
     for (int k = t->spin_from; k < t->executed; k++) {
         const struct event *e = &run.g->ev[run.event_of[tid][k]];

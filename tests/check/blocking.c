@@ -12,6 +12,10 @@
  *   FLV HLV KLN          futex: wait while variable L is V, the same with a time that may be over, wake N
  *   d y e z n            rwlock: rdlock, tryrdlock, wrlock, trywrlock, unlock
  *   o                    once; adds 1 to variable 2
+ *   lIV                  looks at variable 0 under mutex I until it is V
+ *   EIV                  waits for that with condition I and its mutex, until a time that is over, again and again
+ *   ZLV                  waits for variable L to be V with a futex in the same way
+ *   Q Y                  the semaphore's wait until a time that is over, its trywait, again and again
  *   sN jN                start the thread that stands at N, from 0, and wait for its end; the others are main's
  *   ~                    this thread is detached, and its results are not printed
  * Prints what each operation returned or read, in order.
@@ -76,6 +80,38 @@ static int wait_for_value(const struct operation *op)
     while (atomic_load(&variable[op->first]) != (unsigned)op->second)
         ;
     return op->second;
+}
+
+static int wait_in_rounds(const struct operation *op)
+{
+    int i = op->first;
+    unsigned is, wanted = (unsigned)op->second;
+    switch (op->kind) {
+    case 'l':
+        do {
+            pthread_mutex_lock(&mutex[i]);
+            is = atomic_load(&variable[0]);
+            pthread_mutex_unlock(&mutex[i]);
+        } while (is != wanted);
+        return 0;
+    case 'E':
+        while (atomic_load(&variable[0]) != wanted)
+            pthread_cond_timedwait(&condition[i], &mutex[i], &over);
+        return 0;
+    case 'Z':
+        while ((is = atomic_load(&variable[i])) != wanted)
+            futex(i, FUTEX_WAIT, (int)is, &over);
+        return 0;
+    case 'Q':
+        while (sem_timedwait(&semaphore, &over) != 0)
+            ;
+        return 0;
+    default:
+        assert(op->kind == 'Y');
+        while (sem_trywait(&semaphore) != 0)
+            ;
+        return 0;
+    }
 }
 
 static int perform_atomic(const struct operation *op)
@@ -209,6 +245,8 @@ static int perform(const struct operation *op, struct held *held)
         return perform_semaphore(op);
     if (strchr("dyezn", op->kind))
         return perform_rwlock(op, held);
+    if (strchr("lEZQY", op->kind))
+        return wait_in_rounds(op);
     return perform_other(op);
 }
 

@@ -15,10 +15,11 @@ STATES = 100000 # more of them: too large to be compared
 FEW = 100 # executions that all interleavings still reach in time
 # A letter of these becomes the operations that it stands for; the sets of families that a program is made of.
 FAMILIES = {
-    "conditions": ("lock", "lock", "wait", "wait", "timed wait", "signal held", "signal", "broadcast", "broadcast held", "trylock"),
-    "semaphore": ("P", "P", "V", "V", "T", "G", "O"),
+    "conditions": ("lock", "lock", "wait", "wait", "timed wait", "signal held", "signal", "broadcast", "broadcast held", "trylock",
+                   "trylock", "poll", "wait in rounds"),
+    "semaphore": ("P", "P", "V", "V", "V", "T", "G", "O", "Q", "Y"),
     "barrier": ("b",),
-    "futex": ("F", "F", "K", "K", "H", "store and wake"),
+    "futex": ("F", "F", "K", "K", "H", "store and wake", "futex in rounds"),
     "rwlock": ("d", "d", "e", "y", "z"),
     "once": ("o",),
 }
@@ -46,6 +47,12 @@ def expanded(rng, word):
         return [f"{word}{loc}{rng.choice((0, 0, 0, 1))}"]
     if word == "K":
         return [f"K{loc}{rng.choice((1, 1, 2))}"]
+    if word == "poll":
+        return [f"l{i}{rng.choice((0, 1, 1, 2))}"]
+    if word == "wait in rounds":
+        return [f"m{i}", f"E{i}{rng.choice((0, 1, 1, 2))}", f"u{i}"]
+    if word == "futex in rounds":
+        return [f"Z{loc}{rng.choice((0, 1, 1, 2))}"]
     if word == "store and wake":
         return [f"w{loc}1", f"K{loc}{rng.choice((1, 2))}"]
     if word == "access":
@@ -118,7 +125,7 @@ def compare(blocking, program, model, expected, hangs):
     wrong = difference(answer, outcomes, expected, hangs, model)
     if wrong:
         sys.exit(f"{model}: {program}\n  {wrong}\n  {answer}")
-    if answer["verdict"] == "PASS" and answer["complete"] < FEW and not set("v~") & set(program):
+    if answer["verdict"] == "PASS" and answer["complete"] < FEW and not set("vlEZQY~") & set(program):
         compare_explorers(blocking, program, model, answer["complete"])
     return answer.get("bug", "PASS")
 

@@ -10,6 +10,7 @@ import typing
 PARTIES = 2
 EAGAIN, EBUSY, ETIMEDOUT = 11, 16, 110
 SLEEPS, EXPIRED, INSIDE, BEHIND = "sleeps", "expired", "inside", "behind"
+HOLDS, FOUND, MISSED = "holds", "found", "missed"
 
 
 class State(typing.NamedTuple):
@@ -195,6 +196,38 @@ def once(s, t, *_):
     return [] if s.once == INSIDE else [stopped(s, t, INSIDE, once=INSIDE)]
 
 
+# Loops.
+
+def poll(s, t, i, value):
+    if s.middle[t] is None:
+        return [] if s.taken[i] else [stopped(s, t, HOLDS, **with_mutex(s, t, i, True))]
+    if s.middle[t] == HOLDS:
+        return [stopped(s, t, FOUND if s.value[0] == value else MISSED)]
+    released = with_mutex(s, t, i, False)
+    return [done(s, t, **released) if s.middle[t] == FOUND else stopped(s, t, None, **released)]
+
+
+def again(s, t, following):
+    """What the thread has done is a round of a loop: its operation is the same as before."""
+    return [f if f.at[t] == s.at[t] else f._replace(at=s.at, results=s.results) for f in following]
+
+
+def wait_by_condition(s, t, i, value):
+    if s.middle[t] is None:
+        return [done(s, t)] if s.value[0] == value else [stopped(s, t, MISSED)]
+    if s.middle[t] == MISSED:
+        return cond_wait(stopped(s, t, None), t, i, True)
+    return again(s, t, cond_wait(s, t, i, True))
+
+
+def wait_by_futex(s, t, loc, value):
+    if s.middle[t] is None:
+        return [done(s, t)] if s.value[loc] == value else [stopped(s, t, s.value[loc])]
+    if s.middle[t] != SLEEPS:
+        return again(s, t, futex_wait(stopped(s, t, None), t, loc, s.middle[t], True))
+    return again(s, t, futex_wait(s, t, loc, None, True))
+
+
 def start(s, t, child, _):
     return [done(s, t, 0, running=replaced(s.running, child, True))]
 
@@ -206,6 +239,7 @@ STEPS = {
     "P": sem_wait, "T": sem_try, "O": sem_try, "V": sem_post, "G": sem_value, "b": barrier,
     "F": futex_wait, "H": futex_wait_timed, "K": futex_wake,
     "d": rdlock, "y": tryrdlock, "e": wrlock, "z": trywrlock, "n": unlock_rwlock, "o": once, "s": start,
+    "l": poll, "E": wait_by_condition, "Z": wait_by_futex, "Q": sem_wait, "Y": sem_wait,
 }
 
 
@@ -217,7 +251,7 @@ def parse(text):
 
 
 def explore(text, most):
-    """Outcomes as the program prints them, and whether some thread can wait for ever; None: more states than most."""
+    """Outcomes as the program prints them, and whether it may come to where it can never end; None: more states than most."""
     threads, detached = parse(text)
     count = len(threads)
     named = {kind: {op[1] for ops in threads for op in ops if op[0] == kind} for kind in "sj"}
@@ -226,7 +260,7 @@ def explore(text, most):
                   shares=(0,) * count, value=(0, 0, 0), taken=(False, False), sleepers=(frozenset(),) * 2,
                   waiters=(frozenset(),) * 3, semaphore=0, arrived=0, rwlock=0, once="",
                   running=tuple(t not in named["s"] for t in range(count)))
-    outcomes, hangs, seen, todo = set(), False, {first}, [first]
+    outcomes, before, ends, todo = set(), {first: []}, [], [first]
 
     def has_ended(s, t):
         return s.running[t] and s.at[t] == len(threads[t])
@@ -243,12 +277,23 @@ def explore(text, most):
         s = todo.pop()
         if all(has_ended(s, t) for t in awaited): # main ends; what the detached ones still do changes no result
             outcomes.add(" ".join(str(r) for t in range(count) if t not in detached for r in s.results[t]))
+            ends.append(s)
             continue
-        following = [successor for t in range(count) for successor in step(s, t)]
-        hangs |= not following
-        new = set(following) - seen
-        seen |= new
-        todo += new
-        if len(seen) > most:
+        for successor in {successor for t in range(count) for successor in step(s, t)}:
+            if successor not in before:
+                before[successor] = []
+                todo.append(successor)
+            before[successor].append(s)
+        if len(before) > most:
             return None
-    return outcomes, hangs
+    return outcomes, len(reaching(ends, before)) < len(before)
+
+
+def reaching(ends, before):
+    """The states from which one of the ends can be reached."""
+    found, todo = set(ends), list(ends)
+    while todo:
+        new = set(before[todo.pop()]) - found
+        found |= new
+        todo += new
+    return found
