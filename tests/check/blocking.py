@@ -2,15 +2,18 @@
 """Random programs of blocking calls: the checker finds the outcomes that visiting every state finds, and the same hangs.
 
 usage: blocking.py BLOCKING COUNT [SEED]     BLOCKING: blocking.c built with pawl-cc
+       PAWL_CHECK_RUNNER: what runs it
 """
 import collections
 import json
+import os
 import random
 import subprocess
 import sys
 
 import states
 
+RUNNER = os.environ.get("PAWL_CHECK_RUNNER", "").split()
 STATES = 100000 # more of them: too large to be compared
 FEW = 100 # executions that all interleavings still reach in time
 # A letter of these becomes the operations that it stands for; the sets of families that a program is made of.
@@ -93,7 +96,7 @@ def random_program(rng):
 
 
 def checked(blocking, program, *options):
-    command = [blocking, "--json", "--outcomes", "--distinct", "--max-time=20", *options, "--", program]
+    command = [*RUNNER, blocking, "--json", "--outcomes", "--distinct", "--max-time=20", *options, "--", program]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode not in (0, 1, 3):
         sys.exit(f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}")
