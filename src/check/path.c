@@ -76,7 +76,7 @@ static bool invisible(const struct op *op)
 }
 
 /* Another round of its loop would be as the last one. */
-static bool goes_round(int tid)
+static bool round_is_vain(int tid)
 {
     return run.thread[tid].spin_waits && run.thread[tid].spin_writes == run.changes;
 }
@@ -85,7 +85,7 @@ static bool goes_round(int tid)
 static bool enabled(int tid)
 {
     const struct op *op = &run.thread[tid].op;
-    if (goes_round(tid))
+    if (round_is_vain(tid))
         return false;
     if (op->type != EV_READ || op->await == AWAIT_NOTHING)
         return true;
@@ -130,7 +130,7 @@ int explore_pick(const int *runnable, int n)
     int able[MAX_THREADS], nable = 0;
     bool last_able = false;
     for (int i = 0; i < n; i++) {
-        if (invisible(&run.thread[runnable[i]].op) && !goes_round(runnable[i]))
+        if (invisible(&run.thread[runnable[i]].op) && !round_is_vain(runnable[i]))
             return runnable[i];
         if (!enabled(runnable[i]))
             continue;
