@@ -23,6 +23,8 @@ bool on_own_stack(uintptr_t addr);
 bool on_stack_of(int tid, uintptr_t addr);
 /* Plain access: races, use after free, uninitialised. */
 void plain_access(const void *p, size_t size, bool write, bool scalar, uint64_t pc);
+/* How much of a string that ends at the latest behind `n` bytes is read by who reads it. */
+size_t bytes_read(const char *s, size_t n);
 
 #define CALLER ((uint64_t)(uintptr_t)__builtin_return_address(0))
 #define EXPORT __attribute__((visibility("default")))
