@@ -29,11 +29,23 @@ static mpmc_word *slot_of(struct pawl_mpmc *q, uint64_t number)
     return (mpmc_word *)(void *)((char *)q + q->slots) + number * q->slot_words;
 }
 
+enum {
+    LINE_WORDS = PAWL_CACHELINE / 8
+}; /* an element of one line, the most usual size, is copied without a loop */
+
 /* relaxed: the CAS on the cell publishes them */
-static void copy_in(mpmc_word *slot, const char *element, size_t bytes)
+static inline void copy_in(mpmc_word *slot, const char *element, size_t bytes)
 {
     uint64_t word = 0;
 
+    if (bytes == PAWL_CACHELINE) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < LINE_WORDS; i++) {
+            memcpy(&word, element + i * sizeof word, sizeof word);
+            pawl_store_relaxed(slot + i, word);
+        }
+        return;
+    }
     for (; bytes >= sizeof word; bytes -= sizeof word, element += sizeof word) {
         memcpy(&word, element, sizeof word);
         pawl_store_relaxed(slot++, word);
@@ -46,10 +58,18 @@ static void copy_in(mpmc_word *slot, const char *element, size_t bytes)
 
 /* relaxed: the load of the cell comes before, and the CAS on head, which says whether they are whole,
  * after */
-static void copy_out(char *element, mpmc_word *slot, size_t bytes)
+static inline void copy_out(char *element, mpmc_word *slot, size_t bytes)
 {
     uint64_t word;
 
+    if (bytes == PAWL_CACHELINE) {
+#pragma GCC unroll 8
+        for (size_t i = 0; i < LINE_WORDS; i++) {
+            word = pawl_load_relaxed(slot + i);
+            memcpy(element + i * sizeof word, &word, sizeof word);
+        }
+        return;
+    }
     for (; bytes >= sizeof word; bytes -= sizeof word, element += sizeof word) {
         word = pawl_load_relaxed(slot++);
         memcpy(element, &word, sizeof word);
