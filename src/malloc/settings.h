@@ -9,7 +9,7 @@ enum huge { HUGE_AUTO, HUGE_NEVER, HUGE_ALWAYS };
 
 struct settings {
     enum huge huge;
-    size_t huge_from;    /* bytes in use from which on huge pages are asked for; page_heap.c has exceptions */
+    size_t huge_from;    /* bytes in use from which on huge pages are asked for; page_grow.c has exceptions */
     size_t keep_pages;   /* idle pages that are kept in any case */
     size_t sample_bytes; /* one sample in so many bytes allocated */
     bool hardened;

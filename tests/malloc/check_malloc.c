@@ -37,7 +37,11 @@
 #include "../../src/malloc/span.c"
 
 #define count count_pages
+#include "../../src/malloc/page_chunk.c"
+#include "../../src/malloc/page_gone.c"
+#include "../../src/malloc/page_grow.c"
 #include "../../src/malloc/page_heap.c"
+#include "../../src/malloc/page_place.c"
 #undef count
 
 #include "../../src/malloc/cache.c"
@@ -184,9 +188,9 @@ static void look_at_all(void)
         for (uint32_t i = 0; i < centrals[c].transfer[0].chains; i++)
             assert(chain_length(centrals[c].transfer[0].chain[i]) > 0);
     }
-    for (size_t n = 0; n < heap.count_pages.mapped / CHUNK_PAGES; n++)
+    for (size_t n = 0; n < pawl_page_heap_.count_pages.mapped / CHUNK_PAGES; n++)
         free_pages += pawl_map_.chunk[n].free;
-    assert(heap.count_pages.used + free_pages == heap.count_pages.mapped);
+    assert(pawl_page_heap_.count_pages.used + free_pages == pawl_page_heap_.count_pages.mapped);
     for (const struct span *s = spans.spare; s != NULL; s = s->next)
         assert(s->use == SPAN_NONE);
     assert(meta.at <= meta.end);
@@ -332,7 +336,7 @@ static void close_all(struct worker *workers, int n)
     look_at_all();
     for (uint32_t c = 1; c < CLASSES; c++)
         assert(centrals[c].spans == 0);
-    assert(heap.count_pages.used == 0);
+    assert(pawl_page_heap_.count_pages.used == 0);
 }
 
 int main(int argc, char **argv)

@@ -204,7 +204,7 @@ END
 gcc_compiles_the_same() {
     local source with without
 
-    for source in "$root"/src/malloc/{page_heap,central,stats}.c "$root"/src/check/*.c; do
+    for source in "$root"/src/malloc/{page_heap,page_place,central,stats}.c "$root"/src/check/*.c; do
         with=$(preloaded gcc -std=gnu17 -D_GNU_SOURCE -O2 -w -I"$root/include" -c "$source" -o "$work/o" && sha256sum <"$work/o")
         without=$(gcc -std=gnu17 -D_GNU_SOURCE -O2 -w -I"$root/include" -c "$source" -o "$work/o" && sha256sum <"$work/o")
         [[ $with == "$without" ]] || return 1
