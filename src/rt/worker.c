@@ -216,6 +216,7 @@ static bool sleep_now(struct pawl_worker *worker, bool (*until)(const struct paw
 static void begin_closing(struct pawl_worker *worker)
 {
     worker->closing = true;
+    stop_searching(worker);
     pawl_worker_cancel_all_(worker);
     pawl_worker_out_(worker);
     pawl_engine_stop_(worker->engine);
@@ -238,7 +239,7 @@ static void run_timers(struct pawl_worker *worker)
 
     if (worker->wheel.armed == 0)
         return;
-    if (worker->searching && pawl_wheel_next_(&worker->wheel) <= worker->now)
+    if (worker->searching && (worker->closing || pawl_wheel_next_(&worker->wheel) <= worker->now))
         stop_searching(worker);
     pawl_worker_out_(worker);
     if (PAWL_UNLIKELY(worker->closing))
