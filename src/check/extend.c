@@ -26,8 +26,8 @@ static int append(int tid, const struct op *op)
     if (!e || e->idx >= options.max_events) {
         run.g->n -= e != NULL;
         bug(BUG_LIMIT, op->pc,
-            "T%d reached %d events: a loop without end that is not a plain wait, or a test too large; "
-            "raise --max-events (at most %d)",
+            "T%d reached %d events: a loop without end that is not a plain wait (it stores, counts, or looks at "
+            "the clock in every round), or a test too large; raise --max-events (at most %d)",
             tid, t->executed, MAX_EVENTS);
         return -1;
     }

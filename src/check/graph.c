@@ -228,7 +228,9 @@ void graph_hash(const struct graph *g, uint64_t hash[2])
     for (int id = 0; id < g->n; id++) {
         const struct event *e = &g->ev[id];
         uint64_t h = mix(mix(mix(name[e->tid], e->idx), e->type), e->order);
-        if (e->type == EV_CHOICE || e->type == EV_READ || e->type == EV_WRITE)
+        /* What an object holds follows from the rest, and has threads' numbers in it, which depend on who is created first. */
+        bool access = (e->type == EV_READ || e->type == EV_WRITE) && !(e->flags & EV_OBJECT);
+        if (e->type == EV_CHOICE || access)
             h = mix(mix(h, (uint64_t)e->val), (uint64_t)(e->val >> 64));
         int source = e->type == EV_READ ? e->rf : e->type == EV_WRITE ? e->co_prev : NO_EVENT;
         if (source >= 0)

@@ -196,7 +196,7 @@ EXPORT int __wrap_vfprintf(FILE *to, const char *format, va_list arguments)
 
 /* ---- formatted, to memory ---- */
 
-static int __attribute__((format(printf, 3, 0)))
+static int __attribute__((format(printf, 3, 0), nonnull(3)))
 print_to(char *to, size_t size, const char *format, va_list arguments, uint64_t pc)
 {
     va_list again;
@@ -232,7 +232,7 @@ EXPORT int __wrap_vsprintf(char *to, const char *format, va_list arguments)
     return print_to(to, INT_MAX, format, arguments, CALLER);
 }
 
-static int __attribute__((format(printf, 2, 0)))
+static int __attribute__((format(printf, 2, 0), nonnull(2)))
 print_new(char **to, const char *format, va_list arguments, uint64_t pc)
 {
     va_list again;

@@ -78,7 +78,7 @@ static bool invisible(const struct op *op)
 /* Another round of its loop would be as the last one. */
 static bool round_is_vain(int tid)
 {
-    return run.thread[tid].spin_waits && run.thread[tid].spin_writes == run.changes;
+    return run.thread[tid].spin_waits && run.thread[tid].spin_writes == run_changes_of_others(tid);
 }
 
 /* The oracles do not let a thread read what it waits for not to see. */

@@ -72,14 +72,19 @@ void run_refuse(void)
     fatal("a refused thread was resumed");
 }
 
-void run_spin(int from_idx)
+uint64_t run_changes_of_others(int tid)
+{
+    return run.changes - run.thread[tid].changes;
+}
+
+void run_spin(int from_idx, uint64_t changes)
 {
     int tid = run.current;
     struct thread *t = &run.thread[tid];
     t->spin_from = from_idx;
     if (explore_oracle()) {
         t->spin_waits = true;
-        t->spin_writes = run.changes;
+        t->spin_writes = changes;
         t->nloads = 0;
         return;
     }
@@ -89,15 +94,90 @@ void run_spin(int from_idx)
     t->nloads = 0;
 }
 
-/* A lock that `id` took and its thread has given back since: did another thread find it taken? Who only waited for it did
- * not. */
-static bool was_seen(int id)
+static bool made_difference(int tid, int from, int to, unsigned through);
+
+/* What another thread did because of a round makes a difference, unless it is itself part of a round that changed nothing; if
+ * others have noticed that one, then they have noticed this too. */
+static bool noticed(const struct event *by, unsigned through)
+{
+    const struct thread *t = &run.thread[by->tid];
+    for (int i = 0; i < t->nrounds; i++)
+        if (by->idx >= t->round[i].from && by->idx < t->round[i].to)
+            return made_difference(by->tid, t->round[i].from, t->round[i].to, through);
+    if (t->state == THREAD_SPINNING && by->idx >= t->spin_from)
+        return made_difference(by->tid, t->spin_from, t->executed, through);
+    return true;
+}
+
+static bool gives_back(const struct event *write)
+{
+    return write->detail == NAME_UNLOCK || write->detail == NAME_RWUNLOCK;
+}
+
+/* A lock that `id` took: did another thread find it taken before it was given back? Who only waited for it did not. Others may
+ * have shared it: what they wrote meanwhile says that it is taken, too. Giving back a part, within a round that ends before
+ * event `to`, counts as taking the rest. */
+static bool was_seen(int id, int to, unsigned through)
 {
     const struct event *taken = &run.g->ev[id];
+    bool holds = !gives_back(taken); /* ... maybe into the next round */
+    int given_back = taken->co_next;
+    while (given_back >= 0 &&
+           (run.g->ev[given_back].tid != taken->tid || (run.g->ev[given_back].idx >= to && !holds)))
+        given_back = run.g->ev[given_back].co_next;
+    int end = given_back >= 0 ? run.g->ev[given_back].co_pos : holds ? MAX_EVENTS : taken->co_pos + 1;
     for (int r = run.g->loc[taken->loc].ev_first; r != NO_EVENT; r = run.g->ev[r].loc_next) {
         const struct event *read = &run.g->ev[r];
-        if (read->type == EV_READ && read->rf == id && read->tid != taken->tid &&
-            read->await == AWAIT_NOTHING && !event_writes(read))
+        if (read->type != EV_READ || read->rf < 0 || through >> read->tid & 1 ||
+            read->await != AWAIT_NOTHING || event_writes(read))
+            continue;
+        int found = run.g->ev[read->rf].co_pos;
+        if (found >= taken->co_pos && found < end && noticed(read, through))
+            return true;
+    }
+    return false;
+}
+
+/* The round gave back what its thread held when it began. */
+static bool gave_up(int tid, int from, int at)
+{
+    const struct event *given = &run.g->ev[run.event_of[tid][at]];
+    for (int k = from; k < at; k++) {
+        const struct event *e = &run.g->ev[run.event_of[tid][k]];
+        if (e->type == EV_WRITE && e->loc == given->loc)
+            return false;
+    }
+    return gives_back(given);
+}
+
+/* What another thread has written since, which needed that, and the round could not read before. */
+static bool was_answered(int tid, int from, int at, unsigned through)
+{
+    const struct event *given = &run.g->ev[run.event_of[tid][at]];
+    for (int k = from; k < at; k++) {
+        const struct event *read = &run.g->ev[run.event_of[tid][k]];
+        if (read->type != EV_READ || read->await != AWAIT_NOTHING || event_writes(read))
+            continue;
+        int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
+        for (; w >= 0; w = run.g->ev[w].co_next) {
+            const struct event *e = &run.g->ev[w];
+            if (!(through >> e->tid & 1) && e->val != read->val && view_has(&e->porf, given) &&
+                noticed(e, through))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* To threads other than those that `through` has: a chain of rounds which have seen each other leads to somebody else. */
+static bool made_difference(int tid, int from, int to, unsigned through)
+{
+    for (int k = from; k < to; k++) {
+        int id = run.event_of[tid][k];
+        if (run.g->ev[id].type != EV_WRITE || !(run.g->ev[id].flags & EV_OBJECT))
+            continue;
+        if (was_seen(id, to, through | 1U << tid) ||
+            (gave_up(tid, from, k) && was_answered(tid, from, k, through | 1U << tid)))
             return true;
     }
     return false;
@@ -105,18 +185,13 @@ static bool was_seen(int id)
 
 static bool round_was_seen(int tid, int from, int to)
 {
-    for (int k = from; k < to; k++) {
-        int id = run.event_of[tid][k];
-        if (run.g->ev[id].type == EV_WRITE && (run.g->ev[id].flags & EV_OBJECT) && was_seen(id))
-            return true;
-    }
-    return false;
+    return made_difference(tid, from, to, 0);
 }
 
 /* A loop that only takes and gives back is not run again; unless others have seen it do so, and may do now what they would
- * not have done while nobody was there: then it made a difference that there was this round, and the next one is
- * another. When nothing else is left to do; and not where an earlier round is no longer seen by anybody, since what that
- * has to show is shown without the round. */
+ * not have done while nobody was there; or unless it gave back what it had, and others used that to write what it looks at.
+ * Then it made a difference that there was this round, and the next one is another. When nothing else is left to do; and not
+ * where an earlier round is no longer seen by anybody, since what that has to show is shown without the round. */
 static bool resume_seen(void)
 {
     for (int k = 0; k < nby_key; k++) {
@@ -235,6 +310,7 @@ static void reset(struct graph *g)
         struct thread *thread = &run.thread[t];
         thread->state = THREAD_NONE;
         thread->planned = thread->stores = 0;
+        thread->changes = 0;
         thread->detached = thread->joined = false;
         thread->executed = 0;
     }
@@ -346,6 +422,7 @@ static void store_memory(int id)
     int shown = run.loc[e->loc].in_memory;
     u128 before = shown == INIT_WRITE ? run.loc[e->loc].init : run.g->ev[shown].val;
     run.changes += before != e->val;
+    run.thread[e->tid].changes += before != e->val;
     if (shown != INIT_WRITE && run.g->ev[shown].co_pos > e->co_pos)
         return;
     run.loc[e->loc].in_memory = id;
@@ -621,11 +698,21 @@ static int choose_thread(void)
     return n == 0 ? -1 : explore_pick(runnable, n);
 }
 
+/* What it waits for is not in the last write either: that it has seen that one is another execution, the same to all others. */
+static bool waits_behind(const struct thread *t)
+{
+    if (t->state != THREAD_AWAITING)
+        return false;
+    const struct event *read = &run.g->ev[t->last];
+    return read->rf != run.g->loc[read->loc].co_last;
+}
+
 /* exit(), and the return of main(), end the program; but only when nothing is left that another thread could
  * have done before. */
 static enum run_end finish(void)
 {
-    bool blocked = false, stuck = true, refused = false, over = run.thread[0].state == THREAD_DONE;
+    bool blocked = false, stuck = true, refused = false, behind = false,
+         over = run.thread[0].state == THREAD_DONE;
     for (int k = 0; k < nby_key; k++) {
         int tid = by_key[k];
         enum thread_state s = run.thread[tid].state;
@@ -635,6 +722,7 @@ static enum run_end finish(void)
             continue;
         blocked = true;
         stuck &= run_stuck(tid);
+        behind |= waits_behind(&run.thread[tid]);
     }
     if (refused || has_idle_round())
         return END_MOOT;
@@ -642,6 +730,8 @@ static enum run_end finish(void)
         return END_COMPLETE;
     if (!stuck || !(over || run.exited))
         return END_BLOCKED;
+    if (behind)
+        return END_MOOT;
     run.exited = true; /* with threads that wait for ever: no concern of a program that is over */
     return END_COMPLETE;
 }

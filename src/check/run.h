@@ -89,6 +89,7 @@ struct round {
 enum { LOADS_REMEMBERED = 64 };
 struct remembered_load {
     uint64_t pc, hash;
+    uint64_t changes; /* by others, before it */
     uint16_t idx;
 };
 
@@ -108,7 +109,8 @@ struct thread {
     int spin_from;        /* spinning: first event of the iteration */
     bool may_expire;      /* waits for a time only: that it ends by itself is explored by another choice */
     bool spin_waits;      /* the oracles: went round a loop, and waits for a value to change */
-    uint64_t spin_writes; /* ... of which there had been so many then */
+    uint64_t spin_writes; /* ... by others, of which there had been so many when the round began */
+    uint64_t changes;     /* its own writes of a new value */
     int stores; /* up to this one, its planned events hold a store: nothing before it needs to be remembered */
     int nloads;
     struct remembered_load load[LOADS_REMEMBERED];
@@ -204,7 +206,9 @@ void bug(enum bug_kind kind, uint64_t pc, const char *format, ...) __attribute__
 u128 run_op(const struct op *op);
 /* Threads: this loop changes nothing; do not run it again. Returns in the oracles only, where the thread goes
  * round once more when a value has changed. */
-void run_spin(int from_idx);
+void run_spin(int from_idx, uint64_t changes);
+/* Writes of a new value so far, but the thread's own. */
+uint64_t run_changes_of_others(int tid);
 /* Threads: something happened that makes the next load a new one. */
 static inline void run_effect(void)
 {

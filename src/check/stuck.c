@@ -30,12 +30,12 @@ static bool goes_round(const struct thread *t)
 
 /* A thread that goes round a loop lets it go on once in every round, though at this moment, somewhere in the loop, it holds
  * what is waited for. */
-static bool let_go_in_a_round(int loc, int await, u128 aux)
+static bool let_go_in_a_round(int tid, int loc, int await, u128 aux)
 {
     for (int w = loc < 0 ? NO_EVENT : run.g->loc[loc].ev_first; w != NO_EVENT; w = run.g->ev[w].loc_next) {
         const struct event *e = &run.g->ev[w];
         const struct thread *t = &run.thread[e->tid];
-        if (e->type == EV_WRITE && goes_round(t) && e->idx >= t->spin_from &&
+        if (e->type == EV_WRITE && e->tid != tid && goes_round(t) && e->idx >= t->spin_from &&
             await_satisfied(await, e->val, aux))
             return true;
     }
@@ -58,7 +58,8 @@ static bool last_taker(const struct event *read)
 static bool waits_for_a_round(int tid)
 {
     const struct op *op = &run.thread[tid].op;
-    return op->await != AWAIT_NOTHING && let_go_in_a_round(run_location(tid, op, false), op->await, op->aux);
+    return op->await != AWAIT_NOTHING &&
+           let_go_in_a_round(tid, run_location(tid, op, false), op->await, op->aux);
 }
 
 bool run_stuck(int tid)
@@ -71,7 +72,7 @@ bool run_stuck(int tid)
         return t->op.type != EV_READ || !waits_for_a_round(tid);
     if (t->state == THREAD_AWAITING) {
         const struct event *read = &run.g->ev[t->last];
-        return no_release(read) && !let_go_in_a_round(read->loc, read->await, read->aux);
+        return no_release(read) && !let_go_in_a_round(tid, read->loc, read->await, read->aux);
     }
     if (!goes_round(t))
         return false;
@@ -80,7 +81,8 @@ bool run_stuck(int tid)
         if (e->type != EV_READ)
             continue;
         bool took = (e->flags & EV_OBJECT) && event_writes(e);
-        if (!(took ? last_taker(e) : last_word(e)))
+        bool given_back = !took && let_go_in_a_round(tid, e->loc, AWAIT_NOT_EQUAL, e->val);
+        if (given_back || !(took ? last_taker(e) : last_word(e)))
             return false;
     }
     return true;

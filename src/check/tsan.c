@@ -58,14 +58,15 @@ void spin_check(uintptr_t addr, u128 operand, u128 expected, uint64_t pc)
         if (t->load[i].pc == pc && t->load[i].hash == hash) {
             if (section_open())
                 run_refuse(); /* a transaction that waits never ends */
-            run_spin(t->load[i].idx);
+            run_spin(t->load[i].idx, t->load[i].changes);
             break;
         }
     if (t->nloads == LOADS_REMEMBERED) {
         t->nloads--;
         memmove(&t->load[0], &t->load[1], sizeof t->load[0] * (LOADS_REMEMBERED - 1));
     }
-    t->load[t->nloads++] = (struct remembered_load){pc, hash, (uint16_t)t->executed};
+    t->load[t->nloads++] = (struct remembered_load){pc, hash, run_changes_of_others(run.current),
+                                                    (uint16_t)t->executed};
 }
 
 /* ---- plain accesses ---- */

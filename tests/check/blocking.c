@@ -13,8 +13,11 @@
  *   d y e z n            rwlock: rdlock, tryrdlock, wrlock, trywrlock, unlock
  *   o                    once; adds 1 to variable 2
  *   lIV                  looks at variable 0 under mutex I until it is V
+ *   LIV                  the same, holding the mutex but for a moment in each round
  *   EIV                  waits for that with condition I and its mutex, until a time that is over, again and again
  *   ZLV                  waits for variable L to be V with a futex in the same way
+ *   AI                   locks mutex I and tries the other one, giving I back until it has both; gives both back
+ *   cIV                  looks at variable 0 until it is V, under the rwlock for reading, which it locks under mutex I
  *   Q Y                  the semaphore's wait until a time that is over, its trywait, again and again
  *   sN jN                start the thread that stands at N, from 0, and wait for its end; the others are main's
  *   ~                    this thread is detached, and its results are not printed
@@ -82,6 +85,28 @@ static int wait_for_value(const struct operation *op)
     return op->second;
 }
 
+static void lock_both(int i)
+{
+    for (;;) {
+        pthread_mutex_lock(&mutex[i]);
+        if (pthread_mutex_trylock(&mutex[!i]) == 0)
+            break;
+        pthread_mutex_unlock(&mutex[i]);
+    }
+    pthread_mutex_unlock(&mutex[!i]);
+    pthread_mutex_unlock(&mutex[i]);
+}
+
+static unsigned look_while_reading(int i)
+{
+    pthread_mutex_lock(&mutex[i]);
+    pthread_rwlock_rdlock(&rwlock);
+    pthread_mutex_unlock(&mutex[i]);
+    unsigned is = atomic_load(&variable[0]);
+    pthread_rwlock_unlock(&rwlock);
+    return is;
+}
+
 static int wait_in_rounds(const struct operation *op)
 {
     int i = op->first;
@@ -94,6 +119,14 @@ static int wait_in_rounds(const struct operation *op)
             pthread_mutex_unlock(&mutex[i]);
         } while (is != wanted);
         return 0;
+    case 'L':
+        pthread_mutex_lock(&mutex[i]);
+        while (atomic_load(&variable[0]) != wanted) {
+            pthread_mutex_unlock(&mutex[i]);
+            pthread_mutex_lock(&mutex[i]);
+        }
+        pthread_mutex_unlock(&mutex[i]);
+        return 0;
     case 'E':
         while (atomic_load(&variable[0]) != wanted)
             pthread_cond_timedwait(&condition[i], &mutex[i], &over);
@@ -101,6 +134,13 @@ static int wait_in_rounds(const struct operation *op)
     case 'Z':
         while ((is = atomic_load(&variable[i])) != wanted)
             futex(i, FUTEX_WAIT, (int)is, &over);
+        return 0;
+    case 'A':
+        lock_both(i);
+        return 0;
+    case 'c':
+        while (look_while_reading(i) != wanted)
+            ;
         return 0;
     case 'Q':
         while (sem_timedwait(&semaphore, &over) != 0)
@@ -245,7 +285,7 @@ static int perform(const struct operation *op, struct held *held)
         return perform_semaphore(op);
     if (strchr("dyezn", op->kind))
         return perform_rwlock(op, held);
-    if (strchr("lEZQY", op->kind))
+    if (strchr("lLEZAcQY", op->kind))
         return wait_in_rounds(op);
     return perform_other(op);
 }

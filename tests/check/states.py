@@ -207,6 +207,30 @@ def poll(s, t, i, value):
     return [done(s, t, **released) if s.middle[t] == FOUND else stopped(s, t, None, **released)]
 
 
+def lock_both(s, t, i, _):
+    if s.middle[t] is None:
+        return [] if s.taken[i] else [stopped(s, t, HOLDS, **with_mutex(s, t, i, True))]
+    if s.middle[t] == HOLDS:
+        return [stopped(s, t, MISSED)] if s.taken[1 - i] else [stopped(s, t, FOUND, **with_mutex(s, t, 1 - i, True))]
+    if s.middle[t] == FOUND:
+        return [stopped(s, t, BEHIND, **with_mutex(s, t, 1 - i, False))]
+    released = with_mutex(s, t, i, False)
+    return [done(s, t, **released) if s.middle[t] == BEHIND else stopped(s, t, None, **released)]
+
+
+def look_while_reading(s, t, i, value):
+    if s.middle[t] is None:
+        return [] if s.taken[i] else [stopped(s, t, HOLDS, **with_mutex(s, t, i, True))]
+    if s.middle[t] == HOLDS:
+        return [stopped(s, t, INSIDE, **with_rwlock(s, t, s.rwlock + 1, 1))] if s.rwlock >= 0 else []
+    if s.middle[t] == INSIDE:
+        return [stopped(s, t, BEHIND, **with_mutex(s, t, i, False))]
+    if s.middle[t] == BEHIND:
+        return [stopped(s, t, FOUND if s.value[0] == value else MISSED)]
+    released = with_rwlock(s, t, max(s.rwlock - 1, 0), -1)
+    return [done(s, t, **released) if s.middle[t] == FOUND else stopped(s, t, None, **released)]
+
+
 def again(s, t, following):
     """What the thread has done is a round of a loop: its operation is the same as before."""
     return [f if f.at[t] == s.at[t] else f._replace(at=s.at, results=s.results) for f in following]
@@ -239,7 +263,8 @@ STEPS = {
     "P": sem_wait, "T": sem_try, "O": sem_try, "V": sem_post, "G": sem_value, "b": barrier,
     "F": futex_wait, "H": futex_wait_timed, "K": futex_wake,
     "d": rdlock, "y": tryrdlock, "e": wrlock, "z": trywrlock, "n": unlock_rwlock, "o": once, "s": start,
-    "l": poll, "E": wait_by_condition, "Z": wait_by_futex, "Q": sem_wait, "Y": sem_wait,
+    "l": poll, "L": poll, "E": wait_by_condition, "Z": wait_by_futex, "Q": sem_wait, "Y": sem_wait,
+    "A": lock_both, "c": look_while_reading,
 }
 
 

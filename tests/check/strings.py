@@ -58,7 +58,7 @@ def main():
                 print(f"{compiler} {level}: {len(names)} cases")
                 if not names:
                     wrong.append("no cases")
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or 0)
 
 
 if __name__ == "__main__":

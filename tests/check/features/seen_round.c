@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* executions: 2 (a thread polls under a mutex: one in which nobody noticed, and one in which another found the mutex taken, and went
+/* executions: 2 or more (a thread polls under a mutex: one in which nobody noticed, and one in which another found the mutex taken, and went
  * on to what ends the loop) */
 #include <pthread.h>
 #include <stdbool.h>
