@@ -19,7 +19,8 @@
  * Progress   start, cancel: constant time, no system call. Firing: the worker does a bounded amount of work on timers
  *            in a turn, and goes on with what is left in the next, so that a million timers of one moment do not hold
  *            up input and output.
- * Idle       The worker sleeps until the earliest deadline; there is no periodic tick. A cancelled timer wakes nobody.
+ * Idle       The worker sleeps until the earliest deadline; there is no periodic tick. A cancelled timer wakes nobody. One
+ *            that was put off while armed may wake the worker where it stood before: once, however often it was.
  * Alarms     An alarm is started and cancelled by any thread. It completes exactly once for each start: done() runs on
  *            the worker that the alarm was given to, with 0 (the deadline has passed), or -ECANCELED (cancelled, or
  *            the runtime closes). Until then the structure must stay. pawl_alarm_cancel() says which of both it will
@@ -30,7 +31,7 @@
  *            D: a completion releases; a start that finds the alarm idle acquires.
  * Memory     48 bytes a timer, 104 an alarm, in the caller's own structures; nothing is allocated. The wheel has 8 KiB.
  * Cost       docs/timer.md. start and cancel write the timer, one neighbour or two, and a word of a
- *            bitmap. An alarm's start and cancel from another thread: a message to the worker each.
+ *            bitmap. A start of one that is armed, to the same moment or later, writes the timer alone. An alarm's start and cancel from another thread: a message to the worker each.
  * Checked    tests/rt/timer/test_wheel.c: against a sorted list; check_alarm.c: cancel against fire.
  * Source     G. Varghese, A. Lauck, "Hashed and hierarchical timing wheels", 1987: scheme 7, with eight levels of 64
  *            slots, and a bitmap for each so that empty time costs nothing.

@@ -18,20 +18,22 @@ static struct pawl_worker *worker_here(const char *function)
     return worker;
 }
 
-static void disarm(struct pawl_wheel *wheel, struct pawl_timer *timer, const char *function)
+static void must_be_here(const struct pawl_wheel *wheel, const struct pawl_timer *timer, const char *function)
 {
     if (PAWL_UNLIKELY(timer->wheel != wheel))
         pawl_sync_fail(function, "the timer is armed on another worker");
-    pawl_wheel_del_(wheel, timer);
 }
 
 static void start(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_t tick, uint32_t period_ms,
                   const char *function)
 {
-    if (timer->link.next != NULL)
-        disarm(wheel, timer, function);
-    timer->tick = tick;
     timer->period_ms = period_ms;
+    if (timer->link.next != NULL) {
+        must_be_here(wheel, timer, function);
+        pawl_wheel_move_(wheel, timer, tick);
+        return;
+    }
+    timer->tick = tick;
     pawl_wheel_insert_(wheel, timer);
 }
 
@@ -73,9 +75,13 @@ void pawl_timer_every(struct pawl_timer *timer, uint64_t first, uint64_t period)
 
 int pawl_timer_cancel(struct pawl_timer *timer)
 {
+    struct pawl_wheel *wheel;
+
     if (timer->link.next == NULL)
         return -EALREADY;
-    disarm(&worker_here(__func__)->wheel, timer, __func__);
+    wheel = &worker_here(__func__)->wheel;
+    must_be_here(wheel, timer, __func__);
+    pawl_wheel_del_(wheel, timer);
     return 0;
 }
 

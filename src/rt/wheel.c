@@ -114,6 +114,17 @@ void pawl_wheel_add_(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_
     pawl_wheel_insert_(wheel, timer);
 }
 
+void pawl_wheel_move_(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_t tick)
+{
+    if (tick >= timer->tick) {
+        timer->tick = tick; /* `next` is still a lower bound */
+        return;
+    }
+    pawl_wheel_del_(wheel, timer);
+    timer->tick = tick;
+    pawl_wheel_insert_(wheel, timer);
+}
+
 void pawl_wheel_del_(struct pawl_wheel *wheel, struct pawl_timer *timer)
 {
     unlink_timer(wheel, timer);
@@ -140,11 +151,13 @@ static uint64_t slot_tick(const struct pawl_wheel *wheel, int index)
     return (lap | bit_of((unsigned)index)) << shift;
 }
 
-/* The earliest tick of a slot's timers, exact if they are few. */
+/* The earliest tick of a slot's timers, exact if they are few. Those that were put off beyond the slot count as its last tick: others
+ * stand behind it. */
 static uint64_t slot_next(const struct pawl_wheel *wheel, int index)
 {
     const struct pawl_timer_link *list = &wheel->list[index];
-    uint64_t least = UINT64_MAX;
+    uint64_t width = UINT64_C(1) << (level_of((unsigned)index) * PAWL_WHEEL_BITS_);
+    uint64_t least = slot_tick(wheel, index) + width - 1;
     int looked = 0;
 
     if (level_of((unsigned)index) == 0)
@@ -181,10 +194,8 @@ static uint64_t next_period(const struct pawl_timer *timer, uint64_t now)
     return timer->tick + (passed + 1) * timer->period_ms;
 }
 
-static void run(struct pawl_wheel *wheel, uint64_t now)
+static void run(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_t now)
 {
-    struct pawl_timer *timer = timer_of(wheel->list[PAWL_WHEEL_RUNNING_].next);
-
     unlink_timer(wheel, timer);
     wheel->armed--;
     if (timer->period_ms != 0) { /* armed again before it runs, so that its function may cancel it */
@@ -192,6 +203,22 @@ static void run(struct pawl_wheel *wheel, uint64_t now)
         pawl_wheel_insert_(wheel, timer);
     }
     timer->fire(timer);
+}
+
+/* One that was put off goes where it belongs now. */
+static void run_or_move(struct pawl_wheel *wheel, uint64_t now, unsigned *ran, unsigned *left)
+{
+    struct pawl_timer *timer = timer_of(wheel->list[PAWL_WHEEL_RUNNING_].next);
+
+    if (timer->tick > wheel->elapsed) {
+        unlink_timer(wheel, timer);
+        append(wheel, timer, place(wheel, timer->tick));
+        --*left;
+        return;
+    }
+    run(wheel, timer, now);
+    ++*ran;
+    *left = *left > RUN_COST ? *left - RUN_COST : 0;
 }
 
 /* Moves timers down from the slot that time has reached. Returns what is left of the budget. */
@@ -246,9 +273,7 @@ unsigned pawl_wheel_advance_(struct pawl_wheel *wheel, uint64_t now_ns, unsigned
         if (wheel->cascading >= 0) {
             left = cascade(wheel, left);
         } else if (!list_empty(&wheel->list[PAWL_WHEEL_RUNNING_])) {
-            run(wheel, now);
-            ran++;
-            left = left > RUN_COST ? left - RUN_COST : 0;
+            run_or_move(wheel, now, &ran, &left);
         } else if (!reach(wheel, now)) {
             break;
         }

@@ -13,6 +13,8 @@
  * is not zero is the earliest slot. When time reaches a slot of level 0, its timers are due. When it reaches one of
  * a higher level, each of its timers goes to a level below, or is due: at most seven moves in a timer's life, one or
  * none for most. Both stop when the budget is used up, and go on in the next call.
+ *
+ * A timer that was put off stands where its first tick belongs, until time gets there: its tick is no less than the slot's.
  */
 #ifndef PAWL_RT_WHEEL_H
 #define PAWL_RT_WHEEL_H
@@ -54,11 +56,15 @@ void pawl_wheel_insert_(struct pawl_wheel *wheel, struct pawl_timer *timer);
 /* Arms an idle timer: fires at `deadline`, once, without slack. */
 void pawl_wheel_add_(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_t deadline);
 
+/* Gives an armed timer another tick. A later one is only noted: the timer goes on from where it stands when time gets there, be it put
+ * off a thousand times before. */
+void pawl_wheel_move_(struct pawl_wheel *wheel, struct pawl_timer *timer, uint64_t tick);
+
 /* Disarms an armed timer. */
 void pawl_wheel_del_(struct pawl_wheel *wheel, struct pawl_timer *timer);
 
 /* When advance must be called next: 0 for at once (also in the past), UINT64_MAX for never. An idle worker that sleeps
- * until then wakes for a timer, or rarely to spread out a slot of many. */
+ * until then wakes for a timer, or rarely to spread out a slot of many, or where one stood that was put off. */
 uint64_t pawl_wheel_next_(struct pawl_wheel *wheel);
 
 /* Runs what is due at `now`, at most `budget` timers, and moves at most four times as many. Returns how many ran; next

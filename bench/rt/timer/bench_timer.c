@@ -2,7 +2,7 @@
 /* Timers: what it costs to start, to cancel, to put off and to fire one, when many others are armed.
  *
  * By operation, whatever the number of timers: start writes the timer, one neighbour and the slot; cancel
- * writes two neighbours. Heaps write, and compare, along the way up or down. */
+ * writes two neighbours; a start of one that is armed, to later, writes the timer. Heaps write, and compare, along the way up or down. */
 #include "timer_peers.h"
 
 #define CONTENDER(shown, peer, size, loop)                                                          \
@@ -46,6 +46,8 @@
 static const struct bench_contender start_cancel_many[] = CONTENDERS(many, start_cancel);
 static const struct bench_contender put_off_many[] = CONTENDERS(many, put_off);
 static const struct bench_contender put_off_few[] = CONTENDERS(few, put_off);
+static const struct bench_contender later_many[] = CONTENDERS(many, later);
+static const struct bench_contender later_few[] = CONTENDERS(few, later);
 static const struct bench_contender fire_few[] = CONTENDERS(few, fire);
 
 static const struct bench_group groups[] = {
@@ -64,6 +66,16 @@ static const struct bench_group groups[] = {
      .unit = "cancel+start",
      .threads_fixed = true,
      .contenders = put_off_few},
+    {.name = "later",
+     .about = "any one of a million timers is put off behind all others, in one call",
+     .unit = "start",
+     .threads_fixed = true,
+     .contenders = later_many},
+    {.name = "later-few",
+     .about = "the same with a thousand timers",
+     .unit = "start",
+     .threads_fixed = true,
+     .contenders = later_few},
     {.name = "fire",
      .about = "a thousand timers that are due, in one turn of the loop",
      .unit = "start+fire",

@@ -20,10 +20,17 @@ static void start(struct ev_loop *loop, ev_timer *timer, uint32_t ms)
     ev_timer_start(loop, timer);
 }
 
+static void again(struct ev_loop *loop, ev_timer *timer, uint32_t ms)
+{
+    timer->repeat = ms / 1000.0;
+    ev_timer_again(loop, timer);
+}
+
 #define LOOP(name) bench_libev_##name
 #define TIMER ev_timer
 #define INIT(loop, timer) ev_init(timer, count)
 #define START(loop, timer, ms) start(loop, timer, ms)
+#define AGAIN(loop, timer, ms) again(loop, timer, ms)
 #define CANCEL(loop, timer) ev_timer_stop(loop, timer)
 #define LOOP_OPEN() ev_loop_new(EVBACKEND_EPOLL)
 #define LOOP_CLOSE(loop) ev_loop_destroy(loop)

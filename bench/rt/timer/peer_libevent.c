@@ -26,6 +26,7 @@ static void start(struct event *timer, uint32_t ms)
 #define TIMER struct event
 #define INIT(loop, timer) evtimer_assign(timer, loop, count, NULL)
 #define START(loop, timer, ms) start(timer, ms)
+#define AGAIN(loop, timer, ms) START(loop, timer, ms)
 #define CANCEL(loop, timer) event_del(timer)
 #define LOOP_OPEN() event_base_new()
 #define LOOP_CLOSE(loop) event_base_free(loop)

@@ -31,6 +31,7 @@ static void close_loop(uv_loop_t *loop)
 #define TIMER uv_timer_t
 #define INIT(loop, timer) uv_timer_init(loop, timer)
 #define START(loop, timer, ms) uv_timer_start(timer, count, ms, 0)
+#define AGAIN(loop, timer, ms) START(loop, timer, ms)
 #define CANCEL(loop, timer) uv_timer_stop(timer)
 #define LOOP_OPEN() open_loop()
 #define LOOP_CLOSE(loop) close_loop(loop)

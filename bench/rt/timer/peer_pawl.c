@@ -50,6 +50,7 @@ static void turn(struct pawl_rt *rt)
 #define TIMER struct pawl_timer
 #define INIT(loop, timer) pawl_timer_init(timer, count)
 #define START(loop, timer, ms) pawl_timer_after(timer, (ms)*UINT64_C(1000000))
+#define AGAIN(loop, timer, ms) START(loop, timer, ms)
 #define CANCEL(loop, timer) pawl_timer_cancel(timer)
 #define LOOP_OPEN() open_runtime()
 #define LOOP_CLOSE(loop) pawl_rt_close(loop)

@@ -5,6 +5,7 @@
  *     TIMER                       its timer
  *     INIT(loop, timer)           before the first start
  *     START(loop, timer, ms)      idle: fires `ms` from the loop's now
+ *     AGAIN(loop, timer, ms)      the same of one that is armed
  *     CANCEL(loop, timer)
  *     LOOP_OPEN() LOOP_CLOSE(loop)
  *     LOOP_ENTER(loop) LOOP_LEAVE(loop)   on the thread that uses it
@@ -16,7 +17,8 @@
 struct LOOP(all) {
     void *loop;
     uint32_t live;
-    TIMER *timers; /* the live ones, one to be started and cancelled, and those that fire */
+    uint64_t again; /* how often timers were put off by later() */
+    TIMER *timers;  /* the live ones, one to be started and cancelled, and those that fire */
 };
 
 static int LOOP(open)(uint32_t live, void **shared)
@@ -92,6 +94,17 @@ void LOOP(put_off)(struct bench_thread *thread, uint64_t iterations)
         CANCEL(all->loop, timer);
         START(all->loop, timer, BENCH_TIMEOUT_MS(&random));
     }
+    thread->random = random;
+}
+
+/* The same in one call, and always to later than all the others: timeouts of one length. */
+void LOOP(later)(struct bench_thread *thread, uint64_t iterations)
+{
+    struct LOOP(all) *all = thread->shared;
+    uint64_t random = thread->random;
+
+    for (uint64_t i = 0; i < iterations; i++)
+        AGAIN(all->loop, &all->timers[bench_random(&random) % all->live], BENCH_LATER_MS(all->again++));
     thread->random = random;
 }
 

@@ -16,6 +16,9 @@ enum {
 /* Deadlines from a second to an hour ahead, as those of connections. */
 #define BENCH_TIMEOUT_MS(random) (1000 + bench_random(random) % 3600000u)
 
+/* Behind all of those; a millisecond passes in so many. */
+#define BENCH_LATER_MS(i) ((uint32_t)(3601000u + (i) / 8192))
+
 /* ns of CPU time, each; bytes of memory, the program's structure among them. */
 struct bench_crowd {
     double start, put_off, cancel, fire, bytes;
@@ -33,6 +36,7 @@ void bench_crowd_sleep(uint32_t ms);
     void name##_enter(struct bench_thread *thread);                             \
     void name##_leave(struct bench_thread *thread);                             \
     void name##_put_off(struct bench_thread *thread, uint64_t iterations);      \
+    void name##_later(struct bench_thread *thread, uint64_t iterations);        \
     void name##_start_cancel(struct bench_thread *thread, uint64_t iterations); \
     void name##_fire(struct bench_thread *thread, uint64_t iterations);         \
     int name##_crowd(uint32_t n, uint32_t spread_ms, struct bench_crowd *crowd);

@@ -328,6 +328,50 @@ static void an_idle_worker_wakes_for_timers_only(void **state)
     assert_int_equal(wakes, 2);
 }
 
+/* The same where it is moved: it stays where it stood, so the worker wakes there, but not for each time that it was moved. */
+static void a_timer_that_is_put_off_wakes_the_worker_once_a_stand(void **state)
+{
+    struct counted idle = {.fired = 0};
+    unsigned wakes = 0;
+    uint64_t at = 0;
+
+    (void)state;
+    pawl_wheel_init_(&wheel, 0);
+    add(&idle, 30000 * MS);
+    for (; at < 3000 * 1000 * MS; at += MS) {
+        if (pawl_wheel_next_(&wheel) <= at) {
+            assert_int_equal(advance(at), 0);
+            wakes++;
+        }
+        idle.deadline = at + 30000 * MS;
+        pawl_wheel_move_(&wheel, &idle.timer, pawl_wheel_tick_(idle.deadline, 0));
+    }
+    assert_in_range(wakes, 3000 / 35, 3000 / 30); /* where its slot of four seconds ends */
+    assert_int_equal(advance(idle.deadline - MS), 0);
+    assert_int_equal(advance(idle.deadline), 1);
+    assert_true(pawl_wheel_next_(&wheel) == UINT64_MAX);
+}
+
+/* Behind one that was put off far beyond its slot stands one that was not. */
+static void nobody_oversleeps_behind_a_timer_that_is_put_off(void **state)
+{
+    struct counted away = {.fired = 0}, near = {.fired = 0};
+
+    (void)state;
+    pawl_wheel_init_(&wheel, 0);
+    add(&away, 100 * MS);
+    add(&near, 500 * MS);
+    pawl_wheel_move_(&wheel, &away.timer, 3600 * 1000);
+    away.deadline = 3600 * 1000 * MS;
+    for (uint64_t next; (next = pawl_wheel_next_(&wheel)) != UINT64_MAX && near.fired == 0;) {
+        assert_true(next <= 500 * MS);
+        advance(next);
+    }
+    assert_int_equal(near.fired, 1);
+    assert_int_equal(advance(3600 * 1000 * MS - MS), 0);
+    assert_int_equal(advance(3600 * 1000 * MS), 1);
+}
+
 /* ---- the model: a heap of the same timers ---- */
 
 struct model {
@@ -394,6 +438,22 @@ static void start_in_both(struct counted *c, uint64_t deadline)
     pawl_wheel_add_(&wheel, &c->timer, deadline);
 }
 
+/* Cancelled and started again, or moved while it is armed: earlier or later. */
+static void start_again_in_both(struct counted *c, uint64_t deadline, bool move)
+{
+    model_del(c);
+    if (!move) {
+        pawl_wheel_del_(&wheel, &c->timer);
+        assert_null(c->timer.link.next);
+        start_in_both(c, deadline);
+        return;
+    }
+    c->deadline = deadline;
+    c->late = tick_of(c) <= wheel.elapsed;
+    model_add(c);
+    pawl_wheel_move_(&wheel, &c->timer, tick_of(c));
+}
+
 /* What fires was armed, has passed, and is the earliest, but for those that were late already when they were started. */
 static void fire_in_the_model(struct pawl_timer *timer)
 {
@@ -408,6 +468,8 @@ static void fire_in_the_model(struct pawl_timer *timer)
     if (c->fired % 8 == 0) { /* once more, soon */
         start_in_both(c, model.now + c->fired * 1000u);
     }
+    if (c->fired % 4 == 1 && model.armed > 0) /* another one, perhaps about to fire, is put off */
+        start_again_in_both(model.heap[1], model.now + c->fired * MS, true);
 }
 
 static uint64_t random_deadline(uint64_t *random)
@@ -444,15 +506,16 @@ static void model_of(uint32_t timers, int steps, uint64_t seed)
         struct counted *c = &all[(r >> 8) % timers];
 
         if (r % 64 != 0) {
-            if (c->heap_at != 0) { /* cancelled, and put off as often */
+            if (c->heap_at == 0) {
+                start_in_both(c, random_deadline(&random));
+            } else if (r % 2 == 0) {
                 assert_non_null(c->timer.link.next);
                 pawl_wheel_del_(&wheel, &c->timer);
                 model_del(c);
                 assert_null(c->timer.link.next);
-                if (r % 2 == 0)
-                    continue;
+            } else {
+                start_again_in_both(c, random_deadline(&random), (r >> 1 & 1) != 0);
             }
-            start_in_both(c, random_deadline(&random));
         } else {
             uint64_t next = pawl_wheel_next_(&wheel), earliest = UINT64_MAX;
 
@@ -548,6 +611,8 @@ int main(void)
         cmocka_unit_test(slack_never_puts_off_by_more),
         cmocka_unit_test(a_call_does_no_more_than_its_budget),
         cmocka_unit_test(an_idle_worker_wakes_for_timers_only),
+        cmocka_unit_test(a_timer_that_is_put_off_wakes_the_worker_once_a_stand),
+        cmocka_unit_test(nobody_oversleeps_behind_a_timer_that_is_put_off),
         cmocka_unit_test(the_wheel_does_what_a_sorted_list_does),
         cmocka_unit_test(millions_of_timers_with_random_cancels),
         cmocka_unit_test(advancing_from_a_timers_function_aborts),
