@@ -129,7 +129,9 @@ static void formatted(const char *format, va_list arguments, uint64_t pc)
             precision = number_at(&f, &a, *f == '*' ? -1 : 0); // a negative one is none, a missing one 0
         }
         size_t modifiers = strspn(f, "hlqjzLt");
-        char modifier = modifiers ? *f : 0;
+        char modifier = '\0';
+        if (modifiers > 0)
+            modifier = *f;
         f += modifiers;
         if (!argument(*f, modifier, precision, &a, pc))
             bug(BUG_UNMODELLED, pc, "T%d: %%%c in a format is not modelled by the checker", run.current, *f);

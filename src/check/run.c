@@ -150,10 +150,13 @@ static bool gave_up(int tid, int from, int at)
     return gives_back(given);
 }
 
-/* What another thread has written since, which needed that, and the round could not read before. */
+/* Another thread took it then, before the next round could; and what somebody has written since, which needed that, the round
+ * could not read. */
 static bool was_answered(int tid, int from, int at, unsigned through)
 {
-    const struct event *given = &run.g->ev[run.event_of[tid][at]];
+    int taken = run.g->ev[run.event_of[tid][at]].co_next;
+    if (taken < 0 || run.g->ev[taken].tid == tid)
+        return false;
     for (int k = from; k < at; k++) {
         const struct event *read = &run.g->ev[run.event_of[tid][k]];
         if (read->type != EV_READ || read->await != AWAIT_NOTHING || event_writes(read))
@@ -161,7 +164,7 @@ static bool was_answered(int tid, int from, int at, unsigned through)
         int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
         for (; w >= 0; w = run.g->ev[w].co_next) {
             const struct event *e = &run.g->ev[w];
-            if (!(through >> e->tid & 1) && e->val != read->val && view_has(&e->porf, given) &&
+            if (!(through >> e->tid & 1) && e->val != read->val && view_has(&e->porf, &run.g->ev[taken]) &&
                 noticed(e, through))
                 return true;
         }

@@ -31,6 +31,7 @@ BY_HAND = (
     "A0 | A1", # rounds that only each other's have seen
     "w01 s1 | A0 | ~ m1 r0 D1 w02 u1 m1 E12 u1", # tries what a loop gives back in each of its rounds
     "~ b b | b | b", # two writes that a detached thread does not wait for
+    "t0 r0 u0 x02 | ~ a01 L00", # rounds before the one that was answered
     "o s2 j2 | K01 s3 o j3 | H10 | r1 w11 K11 r0", # threads' numbers by who is started first
 )
 OFTEN = (*FAMILIES, "conditions", "futex")
