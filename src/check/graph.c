@@ -242,10 +242,15 @@ void graph_hash(const struct graph *g, uint64_t hash[2])
     }
 }
 
-bool event_writes(const struct event *read)
+bool event_would_write(const struct event *read, u128 value)
 {
     bool unless = read->flags & EV_UNLESS;
-    return (read->flags & EV_RMW) || ((read->flags & EV_CAS) && (read->val == read->aux) != unless);
+    return (read->flags & EV_RMW) || ((read->flags & EV_CAS) && (value == read->aux) != unless);
+}
+
+bool event_writes(const struct event *read)
+{
+    return event_would_write(read, read->val);
 }
 
 bool await_satisfied(int await, u128 value, u128 aux)

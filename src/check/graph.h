@@ -60,7 +60,7 @@ struct event {
     uint8_t await;
     uint8_t detail; /* enum op_name, for the trace */
     uint16_t idx;   /* position in its thread */
-    uint16_t round; /* 1 + the first event of a round that ends before it, see resume_seen(); 0 */
+    uint16_t round; /* 1 + the first event of a round that ends before it, see rounds_resume(); 0 */
     uint16_t loc;
     int16_t po_prev; /* event before it in the thread; for the first one, the creation of the thread */
     int16_t rf;      /* read: the write it reads; join: the end of the thread; RMW write: its read */
@@ -145,6 +145,8 @@ void graph_hash(const struct graph *g, uint64_t hash[2]);
 bool await_satisfied(int await, u128 value, u128 aux);
 /* A read, of what it has read: is it the first half of a read-modify-write? */
 bool event_writes(const struct event *read);
+/* ... if it had read this? */
+bool event_would_write(const struct event *read, u128 value);
 
 /* Models. Coherence and atomicity hold by construction; this is the rest. */
 enum model { MODEL_RC11, MODEL_SC, MODEL_TSO };

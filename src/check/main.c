@@ -135,17 +135,11 @@ static void *first_thread(void *unused)
 
 /* Nobody can go on, and no write that anybody waits for can come: not in this execution, not in any that
  * continues it. */
-static void find_deadlock(void)
+static void report_stuck(void)
 {
     bool spinning = false;
-    for (int t = 0; t < MAX_THREADS; t++) {
-        enum thread_state s = run.thread[t].state;
-        if (s == THREAD_NONE || s == THREAD_DONE)
-            continue;
-        if (!run_stuck(t))
-            return;
-        spinning |= s == THREAD_SPINNING;
-    }
+    for (int t = 0; t < MAX_THREADS; t++)
+        spinning |= run.thread[t].state == THREAD_SPINNING;
     bug(spinning ? BUG_LIVELOCK : BUG_DEADLOCK, 0,
         spinning ? "no thread can go on: a loop waits for what nobody writes" : "no thread can go on");
 }
@@ -154,8 +148,8 @@ static bool after_execution(enum run_end end)
 {
     if (options.symmetry)
         symmetry_check();
-    if (end == END_BLOCKED)
-        find_deadlock();
+    if (end == END_STUCK)
+        report_stuck();
     if (end == END_COMPLETE && options.leaks && !run.exited)
         heap_check_leaks();
     if (run.bug != BUG_NONE)
@@ -183,8 +177,8 @@ static int replay(void)
     replay_load(options.replay, &g);
     options.keep_output = true;
     enum run_end end = explore_one(&g);
-    if (end == END_BLOCKED)
-        find_deadlock();
+    if (end == END_STUCK)
+        report_stuck();
     if (end == END_COMPLETE && options.leaks)
         heap_check_leaks();
     if (options.dot_file)

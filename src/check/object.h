@@ -7,6 +7,8 @@
 #include "visible.h"
 
 enum { OBJECT_BYTES = 4 };
+/* A rwlock's word, while it is held for writing; otherwise how many read. */
+static const uint32_t RWLOCK_WRITER = UINT32_MAX;
 
 u128 object_read(const void *object, int name, int order, int await, u128 aux, uint64_t pc);
 void object_write(void *object, int name, int order, u128 value, bool rmw, uint64_t pc);

@@ -64,7 +64,7 @@ bool explore_oracle(void)
 
 bool path_latest_only(void)
 {
-    return path.depth_first && !options.all_values;
+    return run.ahead || (path.depth_first && !options.all_values);
 }
 
 /* ---- scheduling ---- */

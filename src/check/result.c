@@ -156,6 +156,7 @@ bool result_add(enum run_end end)
     case END_MOOT:
         result.n.moot++;
         break;
+    case END_STUCK:
     case END_ERROR:
         result.bug = true;
         return false;

@@ -14,7 +14,7 @@ static int before(const struct graph *g, int w)
 
 bool sorted(const struct graph *g)
 {
-    return !options.symmetry || symmetry_sorted(g);
+    return !options.symmetry || run.ahead || symmetry_sorted(g);
 }
 
 /* Events of the current graph that `a` cannot exist without. */
@@ -158,7 +158,8 @@ static void revisit(const struct graph *g, int r)
 void revisit_all(const struct graph *g)
 {
     const struct event *a = &g->ev[g->n - 1];
-    for (int r = optimal() ? g->loc[a->loc].ev_first : NO_EVENT; r != NO_EVENT; r = g->ev[r].loc_next)
+    for (int r = optimal() && !run.ahead ? g->loc[a->loc].ev_first : NO_EVENT; r != NO_EVENT;
+         r = g->ev[r].loc_next)
         if (g->ev[r].type == EV_READ && !in_prefix(g, a, r))
             revisit(g, r);
 }

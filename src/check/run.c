@@ -19,8 +19,6 @@
 struct run run = {.current = -1};
 struct options options;
 
-static int by_key[MAX_THREADS], nby_key; /* threads that exist, in the order of their keys */
-
 void bug(enum bug_kind kind, uint64_t pc, const char *format, ...)
 {
     int tid = run.current;
@@ -89,138 +87,10 @@ void run_spin(int from_idx, uint64_t changes)
         return;
     }
     t->state = THREAD_SPINNING;
+    t->came_round++;
     fiber_leave(tid);
-    t->round_from = from_idx + 1; /* resume_seen() let it go on */
+    t->round_from = from_idx + 1; /* rounds_resume() let it go on */
     t->nloads = 0;
-}
-
-static bool made_difference(int tid, int from, int to, unsigned through);
-
-/* What another thread did because of a round makes a difference, unless it is itself part of a round that changed nothing; if
- * others have noticed that one, then they have noticed this too. */
-static bool noticed(const struct event *by, unsigned through)
-{
-    const struct thread *t = &run.thread[by->tid];
-    for (int i = 0; i < t->nrounds; i++)
-        if (by->idx >= t->round[i].from && by->idx < t->round[i].to)
-            return made_difference(by->tid, t->round[i].from, t->round[i].to, through);
-    if (t->state == THREAD_SPINNING && by->idx >= t->spin_from)
-        return made_difference(by->tid, t->spin_from, t->executed, through);
-    return true;
-}
-
-static bool gives_back(const struct event *write)
-{
-    return write->detail == NAME_UNLOCK || write->detail == NAME_RWUNLOCK;
-}
-
-/* A lock that `id` took: did another thread find it taken before it was given back? Who only waited for it did not. Others may
- * have shared it: what they wrote meanwhile says that it is taken, too. Giving back a part, within a round that ends before
- * event `to`, counts as taking the rest. */
-static bool was_seen(int id, int to, unsigned through)
-{
-    const struct event *taken = &run.g->ev[id];
-    bool holds = !gives_back(taken); /* ... maybe into the next round */
-    int given_back = taken->co_next;
-    while (given_back >= 0 &&
-           (run.g->ev[given_back].tid != taken->tid || (run.g->ev[given_back].idx >= to && !holds)))
-        given_back = run.g->ev[given_back].co_next;
-    int end = given_back >= 0 ? run.g->ev[given_back].co_pos : holds ? MAX_EVENTS : taken->co_pos + 1;
-    for (int r = run.g->loc[taken->loc].ev_first; r != NO_EVENT; r = run.g->ev[r].loc_next) {
-        const struct event *read = &run.g->ev[r];
-        if (read->type != EV_READ || read->rf < 0 || through >> read->tid & 1 ||
-            read->await != AWAIT_NOTHING || event_writes(read))
-            continue;
-        int found = run.g->ev[read->rf].co_pos;
-        if (found >= taken->co_pos && found < end && noticed(read, through))
-            return true;
-    }
-    return false;
-}
-
-/* The round gave back what its thread held when it began. */
-static bool gave_up(int tid, int from, int at)
-{
-    const struct event *given = &run.g->ev[run.event_of[tid][at]];
-    for (int k = from; k < at; k++) {
-        const struct event *e = &run.g->ev[run.event_of[tid][k]];
-        if (e->type == EV_WRITE && e->loc == given->loc)
-            return false;
-    }
-    return gives_back(given);
-}
-
-/* Another thread took it then, before the next round could; and what somebody has written since, which needed that, the round
- * could not read. */
-static bool was_answered(int tid, int from, int at, unsigned through)
-{
-    int taken = run.g->ev[run.event_of[tid][at]].co_next;
-    if (taken < 0 || run.g->ev[taken].tid == tid)
-        return false;
-    for (int k = from; k < at; k++) {
-        const struct event *read = &run.g->ev[run.event_of[tid][k]];
-        if (read->type != EV_READ || read->await != AWAIT_NOTHING || event_writes(read))
-            continue;
-        int w = read->rf == INIT_WRITE ? run.g->loc[read->loc].co_first : run.g->ev[read->rf].co_next;
-        for (; w >= 0; w = run.g->ev[w].co_next) {
-            const struct event *e = &run.g->ev[w];
-            if (!(through >> e->tid & 1) && e->val != read->val && view_has(&e->porf, &run.g->ev[taken]) &&
-                noticed(e, through))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* To threads other than those that `through` has: a chain of rounds which have seen each other leads to somebody else. */
-static bool made_difference(int tid, int from, int to, unsigned through)
-{
-    for (int k = from; k < to; k++) {
-        int id = run.event_of[tid][k];
-        if (run.g->ev[id].type != EV_WRITE || !(run.g->ev[id].flags & EV_OBJECT))
-            continue;
-        if (was_seen(id, to, through | 1U << tid) ||
-            (gave_up(tid, from, k) && was_answered(tid, from, k, through | 1U << tid)))
-            return true;
-    }
-    return false;
-}
-
-static bool round_was_seen(int tid, int from, int to)
-{
-    return made_difference(tid, from, to, 0);
-}
-
-/* A loop that only takes and gives back is not run again; unless others have seen it do so, and may do now what they would
- * not have done while nobody was there; or unless it gave back what it had, and others used that to write what it looks at.
- * Then it made a difference that there was this round, and the next one is another. When nothing else is left to do; and not
- * where an earlier round is no longer seen by anybody, since what that has to show is shown without the round. */
-static bool resume_seen(void)
-{
-    for (int k = 0; k < nby_key; k++) {
-        int tid = by_key[k];
-        struct thread *t = &run.thread[tid];
-        bool seen = t->state == THREAD_SPINNING && round_was_seen(tid, t->spin_from, t->executed);
-        for (int i = 0; i < t->nrounds && seen; i++)
-            seen = round_was_seen(tid, t->round[i].from, t->round[i].to);
-        if (seen) {
-            t->state = THREAD_RUNNING;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* There is a round that made no difference: the same without it is explored. */
-static bool has_idle_round(void)
-{
-    for (int k = 0; k < nby_key; k++) {
-        const struct thread *t = &run.thread[by_key[k]];
-        for (int i = 0; i < t->nrounds; i++)
-            if (!round_was_seen(by_key[k], t->round[i].from, t->round[i].to))
-                return true;
-    }
-    return false;
 }
 
 bool run_all_sync(void)
@@ -237,12 +107,12 @@ const struct view *run_clock(int tid)
 
 static void sort_in(int tid)
 {
-    int at = nby_key++;
-    while (at > 0 && memcmp(run.g->thread[tid].key, run.g->thread[by_key[at - 1]].key, MAX_THREADS) < 0) {
-        by_key[at] = by_key[at - 1];
+    int at = run.nthreads++;
+    while (at > 0 && memcmp(run.g->thread[tid].key, run.g->thread[run.by_key[at - 1]].key, MAX_THREADS) < 0) {
+        run.by_key[at] = run.by_key[at - 1];
         at--;
     }
-    by_key[at] = tid;
+    run.by_key[at] = tid;
 }
 
 static void thread_main(void)
@@ -289,7 +159,7 @@ static void start_thread(int tid, int create)
     t->executed = 0;
     t->last = create;
     t->section = NO_EVENT;
-    t->nloads = t->nrounds = t->round_from = 0;
+    t->nloads = t->nrounds = t->round_from = t->came_round = 0;
     t->spin_waits = t->may_expire = false;
     t->plain_accesses = 0;
     memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
@@ -308,7 +178,7 @@ static void reset(struct graph *g)
     run.changes = 0;
     run.output_used = 0;
     run.race[0].valid = run.race[1].valid = false;
-    nby_key = 0;
+    run.nthreads = 0;
     for (int t = 0; t < MAX_THREADS; t++) {
         struct thread *thread = &run.thread[t];
         thread->state = THREAD_NONE;
@@ -509,6 +379,20 @@ void run_commit(int tid, int id)
     }
 }
 
+void run_read_again(int tid)
+{
+    struct thread *t = &run.thread[tid];
+    struct event *e = &run.g->ev[t->last];
+    int at = run.norder - 1;
+    while (run.order[at] != t->last)
+        at--;
+    memmove(&run.order[at], &run.order[at + 1], sizeof run.order[0] * (size_t)(--run.norder - at));
+    t->executed--;
+    e->round = 0;
+    graph_set_rf(run.g, t->last, run.g->loc[e->loc].co_last, run.loc[e->loc].init, run_all_sync());
+    run_commit(tid, t->last);
+}
+
 static void differs(int tid, const char *what)
 {
     bug(BUG_NONDETERMINISM, run.thread[tid].op.pc,
@@ -596,8 +480,8 @@ static void replay_event(int tid)
 static bool replay_one(void)
 {
     int chosen = -1, part = -1, waiting = 0;
-    for (int k = 0; k < nby_key; k++) {
-        int tid = by_key[k];
+    for (int k = 0; k < run.nthreads; k++) {
+        int tid = run.by_key[k];
         struct thread *t = &run.thread[tid];
         if (t->executed >= t->planned)
             continue;
@@ -640,16 +524,16 @@ static bool waits_for_commit(int tid)
 {
     if (!section_used || run.thread[tid].executed < run.thread[tid].planned)
         return false;
-    for (int k = 0; k < nby_key; k++)
-        if (by_key[k] != tid && in_commit(&run.thread[by_key[k]]))
+    for (int k = 0; k < run.nthreads; k++)
+        if (run.by_key[k] != tid && in_commit(&run.thread[run.by_key[k]]))
             return true;
     return false;
 }
 
-static bool run_one(void)
+bool run_one(void)
 {
-    for (int k = 0; k < nby_key; k++) {
-        int tid = by_key[k];
+    for (int k = 0; k < run.nthreads; k++) {
+        int tid = run.by_key[k];
         if (run.thread[tid].state != THREAD_RUNNING || waits_for_commit(tid))
             continue;
         run.current = run.acting = tid;
@@ -660,7 +544,7 @@ static bool run_one(void)
     return false;
 }
 
-static bool can_extend(const struct thread *t)
+bool run_can_extend(const struct thread *t)
 {
     if (t->state != THREAD_AT_OP)
         return false;
@@ -669,7 +553,7 @@ static bool can_extend(const struct thread *t)
 
 /* What a thread has begun that must be whole before others run: a commit, before a transaction that is open (which may
  * already have read from the former), before anything else. */
-static int urgency(const struct thread *t)
+int run_urgency(const struct thread *t)
 {
     bool second = t->op.type != EV_READ && (t->op.flags & EV_RMW) && !t->op.half;
     bool between = false;
@@ -682,19 +566,19 @@ static int urgency(const struct thread *t)
     return in_commit(t) ? 2 : t->section != NO_EVENT;
 }
 
-static int choose_thread(void)
+int run_choose(void)
 {
     int runnable[MAX_THREADS], n = 0, urgent = -1, most = 0;
-    for (int k = 0; k < nby_key; k++) {
-        const struct thread *t = &run.thread[by_key[k]];
-        if (!can_extend(t))
+    for (int k = 0; k < run.nthreads; k++) {
+        const struct thread *t = &run.thread[run.by_key[k]];
+        if (!run_can_extend(t))
             continue;
-        int u = urgency(t);
+        int u = run_urgency(t);
         if (u > most) {
             most = u;
-            urgent = by_key[k];
+            urgent = run.by_key[k];
         }
-        runnable[n++] = by_key[k];
+        runnable[n++] = run.by_key[k];
     }
     if (urgent >= 0)
         return urgent;
@@ -714,10 +598,9 @@ static bool waits_behind(const struct thread *t)
  * have done before. */
 static enum run_end finish(void)
 {
-    bool blocked = false, stuck = true, refused = false, behind = false,
-         over = run.thread[0].state == THREAD_DONE;
-    for (int k = 0; k < nby_key; k++) {
-        int tid = by_key[k];
+    bool blocked = false, stuck = true, refused = false, behind = false;
+    for (int k = 0; k < run.nthreads; k++) {
+        int tid = run.by_key[k];
         enum thread_state s = run.thread[tid].state;
         refused |= s == THREAD_REFUSED;
         run.exited |= s == THREAD_EXITED;
@@ -727,11 +610,14 @@ static enum run_end finish(void)
         stuck &= run_stuck(tid);
         behind |= waits_behind(&run.thread[tid]);
     }
-    if (refused || has_idle_round())
+    if (refused || rounds_idle())
         return END_MOOT;
     if (!blocked)
         return END_COMPLETE;
-    if (!stuck || !(over || run.exited))
+    bool over = run.exited || run.thread[0].state == THREAD_DONE;
+    if (!over)
+        return stuck ? END_STUCK : ahead_look();
+    if (!stuck)
         return END_BLOCKED;
     if (behind)
         return END_MOOT;
@@ -762,8 +648,8 @@ enum run_end run_execute(void)
         }
         if (run_one() || replay_one())
             continue;
-        int tid = choose_thread();
-        if (tid < 0 && resume_seen())
+        int tid = run_choose();
+        if (tid < 0 && rounds_resume())
             continue;
         if (tid < 0) {
             end = finish();

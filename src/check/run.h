@@ -114,6 +114,7 @@ struct thread {
     int stores; /* up to this one, its planned events hold a store: nothing before it needs to be remembered */
     int nloads;
     struct remembered_load load[LOADS_REMEMBERED];
+    int came_round; /* so often */
     int round_from; /* the thread goes on behind a round that changed nothing: 1 + its first event */
     int nrounds;
     struct round round[ROUNDS_REMEMBERED];
@@ -123,6 +124,7 @@ struct thread {
 enum run_end {
     END_COMPLETE,
     END_BLOCKED, /* some thread waits for what another execution brings */
+    END_STUCK,   /* ... every thread, for what none brings */
     END_MOOT,    /* broke the atomicity of an RMW: only its revisits mattered */
     END_ERROR,
 };
@@ -157,9 +159,11 @@ struct run {
     struct graph *g;
     struct thread thread[MAX_THREADS];
     int16_t event_of[MAX_THREADS][MAX_EVENTS]; /* planned and executed events of each thread */
+    int by_key[MAX_THREADS], nthreads;         /* threads that exist, in the order of their keys */
     int current;                               /* thread whose code runs; -1: the engine */
     int acting;                                /* ... or whose event the engine executes */
     bool active;                               /* an execution is under way */
+    bool ahead;                                /* ... and ahead.c looks at what would come */
     bool exited;                               /* the program ended without the end of every thread */
     int order[MAX_EVENTS], norder;             /* events in the order of execution */
     enum bug_kind bug;
@@ -238,8 +242,35 @@ bool run_all_sync(void);
 void write_clocks(const struct graph *g, int tid, struct event *e, const struct op *op);
 /* The thread goes no further in this execution; the others do. */
 void run_refuse_thread(int tid);
+/* A thread that waits reads the last write, as if it had come there just now. */
+void run_read_again(int tid);
+/* Code of a thread that can run, up to its next operation. False when none can. */
+bool run_one(void);
+/* Stands before an operation that can be done, if only to find that it must wait. */
+bool run_can_extend(const struct thread *t);
+/* Which thread's operation comes next; -1 when none can. Those that must follow others directly come first. */
+int run_choose(void);
+int run_urgency(const struct thread *t);
+
+/* stuck.c */
 /* A thread that will never go on unless others write. */
 bool run_stuck(int tid);
+/* ... or one that some thread lets go on in each round of its loop, and nobody else. */
+bool run_waits_for_rounds(int tid);
+/* How many shares of a lock the thread holds, and gives back in the round that it goes. */
+int run_gives_up(int tid, int loc);
+
+/* rounds.c */
+/* Sends a thread on that came round, where its rounds made a difference to others. False when none did. */
+bool rounds_resume(void);
+/* There is a round that made no difference: the same without it is explored. */
+bool rounds_idle(void);
+/* A part of giving a lock back. */
+bool gives_back(const struct event *e);
+
+/* ahead.c */
+/* Every thread waits, and some only for the rounds of others: BLOCKED, or STUCK when that leads nowhere. */
+enum run_end ahead_look(void);
 
 /* explore.c: add the event that thread `tid` stands before. False: the execution ends here, as moot. */
 bool explore_extend(int tid);

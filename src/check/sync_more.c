@@ -17,9 +17,6 @@
 
 /* ---- reader-writer locks ---- */
 
-/* The first bytes hold the word; what this thread holds is told by its sign: only a writer sees -1. */
-static const uint32_t WRITER = UINT32_MAX;
-
 static bool sign_clear(u128 v)
 {
     return !(v >> 31 & 1);
@@ -50,7 +47,7 @@ static int lock_to_read(pthread_rwlock_t *l, uint64_t pc)
 static int lock_to_write(pthread_rwlock_t *l, uint64_t pc)
 {
     object_rmw_read(l, NAME_WRLOCK, ACQUIRE, AWAIT_EQUAL, 0, pc);
-    object_write(l, NAME_WRLOCK, ACQUIRE, WRITER, true, pc);
+    object_write(l, NAME_WRLOCK, ACQUIRE, RWLOCK_WRITER, true, pc);
     return 0;
 }
 
@@ -73,8 +70,8 @@ int pawl_check_rwlock_tryrdlock(pthread_rwlock_t *l);
 int pawl_check_rwlock_tryrdlock(pthread_rwlock_t *l)
 {
     spin_check((uintptr_t)l, 0, 0, CALLER);
-    u128 readers = object_read_unless(l, NAME_RDLOCK, ACQUIRE, WRITER, CALLER);
-    if (readers == WRITER)
+    u128 readers = object_read_unless(l, NAME_RDLOCK, ACQUIRE, RWLOCK_WRITER, CALLER);
+    if (readers == RWLOCK_WRITER)
         return EBUSY;
     object_write(l, NAME_RDLOCK, ACQUIRE, readers + 1, true, CALLER);
     return 0;
@@ -84,7 +81,7 @@ int pawl_check_rwlock_trywrlock(pthread_rwlock_t *l);
 int pawl_check_rwlock_trywrlock(pthread_rwlock_t *l)
 {
     spin_check((uintptr_t)l, 0, 0, CALLER);
-    return object_cas(l, NAME_WRLOCK, ACQUIRE, 0, WRITER, CALLER) == 0 ? 0 : EBUSY;
+    return object_cas(l, NAME_WRLOCK, ACQUIRE, 0, RWLOCK_WRITER, CALLER) == 0 ? 0 : EBUSY;
 }
 
 /* As a mutex's: sync.c. */

@@ -18,6 +18,8 @@
  *   ZLV                  waits for variable L to be V with a futex in the same way
  *   AI                   locks mutex I and tries the other one, giving I back until it has both; gives both back
  *   cIV                  looks at variable 0 until it is V, under the rwlock for reading, which it locks under mutex I
+ *   WI                   takes mutex I by an attempt and gives it back, until an attempt fails
+ *   RIV                  looks at variable 0 until it is V, holding the rwlock, but for a moment in each round: for writing if I is 1
  *   Q Y                  the semaphore's wait until a time that is over, its trywait, again and again
  *   sN jN                start the thread that stands at N, from 0, and wait for its end; the others are main's
  *   ~                    this thread is detached, and its results are not printed
@@ -97,6 +99,21 @@ static void lock_both(int i)
     pthread_mutex_unlock(&mutex[i]);
 }
 
+static void lock_rwlock(bool writes)
+{
+    writes ? pthread_rwlock_wrlock(&rwlock) : pthread_rwlock_rdlock(&rwlock);
+}
+
+static void look_while_holding(bool writes, unsigned wanted)
+{
+    lock_rwlock(writes);
+    while (atomic_load(&variable[0]) != wanted) {
+        pthread_rwlock_unlock(&rwlock);
+        lock_rwlock(writes);
+    }
+    pthread_rwlock_unlock(&rwlock);
+}
+
 static unsigned look_while_reading(int i)
 {
     pthread_mutex_lock(&mutex[i]);
@@ -137,6 +154,13 @@ static int wait_in_rounds(const struct operation *op)
         return 0;
     case 'A':
         lock_both(i);
+        return 0;
+    case 'W':
+        while (pthread_mutex_trylock(&mutex[i]) == 0)
+            pthread_mutex_unlock(&mutex[i]);
+        return 0;
+    case 'R':
+        look_while_holding(i == 1, wanted);
         return 0;
     case 'c':
         while (look_while_reading(i) != wanted)
@@ -285,7 +309,7 @@ static int perform(const struct operation *op, struct held *held)
         return perform_semaphore(op);
     if (strchr("dyezn", op->kind))
         return perform_rwlock(op, held);
-    if (strchr("lLEZAcQY", op->kind))
+    if (strchr("lLEZAcWRQY", op->kind))
         return wait_in_rounds(op);
     return perform_other(op);
 }

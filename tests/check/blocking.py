@@ -19,11 +19,12 @@ FEW = 100 # executions that all interleavings still reach in time
 # A letter of these becomes the operations that it stands for; the sets of families that a program is made of.
 FAMILIES = {
     "conditions": ("lock", "lock", "wait", "wait", "timed wait", "signal held", "signal", "broadcast", "broadcast held", "trylock",
-                   "trylock", "poll", "wait in rounds", "lock both"),
+                   "trylock", "poll", "poll", "wait in rounds", "lock both",
+                   "try until taken"),
     "semaphore": ("P", "P", "V", "V", "V", "T", "G", "O", "Q", "Y"),
     "barrier": ("b",),
     "futex": ("F", "F", "K", "K", "H", "store and wake", "futex in rounds"),
-    "rwlock": ("d", "d", "e", "y", "z", "z", "look while reading", "trylock"),
+    "rwlock": ("d", "d", "e", "y", "z", "z", "look while reading", "look while holding", "look while holding", "trylock"),
     "once": ("o",),
 }
 # Once each was answered wrongly.
@@ -32,6 +33,9 @@ BY_HAND = (
     "w01 s1 | A0 | ~ m1 r0 D1 w02 u1 m1 E12 u1", # tries what a loop gives back in each of its rounds
     "~ b b | b | b", # two writes that a detached thread does not wait for
     "t0 r0 u0 x02 | ~ a01 L00", # rounds before the one that was answered
+    "L10 | ~ L12 | w01", # loops that let each other go in each of their rounds
+    "L12 | L12 | m1 u1 L12", # ... and hang only together
+    "W1 w02 | L12", # attempts that never fail miss what fails them
     "o s2 j2 | K01 s3 o j3 | H10 | r1 w11 K11 r0", # threads' numbers by who is started first
 )
 OFTEN = (*FAMILIES, "conditions", "futex")
@@ -64,6 +68,10 @@ def expanded(rng, word):
         return [f"A{i}"]
     if word == "look while reading":
         return [f"c{i}{rng.choice((0, 1, 1, 2))}"]
+    if word == "try until taken":
+        return [f"W{i}"]
+    if word == "look while holding":
+        return [f"R{rng.choice((0, 1))}{rng.choice((0, 1, 1, 2))}"]
     if word == "wait in rounds":
         return [f"m{i}", f"E{i}{rng.choice((0, 1, 1, 2))}", f"u{i}"]
     if word == "futex in rounds":
@@ -140,7 +148,7 @@ def compare(blocking, program, model, expected, hangs):
     wrong = difference(answer, outcomes, expected, hangs, model)
     if wrong:
         sys.exit(f"{model}: {program}\n  {wrong}\n  {answer}")
-    if answer["verdict"] == "PASS" and answer["complete"] < FEW and not set("vlLEZAcQY") & set(program):
+    if answer["verdict"] == "PASS" and answer["complete"] < FEW and not set("vlLEZAcWRQY") & set(program):
         compare_explorers(blocking, program, model, answer["complete"])
     return answer.get("bug", "PASS")
 

@@ -207,6 +207,22 @@ def poll(s, t, i, value):
     return [done(s, t, **released) if s.middle[t] == FOUND else stopped(s, t, None, **released)]
 
 
+def try_until_taken(s, t, i, _):
+    if s.middle[t] is None:
+        return [done(s, t)] if s.taken[i] else [stopped(s, t, HOLDS, **with_mutex(s, t, i, True))]
+    return [stopped(s, t, None, **with_mutex(s, t, i, False))]
+
+
+def look_while_holding(s, t, writes, value):
+    if s.middle[t] is None:
+        free = s.rwlock == 0 if writes else s.rwlock >= 0
+        return [stopped(s, t, HOLDS, **with_rwlock(s, t, -1 if writes else s.rwlock + 1, 1))] if free else []
+    if s.middle[t] == HOLDS:
+        return [stopped(s, t, FOUND if s.value[0] == value else MISSED)]
+    released = with_rwlock(s, t, max(s.rwlock - 1, 0), -1)
+    return [done(s, t, **released) if s.middle[t] == FOUND else stopped(s, t, None, **released)]
+
+
 def lock_both(s, t, i, _):
     if s.middle[t] is None:
         return [] if s.taken[i] else [stopped(s, t, HOLDS, **with_mutex(s, t, i, True))]
@@ -264,7 +280,7 @@ STEPS = {
     "F": futex_wait, "H": futex_wait_timed, "K": futex_wake,
     "d": rdlock, "y": tryrdlock, "e": wrlock, "z": trywrlock, "n": unlock_rwlock, "o": once, "s": start,
     "l": poll, "L": poll, "E": wait_by_condition, "Z": wait_by_futex, "Q": sem_wait, "Y": sem_wait,
-    "A": lock_both, "c": look_while_reading,
+    "A": lock_both, "c": look_while_reading, "W": try_until_taken, "R": look_while_holding,
 }
 
 
