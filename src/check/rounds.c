@@ -58,12 +58,12 @@ static bool gave_up(int tid, int from, int at)
     return gives_back(given);
 }
 
-/* Another thread took it then, before the next round could; and what somebody has written since, which needed that, the round
- * could not read. */
+/* Another thread took it then, before the next round could, and not for a round that made no difference either; and what
+ * somebody has written since, which needed that, the round could not read. */
 static bool was_answered(int tid, int from, int at, unsigned through)
 {
     int taken = run.g->ev[run.event_of[tid][at]].co_next;
-    if (taken < 0 || run.g->ev[taken].tid == tid)
+    if (taken < 0 || through >> run.g->ev[taken].tid & 1 || !noticed(&run.g->ev[taken], through))
         return false;
     for (int k = from; k < at; k++) {
         const struct event *read = &run.g->ev[run.event_of[tid][k]];

@@ -35,6 +35,7 @@ BY_HAND = (
     "t0 r0 u0 x02 | ~ a01 L00", # rounds before the one that was answered
     "L10 | ~ L12 | w01", # loops that let each other go in each of their rounds
     "L12 | L12 | m1 u1 L12", # ... and hang only together
+    "A0 | m0 E02 | t0 a01 u0 | m0 u0 L02", # rounds that answer each other, for ever
     "W1 w02 | L12", # attempts that never fail miss what fails them
     "o s2 j2 | K01 s3 o j3 | H10 | r1 w11 K11 r0", # threads' numbers by who is started first
 )
