@@ -143,6 +143,9 @@ PAWL_API PAWL_INLINE void pawl_mpsc_ring_copy_(const struct pawl_mpsc_ring *q, v
 {
     if (PAWL_MAY_HOLD(to, 8) && PAWL_MAY_HOLD(from, 8) && PAWL_LIKELY(q->element_bytes == sizeof(uint64_t)))
         memcpy(to, from, sizeof(uint64_t));
+    else if (PAWL_MAY_HOLD(to, PAWL_CACHELINE) && PAWL_MAY_HOLD(from, PAWL_CACHELINE) &&
+             q->element_bytes == PAWL_CACHELINE) /* without a call */
+        memcpy(to, from, PAWL_CACHELINE);
     else
         memcpy(to, from, q->element_bytes);
 }

@@ -198,6 +198,17 @@ int pawl_mpsc_ring_nothing_(struct pawl_mpsc_ring *q, uint64_t head)
 
 /* ---- many ---- */
 
+static inline void fill(struct pawl_mpsc_ring *q, uint64_t ticket, uint64_t room, const void *element)
+{
+    struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, ticket);
+
+    if (ticket - room >= q->places) /* R: as in push */
+        pawl_mpsc_ring_wait_for_place_(q, ticket);
+    pawl_mpsc_ring_copy_(q, place->element, element);
+    /* release E: pairs with the acquire in pop, publishes the element */
+    pawl_store_release(&place->filled, ticket | PAWL_MPSC_RING_BIT_);
+}
+
 int pawl_mpsc_ring_push_n(struct pawl_mpsc_ring *q, const void *elements, size_t n)
 {
     const unsigned char *next = elements;
@@ -216,17 +227,15 @@ int pawl_mpsc_ring_push_n(struct pawl_mpsc_ring *q, const void *elements, size_t
     ticket = pawl_fetch_add_relaxed(&q->tail, more + PAWL_MPSC_RING_STEP_); /* relaxed: as in push */
     if ((ticket & PAWL_MPSC_RING_BIT_) != 0)
         return -EPIPE;
-    for (size_t i = 0; i < n; i++) {
-        struct pawl_mpsc_ring_place_ *place = pawl_mpsc_ring_place_of_(q, ticket);
-
-        if (ticket - room >= q->places) /* R: as in push */
-            pawl_mpsc_ring_wait_for_place_(q, ticket);
-        pawl_mpsc_ring_copy_(q, place->element, next);
-        /* release E: pairs with the acquire in pop, publishes the element */
-        pawl_store_release(&place->filled, ticket | PAWL_MPSC_RING_BIT_);
-        ticket += PAWL_MPSC_RING_STEP_;
-        next += q->element_bytes;
-    }
+    /* Wide elements from the last to the first: the end of one and the word of the next are often in one line, which the consumer
+     * would take away for the one while the other is written. So it finds nothing before it finds all. The last gets its place
+     * when what came before the first is popped, as n is at most the capacity: it never waits for the first. */
+    if (q->apart == 0)
+        for (size_t i = n; i-- > 0;)
+            fill(q, ticket + i * PAWL_MPSC_RING_STEP_, room, next + i * q->element_bytes);
+    else
+        for (size_t i = 0; i < n; i++, ticket += PAWL_MPSC_RING_STEP_, next += q->element_bytes)
+            fill(q, ticket, room, next);
     pawl_handover_pushed(&q->handover, n);
     return 0;
 }

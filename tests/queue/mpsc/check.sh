@@ -36,6 +36,8 @@ ring 'two producers and one place, twice' '-DPUSHES=2' ''
 ring 'one place too few for who looked' '-DPRODUCERS=3' ''
 ring 'positions wrap' '-DPRODUCERS=1 -DPUSHES=5 -DSTART=INT64_MAX-1' ''
 ring 'batches' '-DPUSHES=2 -DCAPACITY=2 -DBATCH=1' ''
+ring 'batches of wide elements' '-DPUSHES=2 -DCAPACITY=2 -DBATCH=1 -DWORDS=2' ''
+ring 'places for a part of a batch of wide elements' '-DPUSHES=3 -DCAPACITY=3 -DBATCH=1 -DWORDS=2' ''
 ring 'closed at any moment' '-DCAPACITY=2 -DCLOSE=1' ''
 ring 'closed by two' '-DPRODUCERS=1 -DCLOSE=2' ''
 ring 'waiting for elements and room' -DWAIT=1 --bound=1

@@ -2,6 +2,7 @@
 /* Closures of the bounded queue of many producers and one consumer for the model checker.
  *
  *   -DPRODUCERS=n -DPUSHES=n   so many threads push so many elements each; -DBATCH=1: all of one at once
+ *   -DWORDS=n                  an element has so many words
  *   -DCAPACITY=n               built with -DPAWL_MPSC_RING_AT_ONCE=0, so that pushes find no place although they looked
  *   -DSTART=position           positions wrap
  *   -DCLOSE=n                  n other threads close the queue at any moment; the consumer pops until -EPIPE
@@ -35,7 +36,15 @@
 #define BATCH 0
 #endif
 
+#ifndef WORDS
+#define WORDS 1
+#endif
+
 enum { MEMORY = 1024 };
+
+struct element {
+    uint64_t word[WORDS];
+};
 
 static struct {
     struct pawl_mpsc_ring q;
@@ -45,12 +54,16 @@ static struct {
 static int pushed[PRODUCERS], popped[PRODUCERS];
 static PAWL_ATOMIC(int) closed;
 
-static uint64_t element_of(int producer, int number)
+static struct element element_of(int producer, int number)
 {
-    return (uint64_t)producer << 32 | (uint32_t)number;
+    struct element element;
+
+    for (int i = 0; i < WORDS; i++)
+        element.word[i] = (uint64_t)producer << 32 | (uint32_t)number;
+    return element;
 }
 
-static int push(const uint64_t *elements)
+static int push(const struct element *elements)
 {
 #if WAIT
     return pawl_mpsc_ring_push_wait(&room.q, elements, PAWL_FOREVER);
@@ -68,7 +81,7 @@ static int push(const uint64_t *elements)
 static void *produce(void *argument)
 {
     int self = (int)(intptr_t)argument;
-    uint64_t elements[PUSHES];
+    struct element elements[PUSHES];
 
     for (int i = 0; i < PUSHES; i++)
         elements[i] = element_of(self, i);
@@ -87,17 +100,18 @@ static void *end(void *unused)
     return NULL;
 }
 
-static void take(uint64_t element)
+static void take(const struct element *element)
 {
-    int producer = (int)(element >> 32);
+    int producer = (int)(element->word[0] >> 32);
 
-    assert(producer < PRODUCERS && (int)(uint32_t)element == popped[producer]);
+    assert(producer < PRODUCERS && (int)(uint32_t)element->word[0] == popped[producer]);
+    assert(element->word[WORDS - 1] == element->word[0]);
     popped[producer]++;
 }
 
 static int receive(void)
 {
-    uint64_t element;
+    struct element element;
 #if WAIT
     int status = pawl_mpsc_ring_pop_wait(&room.q, &element, PAWL_FOREVER);
 #else
@@ -105,7 +119,7 @@ static int receive(void)
 #endif
 
     if (status == 0)
-        take(element);
+        take(&element);
     return status;
 }
 
@@ -113,13 +127,13 @@ int main(void)
 {
     pthread_t producers[PRODUCERS], closers[CLOSE + 1];
 
-    assert(pawl_mpsc_ring_bytes(CAPACITY, sizeof(uint64_t)) <= sizeof room);
-    assert(pawl_mpsc_ring_init(&room.q, CAPACITY, sizeof(uint64_t), PAWL_PRIVATE) == 0);
+    assert(pawl_mpsc_ring_bytes(CAPACITY, sizeof(struct element)) <= sizeof room);
+    assert(pawl_mpsc_ring_init(&room.q, CAPACITY, sizeof(struct element), PAWL_PRIVATE) == 0);
     pawl_mpsc_ring_start_at_(&room.q, (uint64_t)START);
     for (intptr_t i = 0; i < PRODUCERS; i++)
         pthread_create(&producers[i], NULL, produce, (void *)i);
     if (CLOSE) {
-        uint64_t element = 0;
+        struct element element = element_of(0, 0);
 
         for (int i = 0; i < CLOSE; i++)
             pthread_create(&closers[i], NULL, end, NULL);
