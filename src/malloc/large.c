@@ -52,14 +52,14 @@ static void set_size(struct span *span, size_t bytes, size_t pages)
 /* Whether the block's page tables are to be moved, not its bytes. What was moved is a mapping of its own to the
  * kernel from then on, of which a process may have 65,530: so only large parts of the heap are, some thousand at
  * most. And the kernel unlocks the addresses that it moves pages away from: not where mlockall() is in force, which
- * shows in that it refuses to discard a page of the new block. Not where sequences are missing: emulators
+ * shows in that it refuses to discard what the new block holds. Not where sequences are missing: emulators
  * (qemu-user) take the old range for unmapped afterwards. Nor without overcommit: the kernel has unmapped the new
  * addresses already when it finds no room for the charge of both. */
 static bool can_move(void *to, size_t bytes)
 {
     /* relaxed: a size */
     return bytes >= MOVE_MIN && bytes >= pawl_load_relaxed(&pawl_map_.bytes) >> MOVE_SHARE &&
-           pawl_cache_mode_ == CACHE_CPU && !pawl_system_is_strict_() && pawl_system_discard_(to, PAGE_BYTES);
+           pawl_cache_mode_ == CACHE_CPU && !pawl_system_is_strict_() && pawl_system_discard_(to, bytes);
 }
 
 static void *move(struct span *span, size_t bytes)

@@ -207,28 +207,52 @@ int pawl_system_bind_(void *address, size_t bytes, uint32_t node)
     return status;
 }
 
+static bool is_zero(const char *bytes, size_t n)
+{
+    uint64_t word;
+
+    for (size_t at = 0; at < n; at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        if (word != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What the kernel did of a move before it failed. When it finds that the memory lies in two mappings, Linux 6.1 has unmapped
+ * the target; 6.18 moves one mapping after the other, and may find the mappings used up when it has moved the first. The
+ * target was zero: what it holds now has come from there. Ordinary use is advised already: this only asks whether a page
+ * is mapped. By pages of the machine, since the program may have divided its blocks. */
+static int undo_move(char *from, char *to, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int status = -EAGAIN;
+    int error;
+
+    if (pawl_system_map_at_(to, bytes) == 0) /* then nothing was left of it */
+        return status;
+    for (size_t at = 0; at < bytes; at += page) {
+        if (madvise(to + at, page, MADV_NORMAL) == 0) {
+            if (!is_zero(to + at, page))
+                memcpy(from + at, to + at, page);
+        } else if (map(to + at, page, PROT_READ | PROT_WRITE, MAP_FIXED, &error) == NULL) {
+            status = -ENOMEM;
+        }
+    }
+    return status;
+}
+
 int pawl_system_move_(void *from, void *to, size_t bytes)
 {
     int before = errno;
-    bool is_there;
-    void *moved;
-    int error;
+    int status = 0;
 
     if (refused())
         return -EAGAIN;
-    moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    if (moved != MAP_FAILED) {
-        errno = before;
-        return 0;
-    }
-    /* Linux 6.1 has unmapped the target by now, when it finds that the memory to be moved lies in two mappings; not when
-     * it finds the mappings used up, of which a new one could not be had then. Ordinary use is advised already: this only
-     * asks whether all of it is mapped. */
-    is_there = madvise(to, bytes, MADV_NORMAL) == 0;
+    if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED)
+        status = undo_move(from, to, bytes);
     errno = before;
-    if (is_there)
-        return -EAGAIN;
-    return map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &error) != NULL ? -EAGAIN : -ENOMEM;
+    return status;
 }
 
 uint64_t pawl_system_now_(void)

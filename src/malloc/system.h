@@ -43,8 +43,9 @@ size_t pawl_system_resident_(void *chunk);
  * negative errno. */
 int pawl_system_bind_(void *address, size_t bytes, uint32_t node);
 
-/* Moves the memory of one range to another of the same size, both mapped; the old one reads as zero. -EAGAIN: not
- * supported, and the new one may hold anything; -ENOMEM: the new one may not be there any more. */
+/* Moves the memory of one range to another of the same size, which reads as zero, both mapped; the old one reads as zero
+ * then. Else the old one is as it was. -EAGAIN: not supported, and the new one may hold anything; -ENOMEM: the new one may
+ * not be there any more. */
 int pawl_system_move_(void *from, void *to, size_t bytes);
 
 /* Nanoseconds of a coarse clock: milliseconds exact, nanoseconds cheap. */

@@ -440,19 +440,20 @@ static void a_block_in_two_mappings_moves(void **state)
     assert_int_equal(apart(move_what_lies_in_two_mappings), 0);
 }
 
-/* Until the kernel grants no more; false: it grants very many. */
-static bool use_mappings_up(void)
+enum { MAPPINGS = 70000, MAPPING = 4096 };
+
+/* Until the kernel grants no more: pages of which each is a mapping. NULL: it grants very many. */
+static char *use_mappings_up(void)
 {
-    enum { MOST = 70000, PAGE = 4096 };
-    char *pages = mmap(NULL, (size_t)MOST * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                       0);
+    char *pages = mmap(NULL, (size_t)MAPPINGS * MAPPING, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (pages == MAP_FAILED)
-        return false;
-    for (size_t i = 1; i < MOST; i += 2)
-        if (mprotect(pages + i * PAGE, PAGE, PROT_READ) != 0)
-            return errno == ENOMEM;
-    return false;
+        return NULL;
+    for (size_t i = 1; i < MAPPINGS; i += 2)
+        if (mprotect(pages + i * MAPPING, MAPPING, PROT_READ) != 0)
+            return errno == ENOMEM ? pages : NULL;
+    return NULL;
 }
 
 /* Then the kernel neither moves pages nor gives new ones, but bytes can be copied to what the heap has. */
@@ -466,7 +467,7 @@ static int move_without_a_mapping(void)
 
     memset(grows, 5, SIZE);
     m(free)(room);
-    if (!use_mappings_up())
+    if (use_mappings_up() == NULL)
         return 77;
     used = pawl_pages_count_().used;
     grows = m(realloc)(grows, (size_t)2 * SIZE);
@@ -486,6 +487,153 @@ static void a_block_moves_also_where_mappings_are_used_up(void **state)
 {
     (void)state;
     int status = SANITIZED || is_hardened() ? 77 : apart(move_without_a_mapping);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static uint64_t next_random(void)
+{
+    static uint64_t state = 88172645463325252U;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+/* What a large block should hold: its number at the beginning of each page, and at its end. */
+struct stamped {
+    unsigned char *bytes;
+    size_t size;
+};
+
+static bool is_all(const unsigned char *bytes, size_t size, int value)
+{
+    for (size_t at = 0; at < size; at += MAPPING)
+        if (bytes[at] != value)
+            return false;
+    return true;
+}
+
+static void stamp(struct stamped *large, int value)
+{
+    for (size_t at = 0; at < large->size; at += MAPPING)
+        large->bytes[at] = (unsigned char)value;
+    large->bytes[large->size - 1] = (unsigned char)value;
+}
+
+/* A new size for a block, or a first one; false: a refusal without ENOMEM, or wrong bytes. */
+static bool resize_at_random(struct stamped *large, int value)
+{
+    enum { LEAST = 100 << 10, MOST = 5 << 20 };
+    size_t size = LEAST + next_random() % (next_random() % 4 == 0 ? MOST : MOST / 8);
+    size_t common = size < large->size ? size : large->size;
+    unsigned char *made;
+    bool fine;
+
+    errno = 0;
+    made = large->bytes == NULL ? m(calloc)(1, size) : m(realloc)(large->bytes, size);
+    if (made == NULL)
+        return errno == ENOMEM && (large->bytes == NULL || is_all(large->bytes, large->size, value));
+    fine = large->bytes == NULL ? is_all(made, size, 0) : is_all(made, common, value);
+    *large = (struct stamped){made, size};
+    stamp(large, value);
+    return fine;
+}
+
+/* Grants two mappings more, or takes them again. */
+static void move_the_limit(char *mappings)
+{
+    char *page = mappings + (1 + 2 * (next_random() % 64)) * MAPPING;
+
+    (void)mprotect(page, MAPPING, next_random() % 2 == 0 ? PROT_NONE : PROT_READ);
+}
+
+/* With few or no mappings left, so that some of what the heap asks the kernel for is refused, now this and now that. */
+static int resize_near_the_limit_of_mappings(void)
+{
+    enum { COUNT = 24, STEPS = 1500 };
+    struct stamped held[COUNT] = {{NULL, 0}};
+    size_t used = pawl_pages_count_().used;
+    char *mappings = use_mappings_up();
+    size_t pages = 0;
+
+    if (mappings == NULL)
+        return 77;
+    for (int step = 0; step < STEPS; step++) {
+        int i = (int)(next_random() % COUNT);
+        size_t before = held[i].bytes != NULL ? DIV_UP(held[i].size, PAGE_BYTES) : 0;
+
+        move_the_limit(mappings);
+        if (held[i].bytes != NULL && next_random() % 4 == 0) {
+            if (!is_all(held[i].bytes, held[i].size, i + 1))
+                return 1;
+            m(free)(held[i].bytes);
+            held[i] = (struct stamped){NULL, 0};
+        } else if (!resize_at_random(&held[i], i + 1)) {
+            return 2;
+        }
+        pages += (held[i].bytes != NULL ? DIV_UP(held[i].size, PAGE_BYTES) : 0) - before;
+        if (pawl_pages_count_().used != used + pages)
+            return 3;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        if (held[i].bytes != NULL && !is_all(held[i].bytes, held[i].size, i + 1))
+            return 4;
+        m(free)(held[i].bytes);
+    }
+    return pawl_pages_count_().used == used ? 0 : 5;
+}
+
+static void blocks_change_their_size_at_random_near_the_limit_of_mappings(void **state)
+{
+    (void)state;
+    int status = SANITIZED || is_hardened() ? 77 : apart(resize_near_the_limit_of_mappings);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* Memory of which each page of the machine is a mapping, and a few mappings that are left for it to be moved. */
+static int move_a_part(void)
+{
+    enum { PAGES = 16, SIZE = PAGES * MAPPING };
+    char *from = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *to = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *mappings;
+
+    if (from == MAP_FAILED || to == MAP_FAILED)
+        return 77;
+    for (size_t at = MAPPING; at < SIZE; at += 2 * (size_t)MAPPING)
+        if (madvise(from + at, MAPPING, MADV_DONTDUMP) != 0)
+            return 77;
+    mappings = use_mappings_up();
+    if (mappings == NULL)
+        return 77;
+    for (size_t left = 0; left < 8; left++) {
+        int moved;
+
+        memset(from, (int)left + 1, SIZE);
+        if (madvise(to, SIZE, MADV_DONTNEED) != 0)
+            return 1;
+        moved = pawl_system_move_(from, to, SIZE);
+        for (size_t at = 0; at < SIZE; at++)
+            if ((moved == 0 ? to : from)[at] != (char)left + 1)
+                return 2;
+        if (moved == -ENOMEM)
+            return 0; /* `to` may have a hole */
+        if (mprotect(mappings + (1 + 2 * left) * MAPPING, MAPPING, PROT_NONE) != 0)
+            return 3;
+    }
+    return 0;
+}
+
+static void what_was_moved_in_part_is_moved_back(void **state)
+{
+    (void)state;
+    int status = SANITIZED || sysconf(_SC_PAGESIZE) != MAPPING ? 77 : apart(move_a_part);
 
     if (status == 77)
         skip();
@@ -1099,6 +1247,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
         cmocka_unit_test(a_block_in_two_mappings_moves),
         cmocka_unit_test(a_block_moves_also_where_mappings_are_used_up),
+        cmocka_unit_test(blocks_change_their_size_at_random_near_the_limit_of_mappings),
+        cmocka_unit_test(what_was_moved_in_part_is_moved_back),
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
         cmocka_unit_test(a_large_alignment_costs_addresses_only),
         cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
