@@ -6,13 +6,15 @@
  * 1/8 and 1 for the elements, and the index: once an element when each is awaited.
  *
  * "line" bounces two lines between the threads as a queue has to, one written by either, and nothing else; "line, one"
- * a single line that both write: processors recognise that pattern, no pair of queues can have it. */
+ * a single line that both write: processors recognise that pattern, no pair of queues can have it. "copies" takes batches
+ * of 32 and nothing else: a copy into a slot, its number, a copy out of it. */
 #include "spsc_peers.h"
 
 #include <pawl/spsc.h>
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct pawl_spsc *pair[2];
 
@@ -81,6 +83,81 @@ static void wide_batch_alone(struct bench_thread *thread, uint64_t n);
 #define POP_N(queue, elements, n) pawl_spsc_pop_n(queue, elements, n)
 #include "spsc_loops.h"
 
+/* ---- what the copies alone cost ---- */
+
+enum { COPIES_SLOTS = BENCH_SPSC_CAPACITY / BENCH_SPSC_BATCH };
+
+static struct copies {
+    PAWL_ATOMIC(uint64_t) emptied PAWL_LINE_PAIR_ALIGNED; /* told once in many batches */
+    uint64_t filled PAWL_LINE_PAIR_ALIGNED;               /* the producer's */
+    uint64_t emptied_seen;
+    uint64_t taken PAWL_LINE_PAIR_ALIGNED; /* the consumer's */
+    struct {
+        PAWL_ATOMIC(uint64_t) number PAWL_LINE_PAIR_ALIGNED;
+        struct bench_wide batch[BENCH_SPSC_BATCH] PAWL_LINE_PAIR_ALIGNED;
+    } slot[COPIES_SLOTS];
+} copies;
+
+static int open_copies(unsigned threads, void **shared)
+{
+    static struct copies *one = &copies;
+
+    (void)threads;
+    memset(&copies, 0, sizeof copies);
+    *shared = &one;
+    return 0;
+}
+
+/* All of a batch, or nothing. */
+static inline size_t copy_in(struct copies *c, const void *batch, size_t bytes)
+{
+    uint64_t at = c->filled % COPIES_SLOTS;
+
+    if (c->filled - c->emptied_seen == COPIES_SLOTS) {
+        c->emptied_seen = pawl_load_acquire(&c->emptied); /* acquire, release: the copy out comes first */
+        if (c->filled - c->emptied_seen == COPIES_SLOTS)
+            return 0;
+    }
+    memcpy(c->slot[at].batch, batch, bytes);
+    pawl_store_release(&c->slot[at].number, ++c->filled); /* release, acquire: the copy in comes first */
+    return BENCH_SPSC_BATCH;
+}
+
+static inline size_t copy_out(struct copies *c, void *batch, size_t bytes)
+{
+    uint64_t at = c->taken % COPIES_SLOTS;
+
+    if (pawl_load_acquire(&c->slot[at].number) != c->taken + 1)
+        return 0;
+    memcpy(batch, c->slot[at].batch, bytes);
+    if (++c->taken % (COPIES_SLOTS / 8) == 0)
+        pawl_store_release(&c->emptied, c->taken);
+    return BENCH_SPSC_BATCH;
+}
+
+static void copies_words_batch(struct bench_thread *thread, uint64_t n);
+static void copies_words_batch_alone(struct bench_thread *thread, uint64_t n);
+static void copies_wide_batch(struct bench_thread *thread, uint64_t n);
+static void copies_wide_batch_alone(struct bench_thread *thread, uint64_t n);
+
+#define BATCHES_ONLY
+#define LOOP(name) copies_words_##name
+#define QUEUE struct copies
+#define ELEMENT uint64_t
+#define WORD(element) (element)
+#define PUSH_N(queue, elements, n) copy_in(queue, elements, BENCH_SPSC_BATCH * sizeof(uint64_t))
+#define POP_N(queue, elements, n) copy_out(queue, elements, BENCH_SPSC_BATCH * sizeof(uint64_t))
+#include "spsc_loops.h"
+
+#define LOOP(name) copies_wide_##name
+#define QUEUE struct copies
+#define ELEMENT struct bench_wide
+#define WORD(element) (element).word[0]
+#define PUSH_N(queue, elements, n) copy_in(queue, elements, BENCH_SPSC_BATCH * sizeof(struct bench_wide))
+#define POP_N(queue, elements, n) copy_out(queue, elements, BENCH_SPSC_BATCH * sizeof(struct bench_wide))
+#include "spsc_loops.h"
+#undef BATCHES_ONLY
+
 /* ---- what the lines alone cost ---- */
 
 static struct {
@@ -146,6 +223,11 @@ static void one_line(struct bench_thread *thread, uint64_t n)
         .name = title, .setup = peer_##queue##_open, .run = peer_##queue##_##loop, \
         .alone = JOIN(peer_##queue, ALONE_##loop), .teardown = peer_##queue##_free \
     }
+#define COPIES(which)                                                          \
+    {                                                                          \
+        .name = "copies", .setup = open_copies, .run = copies_##which##_batch, \
+        .alone = copies_##which##_batch_alone                                  \
+    }
 #define MISSING(title, package)                            \
     {                                                      \
         .name = title, .missing = "built without " package \
@@ -180,8 +262,11 @@ static void one_line(struct bench_thread *thread, uint64_t n)
 static const struct bench_contender alone[] = WORDS(alone);
 static const struct bench_contender single[] = WORDS(single);
 static const struct bench_contender single_wide[] = WIDE(single);
-static const struct bench_contender batch[] = {OURS(words, batch), PEER_BOOST(8, batch), {0}};
-static const struct bench_contender batch_wide[] = {OURS(wide, batch), PEER_BOOST(64, batch), {0}};
+static const struct bench_contender batch[] = {COPIES(words), OURS(words, batch), PEER_BOOST(8, batch), {0}};
+static const struct bench_contender batch_wide[] = {COPIES(wide),
+                                                    OURS(wide, batch),
+                                                    PEER_BOOST(64, batch),
+                                                    {0}};
 static const struct bench_contender trip[] = {
     {.name = "line", .reset = reset_lines, .run = two_lines},
     {.name = "line, one", .reset = reset_lines, .run = one_line},
@@ -212,14 +297,14 @@ int main(int argc, char **argv)
          .threads_fixed = true,
          .contenders = single_wide},
         {.name = "batch",
-         .about = "Words, 32 at a time, where there are batches.",
+         .about = "Words, 32 at a time, where there are batches; first, the copies alone.",
          .unit = "element",
          .threads = {2},
          .threads_fixed = true,
          .ops = BENCH_SPSC_BATCH,
          .contenders = batch},
         {.name = "batch-64",
-         .about = "64 bytes, 32 at a time.",
+         .about = "64 bytes, 32 at a time; first, the copies alone.",
          .unit = "element",
          .threads = {2},
          .threads_fixed = true,

@@ -2,7 +2,7 @@
 /* The loops of one contender between two threads, in C or C++. Before including: LOOP(name) makes names, QUEUE is the
  * type of one queue, ELEMENT of an element (a word, or a struct that begins with one), WORD(element) that word, PUSH(queue,
  * &element) and POP(queue, &element) are true when they did it; PUSH_N(queue, elements, n) and POP_N say how many, where
- * there are batches. `shared` is an array of two queues: a round trip goes through both.
+ * there are batches; BATCHES_ONLY: only these, and neither PUSH nor POP. `shared` is an array of two queues: a round trip goes through both.
  *
  * Who finds it full or empty pauses 64 times, then yields: the same for all. Nothing that the loops write lies on their
  * stacks near anything that the other thread reads. */
@@ -27,6 +27,7 @@ static inline void spsc_wait(unsigned *turn)
 #endif
 
 /* NOLINTBEGIN(misc-definitions-in-headers): included for its definitions, once for each contender */
+#ifndef BATCHES_ONLY
 /* Thread 0 pushes n, thread 1 pops n. */
 BENCH_C void LOOP(single)(struct bench_thread *thread, uint64_t n)
 {
@@ -94,6 +95,7 @@ BENCH_C void LOOP(trip)(struct bench_thread *thread, uint64_t n)
     }
     bench_keep(WORD(element));
 }
+#endif
 
 #ifdef PUSH_N
 /* n times BENCH_SPSC_BATCH elements from thread 0 to thread 1. */
