@@ -135,7 +135,7 @@ static struct span *new_span(struct central *central, uint32_t class)
     if (span == NULL)
         return NULL;
     if (bound != 0 && pawl_system_bind_(span_start(span), span_bytes(span), bound) != 0) {
-        pawl_span_close_(span, true);
+        pawl_span_close_(span, true, true);
         return NULL;
     }
     if (guard != 0) /* best effort: a process may have only so many mappings */
@@ -213,7 +213,7 @@ static void end_span(struct central *central, struct span *span)
     if (pawl_malloc_class_[span->class].bound != 0)
         (void)pawl_system_bind_(span_start(span), span_bytes(span), 0);
     if (unguard(span)) /* else its pages are never used again */
-        pawl_span_close_(span, true);
+        pawl_span_close_(span, true, true);
 }
 
 void pawl_central_return_(uint32_t class, struct node *chain)

@@ -201,7 +201,7 @@ static void *alloc_large(size_t size, size_t alignment)
 static void close_large(struct span *span)
 {
     if (pawl_system_guard_(span_start(span), span->pages << PAGE_SHIFT, false))
-        pawl_span_close_(span, true);
+        pawl_span_close_(span, true, true);
 }
 
 /* Nothing of it can be read or written until it leaves. */

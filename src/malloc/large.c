@@ -36,10 +36,15 @@ void *pawl_large_alloc_(size_t bytes, size_t alignment, bool zero)
     return span_start(span);
 }
 
-void pawl_large_free_(struct span *span)
+static void close_large(struct span *span, bool touched)
 {
     pawl_large_note_(-UINT64_C(1), -(uint64_t)span->pages);
-    pawl_span_close_(span, false);
+    pawl_span_close_(span, false, touched);
+}
+
+void pawl_large_free_(struct span *span)
+{
+    close_large(span, true);
 }
 
 static void set_size(struct span *span, size_t bytes, size_t pages)
@@ -49,7 +54,8 @@ static void set_size(struct span *span, size_t bytes, size_t pages)
     span->pages = pages;
 }
 
-/* Whether the block's page tables are to be moved, not its bytes. What was moved is a mapping of its own to the
+/* Whether the block's page tables are to be moved, not its bytes. Not to where there is memory already: copying takes less time
+ * than the page faults for as much later, and no more memory is there meanwhile. What was moved is a mapping of its own to the
  * kernel from then on, of which a process may have 65,530: so only large parts of the heap are, some thousand at
  * most. And the kernel unlocks the addresses that it moves pages away from: not where mlockall() is in force, which
  * shows in that it refuses to discard what the new block holds. Not where sequences are missing: emulators
@@ -57,8 +63,11 @@ static void set_size(struct span *span, size_t bytes, size_t pages)
  * addresses already when it finds no room for the charge of both. */
 static bool can_move(void *to, size_t bytes)
 {
+    size_t pages = bytes >> PAGE_SHIFT;
+
     /* relaxed: a size */
     return bytes >= MOVE_MIN && bytes >= pawl_load_relaxed(&pawl_map_.bytes) >> MOVE_SHARE &&
+           pawl_pages_touched_(span_at(to)->page, pages) <= pages - pages / 8 &&
            pawl_cache_mode_ == CACHE_CPU && !pawl_system_is_strict_() && pawl_system_discard_(to, bytes);
 }
 
@@ -75,7 +84,7 @@ static void *move(struct span *span, size_t bytes)
         return NULL;
     if (status != 0)
         memcpy(to, span_start(span), old);
-    pawl_large_free_(span);
+    close_large(span, status != 0);
     return to;
 }
 
@@ -88,7 +97,7 @@ void *pawl_large_resize_(struct span *span, size_t bytes)
         return move(span, bytes);
     set_size(span, bytes, pages);
     if (pages < old)
-        pawl_pages_free_(span->page + pages, old - pages);
+        pawl_pages_free_(span->page + pages, old - pages, true);
     return span_start(span);
 }
 

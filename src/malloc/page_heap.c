@@ -111,7 +111,7 @@ static size_t idle_allowed(void)
     return share > again ? share : again;
 }
 
-void pawl_pages_free_(size_t first, size_t count)
+void pawl_pages_free_(size_t first, size_t count, bool touched)
 {
     size_t keep;
     bool too_many;
@@ -120,7 +120,7 @@ void pawl_pages_free_(size_t first, size_t count)
     while (count > 0) {
         struct part part = next_part(first, count);
 
-        pawl_pages_give_(part.chunk, part.at, part.count, true);
+        pawl_pages_give_(part.chunk, part.at, part.count, touched);
         first += part.count;
         count -= part.count;
     }
@@ -176,6 +176,22 @@ void pawl_pages_zero_(size_t first, size_t count)
         first += part.count;
         count -= part.count;
     }
+}
+
+size_t pawl_pages_touched_(size_t first, size_t count)
+{
+    size_t touched = 0;
+
+    pawl_mutex_lock(&pawl_page_heap_.lock);
+    while (count > 0) {
+        struct part part = next_part(first, count);
+
+        touched += bits_count(part.chunk->touched, part.at, part.count);
+        first += part.count;
+        count -= part.count;
+    }
+    pawl_mutex_unlock(&pawl_page_heap_.lock);
+    return touched;
 }
 
 /* ---- giving back ---- */

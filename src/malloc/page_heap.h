@@ -52,13 +52,17 @@ struct page_counts {
  * NO_PAGE. */
 size_t pawl_pages_alloc_(size_t count, size_t alignment);
 
-void pawl_pages_free_(size_t first, size_t count);
+/* `touched`: they may hold something; else they read as zero. */
+void pawl_pages_free_(size_t first, size_t count, bool touched);
 
 /* Adds pages `first + count` to `first + more - 1` to a run, where they are free. */
 bool pawl_pages_extend_(size_t first, size_t count, size_t more);
 
 /* Sets those pages of a run just allocated to zero that may hold something else. */
 void pawl_pages_zero_(size_t first, size_t count);
+
+/* How many of them. */
+size_t pawl_pages_touched_(size_t first, size_t count);
 
 /* Gives idle memory back until at most `keep` pages of it are left. Returns how many pages went. */
 size_t pawl_pages_release_(size_t keep);

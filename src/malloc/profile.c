@@ -217,7 +217,7 @@ void *pawl_profile_alloc_(size_t size, size_t alignment)
 void pawl_profile_free_(struct span *span)
 {
     forget(span->sample);
-    pawl_span_close_(span, false);
+    pawl_span_close_(span, false, true);
 }
 
 /* ---- writing ---- */

@@ -72,7 +72,7 @@ struct span *pawl_span_open_(size_t pages, size_t alignment, enum span_use use, 
     return span;
 }
 
-void pawl_span_close_(struct span *span, bool all)
+void pawl_span_close_(struct span *span, bool all, bool touched)
 {
     size_t page = span->page;
     size_t pages = span->pages;
@@ -80,7 +80,7 @@ void pawl_span_close_(struct span *span, bool all)
     pawl_span_set_kind_(span, 0);
     set_pages(span, NULL, all);
     old_structure(span);
-    pawl_pages_free_(page, pages);
+    pawl_pages_free_(page, pages, touched);
 }
 
 void pawl_span_set_kind_(const struct span *span, uint32_t class)

@@ -49,7 +49,7 @@ PAWL_STATIC_ASSERT(sizeof(struct span) <= 128, "a pair of lines");
 struct span *pawl_span_open_(size_t pages, size_t alignment, enum span_use use, bool all);
 
 /* Gives its pages back. Nobody may have a pointer into it. */
-void pawl_span_close_(struct span *span, bool all);
+void pawl_span_close_(struct span *span, bool all, bool touched);
 
 /* free() of a block in these pages takes the fast path of this class from now on; 0: none. */
 void pawl_span_set_kind_(const struct span *span, uint32_t class);

@@ -2,6 +2,7 @@
 /* Memory: refused by the kernel at any moment, limited, given back. */
 #include "family.h"
 
+#include "cache.h"
 #include "map.h"
 #include "page_heap.h"
 #include "system.h"
@@ -438,6 +439,47 @@ static void a_block_in_two_mappings_moves(void **state)
 {
     (void)state;
     assert_int_equal(apart(move_what_lies_in_two_mappings), 0);
+}
+
+/* Page tables are moved to where nothing is, and leave nothing; bytes are copied to where memory is, and leave theirs. */
+static int grow_where_memory_was(void)
+{
+    enum { SIZE = 6 << 20, PAGES = SIZE / PAGE_BYTES, FEW = PAGES / 8 };
+    void *walls[2];
+    unsigned char *first = m(malloc)(SIZE), *second;
+    size_t idle;
+
+    walls[0] = m(malloc)(1 << 20);
+    memset(first, 1, SIZE);
+    idle = pawl_pages_count_().idle;
+    first = m(realloc)(first, (size_t)2 * SIZE);
+    if (pawl_pages_count_().idle > idle + FEW)
+        return 1;
+    memset(first, 1, (size_t)2 * SIZE);
+    second = m(malloc)(SIZE);
+    walls[1] = m(malloc)(1 << 20);
+    memset(second, 2, SIZE);
+    m(free)(first);
+    idle = pawl_pages_count_().idle;
+    second = m(realloc)(second, (size_t)2 * SIZE);
+    if (pawl_pages_count_().idle + PAGES + FEW < idle)
+        return 2;
+    memset(second + SIZE, 2, SIZE);
+    for (size_t at = 0; at < (size_t)2 * SIZE; at++)
+        if (second[at] != 2)
+            return 3;
+    m(free)(second);
+    m(free)(walls[0]);
+    m(free)(walls[1]);
+    return 0;
+}
+
+static void a_block_grows_where_memory_was(void **state)
+{
+    (void)state;
+    if (SANITIZED || is_hardened() || pawl_cache_mode_ != CACHE_CPU || pawl_system_is_strict_())
+        skip();
+    assert_int_equal(apart(grow_where_memory_was), 0);
 }
 
 enum { MAPPINGS = 70000, MAPPING = 4096 };
@@ -992,7 +1034,7 @@ static int take_what_is_new(size_t gone_count, size_t count)
     } while (page != NO_PAGE && page + gone_count != end);
     if (page == NO_PAGE)
         return 9;
-    pawl_pages_free_(page, gone_count);
+    pawl_pages_free_(page, gone_count, true);
     (void)pawl_pages_release_(0);
     before = pawl_pages_count_();
     if (before.gone < gone_count)
@@ -1004,7 +1046,7 @@ static int take_what_is_new(size_t gone_count, size_t count)
     if (page == NO_PAGE || after.gone != before.gone)
         return 2;
     memset(page_address(page), 1, count << PAGE_SHIFT);
-    pawl_pages_free_(page, count);
+    pawl_pages_free_(page, count, true);
     return after.mapped > before.mapped ? 0 : 3;
 }
 
@@ -1246,6 +1288,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_block_shrinks_also_without_memory),
         cmocka_unit_test(locked_memory_stays_locked_when_a_block_moves),
         cmocka_unit_test(a_block_in_two_mappings_moves),
+        cmocka_unit_test(a_block_grows_where_memory_was),
         cmocka_unit_test(a_block_moves_also_where_mappings_are_used_up),
         cmocka_unit_test(blocks_change_their_size_at_random_near_the_limit_of_mappings),
         cmocka_unit_test(what_was_moved_in_part_is_moved_back),
