@@ -3,10 +3,11 @@
  *
  *     T1: lock; while (!a) { unlock; lock; }      T2: lock; while (!b) { unlock; lock; }
  *
- * T1 came round and holds the lock, for which T2 waits. T1's next round lets it go on: maybe to a store of `a`, maybe only round its
- * own loop. So these rounds are run: whoever waits for longest goes on as soon as it can, every read reads the last write, and no
- * other way is explored (the exploration comes to those by itself). If all who wait come round, and find everything as it was, then they will for ever, fair as each is to the other. If
- * any of them does something else, then this was an execution like others that wait for what another brings.
+ * T1 came round and holds the lock, for which T2 waits. T1's next round lets it go on: maybe to a store of `a`, maybe only round
+ * its own loop. So these rounds are run: whoever waits for longest goes on as soon as it can, every read reads the last write,
+ * and no other way is explored (the exploration comes to those by itself). If all who wait come round, and find everything as
+ * it was, then they will for ever, fair as each is to the others. If any of them does something else, then this was an execution
+ * like others that wait for what another brings.
  */
 #include "run.h"
 #include "section.h"

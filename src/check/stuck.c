@@ -121,7 +121,7 @@ static bool finds_the_same(const struct event *read)
     if (gives_back(read))
         return true;
     bool took = (read->flags & EV_OBJECT) && event_writes(read);
-    if (read->flags & EV_CAS && read->flags & EV_OBJECT && may_end_otherwise(read))
+    if ((read->flags & EV_CAS) && (read->flags & EV_OBJECT) && may_end_otherwise(read))
         return false;
     if (took)
         return last_taker(read);
