@@ -4,14 +4,24 @@
 
 static bool made_difference(int tid, int from, int to, unsigned through);
 
+/* The thread's next event, from this one on, with which it went on behind a round that changed nothing; NULL: none. The event has
+ * where that round began. */
+static const struct event *next_round(int tid, int at)
+{
+    for (; at < run.thread[tid].executed; at++)
+        if (run.g->ev[run.event_of[tid][at]].round)
+            return &run.g->ev[run.event_of[tid][at]];
+    return NULL;
+}
+
 /* What another thread did because of a round makes a difference, unless it is itself part of a round that changed nothing; if
  * others have noticed that one, then they have noticed this too. */
 static bool noticed(const struct event *by, unsigned through)
 {
     const struct thread *t = &run.thread[by->tid];
-    for (int i = 0; i < t->nrounds; i++)
-        if (by->idx >= t->round[i].from && by->idx < t->round[i].to)
-            return made_difference(by->tid, t->round[i].from, t->round[i].to, through);
+    const struct event *end = next_round(by->tid, by->idx + 1);
+    if (end && by->idx >= end->round - 1)
+        return made_difference(by->tid, end->round - 1, end->idx, through);
     if (t->state == THREAD_SPINNING && by->idx >= t->spin_from)
         return made_difference(by->tid, t->spin_from, t->executed, through);
     return true;
@@ -99,6 +109,14 @@ static bool round_was_seen(int tid, int from, int to)
     return made_difference(tid, from, to, 0);
 }
 
+static bool all_were_seen(int tid)
+{
+    for (const struct event *end = next_round(tid, 0); end; end = next_round(tid, end->idx + 1))
+        if (!round_was_seen(tid, end->round - 1, end->idx))
+            return false;
+    return true;
+}
+
 /* A loop that only takes and gives back is not run again; unless others have seen it do so, and may do now what they would
  * not have done while nobody was there; or unless it gave back what it had, and others used that to write what it looks at.
  * Then it made a difference that there was this round, and the next one is another. When nothing else is left to do; and not
@@ -109,8 +127,7 @@ bool rounds_resume(void)
         int tid = run.by_key[k];
         struct thread *t = &run.thread[tid];
         bool seen = t->state == THREAD_SPINNING && round_was_seen(tid, t->spin_from, t->executed);
-        for (int i = 0; i < t->nrounds && seen; i++)
-            seen = round_was_seen(tid, t->round[i].from, t->round[i].to);
+        seen = seen && all_were_seen(tid);
         if (seen) {
             t->state = THREAD_RUNNING;
             return true;
@@ -121,11 +138,8 @@ bool rounds_resume(void)
 
 bool rounds_idle(void)
 {
-    for (int k = 0; k < run.nthreads; k++) {
-        const struct thread *t = &run.thread[run.by_key[k]];
-        for (int i = 0; i < t->nrounds; i++)
-            if (!round_was_seen(run.by_key[k], t->round[i].from, t->round[i].to))
-                return true;
-    }
+    for (int k = 0; k < run.nthreads; k++)
+        if (!all_were_seen(run.by_key[k]))
+            return true;
     return false;
 }

@@ -159,7 +159,7 @@ static void start_thread(int tid, int create)
     t->executed = 0;
     t->last = create;
     t->section = NO_EVENT;
-    t->nloads = t->nrounds = t->round_from = t->came_round = 0;
+    t->nloads = t->round_from = t->came_round = 0;
     t->spin_waits = t->may_expire = false;
     t->plain_accesses = 0;
     memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
@@ -332,10 +332,8 @@ static void commit_join(int tid, const struct event *e)
 }
 
 /* The thread went on at this event, where it had come round; what it remembers begins here. */
-static void commit_round(struct thread *t, const struct event *e)
+static void commit_round(struct thread *t)
 {
-    if (t->nrounds < ROUNDS_REMEMBERED)
-        t->round[t->nrounds++] = (struct round){(uint16_t)(e->round - 1), e->idx};
     t->round_from = 0;
     if (t->nloads > 0) {
         t->load[0] = t->load[t->nloads - 1];
@@ -348,7 +346,7 @@ void run_commit(int tid, int id)
     struct thread *t = &run.thread[tid];
     const struct event *e = &run.g->ev[id];
     if (e->round)
-        commit_round(t, e);
+        commit_round(t);
     t->executed++;
     t->last = id;
     t->result = e->val;
@@ -388,7 +386,6 @@ void run_read_again(int tid)
         at--;
     memmove(&run.order[at], &run.order[at + 1], sizeof run.order[0] * (size_t)(--run.norder - at));
     t->executed--;
-    e->round = 0;
     graph_set_rf(run.g, t->last, run.g->loc[e->loc].co_last, run.loc[e->loc].init, run_all_sync());
     run_commit(tid, t->last);
 }

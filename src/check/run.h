@@ -80,12 +80,6 @@ enum thread_state {
     THREAD_DONE,
 };
 
-/* A round of a loop that changed nothing, after which the thread went on: from one event to before another. */
-enum { ROUNDS_REMEMBERED = 16 };
-struct round {
-    uint16_t from, to;
-};
-
 enum { LOADS_REMEMBERED = 64 };
 struct remembered_load {
     uint64_t pc, hash;
@@ -116,8 +110,6 @@ struct thread {
     struct remembered_load load[LOADS_REMEMBERED];
     int came_round; /* so often */
     int round_from; /* the thread goes on behind a round that changed nothing: 1 + its first event */
-    int nrounds;
-    struct round round[ROUNDS_REMEMBERED];
     uint64_t plain_accesses;
 };
 
