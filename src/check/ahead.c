@@ -157,7 +157,7 @@ enum run_end ahead_look(void)
         return END_BLOCKED;
     for (int k = 0; k < run.nthreads; k++)
         run.thread[run.by_key[k]].came_round = run.thread[run.by_key[k]].state == THREAD_SPINNING;
-    run.ahead = true;
+    run.ahead = run.looked_ahead = true;
     int end = run.g->n + EVENTS_AHEAD;
     while (run.bug == BUG_NONE && run.g->n < end && step())
         ;

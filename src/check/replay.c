@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A failing execution as a text file: a line for each location and each event, in the order of the graph.
+/* A failing execution as a text file: a line for each location and each event, in the order of execution.
  *
- *   pawl-check replay 1 <model>
+ *   pawl-check replay 2 <model> <found by looking ahead>
  *   location <address> <generation> <size> <object>
- *   read|write|... <thread> <previous event> <source> <location> <coherence position> <value, two halves> ...
+ *   event <type> <thread> ... <previous event> <source> <location> <coherence position> <round> <value, two halves> ...
  *
  * Clocks are not written: they follow from the rest.
  */
@@ -14,25 +14,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2 };
+
+/* Events in the order of their lines. Those that could not be executed come last. */
+static int order_lines(int event_at[MAX_EVENTS], int line_of[MAX_EVENTS])
+{
+    int n = 0;
+    for (int id = 0; id < run.g->n; id++)
+        line_of[id] = NO_EVENT;
+    for (; n < run.norder; n++) {
+        event_at[n] = run.order[n];
+        line_of[run.order[n]] = n;
+    }
+    for (int id = 0; id < run.g->n; id++)
+        if (line_of[id] == NO_EVENT) {
+            event_at[n] = id;
+            line_of[id] = n++;
+        }
+    return n;
+}
 
 void replay_save(const char *path)
 {
+    static int event_at[MAX_EVENTS], line_of[MAX_EVENTS];
     FILE *to = fopen(path, "w");
     if (!to)
         fatal("cannot write %s: %s", path, strerror(errno));
     const struct graph *g = run.g;
-    fprintf(to, "pawl-check replay %d %d\n", FORMAT_VERSION, (int)options.model);
+    int n = order_lines(event_at, line_of);
+    fprintf(to, "pawl-check replay %d %d %d\n", FORMAT_VERSION, (int)options.model, run.looked_ahead);
     for (int l = 0; l < g->nloc; l++)
         fprintf(to, "location %" PRIxPTR " %u %u %d\n", g->loc[l].addr, g->loc[l].generation, g->loc[l].size,
                 g->loc[l].object);
-    for (int id = 0; id < g->n; id++) {
-        const struct event *e = &g->ev[id];
+    for (int i = 0; i < n; i++) {
+        const struct event *e = &g->ev[event_at[i]];
         fprintf(to,
-                "event %u %u %u %u %u %u %u %u %d %d %u %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n",
+                "event %u %u %u %u %u %u %u %u %d %d %u %u %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64
+                "\n",
                 e->type, e->tid, e->order, e->flags, e->order_ok, e->order_fail, e->await, e->detail,
-                e->po_prev, e->rf, e->loc, e->co_pos, (uint64_t)e->val, (uint64_t)(e->val >> 64),
-                (uint64_t)e->aux, (uint64_t)(e->aux >> 64));
+                e->po_prev < 0 ? e->po_prev : line_of[e->po_prev], e->rf < 0 ? e->rf : line_of[e->rf], e->loc,
+                e->co_pos, e->round, (uint64_t)e->val, (uint64_t)(e->val >> 64), (uint64_t)e->aux,
+                (uint64_t)(e->aux >> 64));
     }
     if (fclose(to))
         fatal("cannot write %s: %s", path, strerror(errno));
@@ -58,12 +80,13 @@ static bool read_location(const char *line, struct graph *g)
 
 static bool read_event(const char *line, struct graph *g)
 {
-    unsigned type, tid, order, flags, ok, fail, await, detail, loc, co_pos;
+    unsigned type, tid, order, flags, ok, fail, await, detail, loc, co_pos, round;
     int po_prev, rf;
     uint64_t v[4];
-    if (sscanf(line, "event %u %u %u %u %u %u %u %u %d %d %u %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
-               &type, &tid, &order, &flags, &ok, &fail, &await, &detail, &po_prev, &rf, &loc, &co_pos, &v[0],
-               &v[1], &v[2], &v[3]) != 16)
+    if (sscanf(line,
+               "event %u %u %u %u %u %u %u %u %d %d %u %u %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
+               &type, &tid, &order, &flags, &ok, &fail, &await, &detail, &po_prev, &rf, &loc, &co_pos, &round,
+               &v[0], &v[1], &v[2], &v[3]) != 17)
         return false;
     if (type > EV_CHOICE || tid >= MAX_THREADS || order > SEQ_CST || ok > SEQ_CST || fail > SEQ_CST ||
         detail >= NAMES || po_prev >= g->n || rf < NO_EVENT || rf >= MAX_EVENTS ||
@@ -82,6 +105,7 @@ static bool read_event(const char *line, struct graph *g)
     e->rf = (int16_t)rf;
     e->loc = (uint16_t)loc;
     e->co_pos = (uint16_t)co_pos;
+    e->round = (uint16_t)(round <= e->idx ? round : 0);
     e->val = (u128)v[0] | (u128)v[1] << 64;
     e->aux = (u128)v[2] | (u128)v[3] << 64;
     return true;
@@ -184,14 +208,16 @@ static void name_threads(struct graph *g)
 void replay_load(const char *path, struct graph *g)
 {
     char line[512];
-    int version, model = 0, n = 1;
+    int version, model = 0, ahead = 0, n = 1;
     FILE *from = fopen(path, "r");
     if (!from)
         fatal("cannot read %s: %s", path, strerror(errno));
-    if (!fgets(line, sizeof line, from) || sscanf(line, "pawl-check replay %d %d", &version, &model) != 2 ||
+    if (!fgets(line, sizeof line, from) ||
+        sscanf(line, "pawl-check replay %d %d %d", &version, &model, &ahead) != 3 ||
         version != FORMAT_VERSION || model < 0 || model > MODEL_TSO)
         bad(path, 1);
     options.model = (enum model)model;
+    run.looked_ahead = ahead != 0;
     while (fgets(line, sizeof line, from)) {
         n++;
         if (!(line[0] == 'l' ? read_location(line, g) : read_event(line, g)))

@@ -174,6 +174,7 @@ static void reset(struct graph *g)
     run.number++;
     run.bug = BUG_NONE;
     run.exited = false;
+    run.looked_ahead &= options.replay != NULL; /* the file says it */
     run.norder = 0;
     run.changes = 0;
     run.output_used = 0;
@@ -473,6 +474,13 @@ static void replay_event(int tid)
     run_commit(tid, id);
 }
 
+/* A replay file has its events in the order in which they are to be executed. */
+static bool comes_before(int tid, int other)
+{
+    return options.replay &&
+           run.event_of[tid][run.thread[tid].executed] < run.event_of[other][run.thread[other].executed];
+}
+
 /* Executes one event that the graph has. False when none can be. */
 static bool replay_one(void)
 {
@@ -491,9 +499,9 @@ static bool replay_one(void)
             chosen = tid;
             break;
         }
-        if (chosen < 0 && replayable(tid, false))
+        if ((chosen < 0 || comes_before(tid, chosen)) && replayable(tid, false))
             chosen = tid;
-        if (chosen >= 0 && !section_used)
+        if (chosen >= 0 && !section_used && !options.replay)
             break;
         if (chosen < 0 && part < 0 && replayable(tid, true))
             part = tid;
@@ -595,6 +603,8 @@ static bool waits_behind(const struct thread *t)
  * have done before. */
 static enum run_end finish(void)
 {
+    if (run.looked_ahead)
+        return END_STUCK;
     bool blocked = false, stuck = true, refused = false, behind = false;
     for (int k = 0; k < run.nthreads; k++) {
         int tid = run.by_key[k];
@@ -646,7 +656,7 @@ enum run_end run_execute(void)
         if (run_one() || replay_one())
             continue;
         int tid = run_choose();
-        if (tid < 0 && rounds_resume())
+        if (tid < 0 && !run.looked_ahead && rounds_resume())
             continue;
         if (tid < 0) {
             end = finish();

@@ -156,6 +156,7 @@ struct run {
     int acting;                                /* ... or whose event the engine executes */
     bool active;                               /* an execution is under way */
     bool ahead;                                /* ... and ahead.c looks at what would come */
+    bool looked_ahead;                         /* ... did, and the graph has what came */
     bool exited;                               /* the program ended without the end of every thread */
     int order[MAX_EVENTS], norder;             /* events in the order of execution */
     enum bug_kind bug;

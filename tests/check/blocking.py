@@ -116,12 +116,22 @@ def random_program(rng):
     return " | ".join(" ".join(ops) for ops in parts)
 
 
+def check_replay(blocking, program, printed):
+    """The execution that failed, step by step."""
+    command = [*RUNNER, blocking, f"--replay={blocking}.trace", "--", program]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode != 1 or run.stderr.rstrip() != printed.partition("\nto run this execution again:")[0].rstrip():
+        sys.exit(f"{command}: status {run.returncode}, not what failed\n{printed}\n{run.stderr}")
+
+
 def checked(blocking, program, *options):
     command = [*RUNNER, blocking, "--json", "--outcomes", "--distinct", "--max-time=20", *options, "--", program]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode not in (0, 1, 3):
         sys.exit(f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}")
     answer = json.loads(run.stdout)
+    if answer["verdict"] == "FAIL":
+        check_replay(blocking, program, run.stderr)
     return answer, {o["text"].strip() for o in answer["outcomes"]}
 
 

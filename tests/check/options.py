@@ -105,7 +105,7 @@ def test_damaged_replay_files(broken, scratch):
         trace.write_text("\n".join(damaged) + "\n")
         answer = run(broken, f"--replay={trace}")
         assert answer.returncode in (PASS, BUG, FATAL), (n, answer)
-    source, value = 10, 13
+    source, value = 10, 14
     read, create, join = "0", "3", "4"
     for kind, field, wrong in ((create, value, "0"), (create, value, "ffff"), (join, value, "ffff"),
                                (join, source, "-1"), (read, source, "-2")):
