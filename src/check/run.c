@@ -509,7 +509,9 @@ static bool replay_one(void)
     if (waiting == 0)
         return false;
     if (chosen < 0 && part < 0)
-        fatal("internal error: a graph that cannot be executed (please report it with the program)");
+        fatal(options.replay
+                  ? "a replay file that no execution wrote: its events wait for each other"
+                  : "internal error: a graph that cannot be executed (please report it with the program)");
     replay_event(chosen >= 0 ? chosen : part);
     return true;
 }
