@@ -163,20 +163,25 @@ static void event_text(char *to, size_t room, const struct event *e)
     }
 }
 
+static void plain_text(char *to, size_t room, const struct plain_access *a)
+{
+    char place[256];
+    memory_describe(place, sizeof place, a->addr);
+    if (a->free)
+        snprintf(to, room, "free of %s", place);
+    else
+        snprintf(to, room, "plain %s of %u bytes of %s", a->write ? "write" : "read", a->size, place);
+}
+
 static void print_races(FILE *to, int tid, int executed)
 {
     for (int i = 0; i < 2; i++) {
         const struct plain_access *a = &run.race[i];
+        char text[512];
         if (!a->valid || a->tid != tid || a->clock != executed)
             continue;
-        char place[256];
-        memory_describe(place, sizeof place, a->addr);
-        fprintf(to, "  RACE  T%-2d %*s", tid, tid * 2, "");
-        if (a->free)
-            fprintf(to, "free of %s   %s\n", place, symbol_line(a->pc));
-        else
-            fprintf(to, "plain %s of %u bytes of %s   %s\n", a->write ? "write" : "read", a->size, place,
-                    symbol_line(a->pc));
+        plain_text(text, sizeof text, a);
+        fprintf(to, "  RACE  T%-2d %*s%s   %s\n", tid, tid * 2, "", text, symbol_line(a->pc));
     }
 }
 
@@ -295,6 +300,14 @@ void report_bug(FILE *to)
 
 /* ---- the graph, for dot ---- */
 
+static char *quotable(char *text)
+{
+    for (char *c = text; *c; c++)
+        if (*c == '"' || *c == '\\')
+            *c = '\'';
+    return text;
+}
+
 static void dot_edges(FILE *to, int id)
 {
     const struct event *e = &run.g->ev[id];
@@ -313,6 +326,35 @@ static void dot_edges(FILE *to, int id)
         fprintf(to, "  e%d -> e%d [color=red label=fr constraint=false];\n", id, next);
 }
 
+static void dot_event(FILE *to, int id)
+{
+    const struct event *e = &run.g->ev[id];
+    char text[512];
+    event_text(text, sizeof text, e);
+    fprintf(to, "  e%d [group=t%d label=\"%d: T%d %s\\n%s\"];\n", id, e->tid, step_of[id], e->tid,
+            quotable(text), symbol_line(e->pc));
+    dot_edges(to, id);
+}
+
+/* The two accesses that race, each behind the last event of its thread before it. */
+static void dot_race(FILE *to)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct plain_access *a = &run.race[i];
+        char text[512];
+        if (!a->valid)
+            continue;
+        plain_text(text, sizeof text, a);
+        fprintf(to, "  race%d [group=t%d color=red penwidth=2 label=\"T%d %s\\n%s\"];\n", i, a->tid, a->tid,
+                quotable(text), symbol_line(a->pc));
+        int before = a->clock > 0 ? run.event_of[a->tid][a->clock - 1] : run.g->thread[a->tid].create;
+        if (before >= 0)
+            fprintf(to, "  e%d -> race%d;\n", before, i);
+    }
+    if (run.race[0].valid && run.race[1].valid)
+        fprintf(to, "  race0 -> race1 [color=red penwidth=2 dir=both label=race constraint=false];\n");
+}
+
 void report_dot(const char *path)
 {
     FILE *to = fopen(path, "w");
@@ -320,16 +362,15 @@ void report_dot(const char *path)
         fatal("cannot write %s: %s", path, strerror(errno));
     number_steps();
     fprintf(to, "digraph execution {\n  node [shape=box fontname=monospace];\n");
-    for (int id = 0; id < run.g->n; id++) {
-        char text[512];
-        event_text(text, sizeof text, &run.g->ev[id]);
-        for (char *c = text; *c; c++)
-            if (*c == '"')
-                *c = '\'';
-        fprintf(to, "  e%d [group=t%d label=\"%d: T%d %s\\n%s\"];\n", id, run.g->ev[id].tid, step_of[id],
-                run.g->ev[id].tid, text, symbol_line(run.g->ev[id].pc));
-        dot_edges(to, id);
+    if (run.bug != BUG_NONE) {
+        char text[sizeof run.bug_text];
+        snprintf(text, sizeof text, "%s", run.bug_text);
+        fprintf(to, "  labelloc=t;\n  label=\"%s: %s\\n%s\";\n", title[run.bug], quotable(text),
+                run.bug_pc ? symbol_line(run.bug_pc) : "");
     }
+    for (int id = 0; id < run.g->n; id++)
+        dot_event(to, id);
+    dot_race(to);
     fprintf(to, "}\n");
     if (fclose(to))
         fatal("cannot write %s: %s", path, strerror(errno));

@@ -45,6 +45,9 @@ def check(pawl_cc, compiler, level, source, directory):
     error = first_error(broken.stderr)
     if broken.returncode != 1 or not error or not error.startswith(expected + ":"):
         return f"expected {expected}, got status {broken.returncode}:\n{broken.stdout}{broken.stderr}"
+    graph = (directory / "graph").read_text()
+    if f'label="{expected}: ' not in graph or expected == "data race" and "race0 [" not in graph:
+        return f"the graph does not say it:\n{graph}"
     if expected != "nondeterminism":
         again = run(program, f"--replay={trace}")
         if again.returncode != 1 or execution(again.stderr) != execution(broken.stderr):
