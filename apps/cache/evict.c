@@ -409,12 +409,10 @@ bool cache_short(struct cache_store *store)
 
 void cache_share_memory(struct cache_store *store)
 {
-    struct pawl_map_counts map;
     const size_t limit = pawl_load_relaxed(&store->limit); /* relaxed: a setting */
-    size_t taken;
+    /* Where nothing may be evicted, nothing is refused for what is about to come back. */
+    const size_t taken = cache_map_memory(store, !store->no_eviction) + cache_ghosts_bytes(&store->ghosts);
 
-    pawl_map_stats(&store->map, &map);
-    taken = map.bytes + cache_ghosts_bytes(&store->ghosts);
     cache_pool_limit(&store->pool, limit > taken ? limit - taken : 0);
 }
 

@@ -192,6 +192,6 @@ uint64_t cache_next_cas(struct cache_session *session, uint64_t above)
         session->cas = pawl_fetch_add_relaxed(&session->store->next_cas, (uint64_t)CAS_BLOCK);
         session->cas_end = session->cas + CAS_BLOCK;
     }
-    /* A client may have chosen a greater one. */
-    return session->cas > above ? session->cas++ : above + 1;
+    /* A client may have chosen a greater one; behind the greatest there is only 0, which stands for any. */
+    return session->cas > above || above == UINT64_MAX ? session->cas++ : above + 1;
 }

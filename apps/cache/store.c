@@ -41,7 +41,8 @@ uint64_t cache_hash_of(const void *object, const struct pawl_hash_seed *seed)
 
 /* ---- the map's memory ---- */
 
-/* As the map does it for itself, but with huge pages: buckets are touched at random. Tables from here on are mappings. */
+/* As the map does it for itself, but with huge pages: buckets are touched at random. Tables from here on are mappings, which are
+ * counted: of one that it has given up the map tells no more, but it takes memory until RCU's worker gives it back. */
 enum { FROM_KERNEL = 1 << 16 };
 
 static size_t whole_pages(size_t bytes)
@@ -51,34 +52,50 @@ static size_t whole_pages(size_t bytes)
 
 static void *allocate_table(size_t bytes, void *context)
 {
+    struct cache_store *store = context;
     void *memory;
 
-    (void)context;
-    if (bytes >= FROM_KERNEL)
-        return cache_map_aligned(whole_pages(bytes), bytes >= CACHE_HUGE_PAGE ? CACHE_HUGE_PAGE : CACHE_PAGE);
-    memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
-    return memory == NULL ? NULL : memset(memory, 0, bytes);
+    if (bytes < FROM_KERNEL) {
+        memory = aligned_alloc(PAWL_CACHELINE_PAIR, bytes);
+        return memory == NULL ? NULL : memset(memory, 0, bytes);
+    }
+    memory = cache_map_aligned(whole_pages(bytes), bytes >= CACHE_HUGE_PAGE ? CACHE_HUGE_PAGE : CACHE_PAGE);
+    if (memory != NULL)
+        pawl_fetch_add_relaxed(&store->tables, bytes); /* relaxed: a figure */
+    return memory;
 }
 
 static void release_table(void *memory, size_t bytes, void *context)
 {
-    (void)context;
-    if (bytes >= FROM_KERNEL)
-        (void)munmap(memory, whole_pages(bytes)); /* whole mappings of ours */
-    else
+    struct cache_store *store = context;
+
+    if (bytes < FROM_KERNEL) {
         free(memory);
+        return;
+    }
+    (void)munmap(memory, whole_pages(bytes));      /* whole mappings of ours */
+    pawl_fetch_sub_relaxed(&store->tables, bytes); /* relaxed: a figure */
 }
 
-static const struct pawl_map_memory table_memory = {allocate_table, release_table, NULL};
+size_t cache_map_memory(const struct cache_store *store, bool given_up)
+{
+    struct pawl_map_counts map;
+    size_t tables;
+
+    pawl_map_stats(&store->map, &map);
+    tables = given_up ? pawl_load_relaxed(&store->tables) : 0; /* relaxed: a figure */
+    return tables > map.bytes ? tables : map.bytes;
+}
 
 /* ---- opening ---- */
 
 int cache_store_open(struct cache_store **out, const struct cache_store_config *config)
 {
+    struct pawl_map_memory memory = {allocate_table, release_table, NULL};
     const struct pawl_map_options options = {.equal = cache_equal,
                                              .hash_of = cache_hash_of,
                                              .entries = config->entries,
-                                             .memory = &table_memory};
+                                             .memory = &memory};
     struct cache_store *store;
     int error;
 
@@ -88,6 +105,7 @@ int cache_store_open(struct cache_store **out, const struct cache_store_config *
     if (store == NULL)
         return -ENOMEM;
     memset(store, 0, sizeof(*store));
+    memory.context = store;
     pawl_store_relaxed(&store->limit, config->limit); /* relaxed: nobody else knows the store */
     store->item_max = config->item_max;
     store->no_eviction = config->no_eviction;
@@ -342,6 +360,7 @@ struct pawl_chunk *cache_store_chunk(const struct cache_store *store, const stru
 void cache_figures(const struct cache_store *const_store, struct cache_figures *figures)
 {
     struct cache_store *store = (struct cache_store *)(uintptr_t)const_store; /* to lock */
+    const uint64_t map_memory = cache_map_memory(store, true);
     struct pawl_map_counts map;
     struct cache_counts sum;
 
@@ -374,6 +393,6 @@ void cache_figures(const struct cache_store *const_store, struct cache_figures *
     figures->segments_free = store->pool.free_count;
     figures->age = cache_now(store) - cache_pool_oldest(&store->pool, cache_now(store));
     figures->segment_bytes = store->pool.segment_bytes;
-    figures->memory = store->pool.memory + map.bytes + cache_ghosts_bytes(&store->ghosts);
+    figures->memory = store->pool.memory + map_memory + cache_ghosts_bytes(&store->ghosts);
     pawl_mutex_unlock(&store->pool.lock);
 }

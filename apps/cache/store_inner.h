@@ -50,6 +50,8 @@ struct cache_store {
     uint64_t opened_ns;
     int64_t opened_unix;
     PAWL_ATOMIC(uint64_t) next_cas PAWL_LINE_PAIR_ALIGNED; /* relaxed: only to be different */
+    PAWL_ATOMIC(size_t)
+    tables; /* bytes of the map's, also of those that it has given up. Relaxed: a figure */
     /* under the lock */
     struct pawl_mutex lock PAWL_LINE_PAIR_ALIGNED;
     struct cache_session *sessions;
@@ -156,6 +158,9 @@ void cache_keep_ready(struct cache_session *session);
 /* Room for an item of so many bytes, for which there was none: waits for readers. `alone`: it takes a segment for itself. `tries` counts
  * what was tried for this item. False: there cannot be any, or it cannot wait here, in a section. */
 bool cache_wait_for_room(struct cache_session *session, size_t item_bytes, bool alone, unsigned tries);
+
+/* Bytes that the map takes; with a table that it has `given_up`, until that is the system's again. */
+size_t cache_map_memory(const struct cache_store *store, bool given_up);
 
 /* The map's memory is a part of the limit: what it takes, the segments may not. */
 void cache_share_memory(struct cache_store *store);

@@ -107,6 +107,7 @@ void clients_that_read_nothing_do_not_let_what_moves_exceed_the_limit(void **sta
 /* churn.c */
 void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state);
 void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state);
+void a_table_that_the_map_gave_up_counts_until_its_readers_have_left(void **state);
 void segments_of_one_huge_page_go_back_one_by_one(void **state);
 
 #endif

@@ -126,6 +126,10 @@ static void cas_stores_only_over_what_was_seen(void **state)
     assert_true(cas_of(&f, "a") == UINT64_C(1) << 60);
     set(&f, "a", "y");
     assert_true(cas_of(&f, "a") > UINT64_C(1) << 60);
+    /* The greatest there is: what comes behind it is not 0, which nobody could ask for. */
+    assert_int_equal(change(&f, "a", "x", (struct cache_change){.new_cas = UINT64_MAX}), CACHE_STORED);
+    set(&f, "a", "y");
+    assert_int_not_equal(cas_of(&f, "a"), 0);
     assert_int_equal(cache_delete(f.session, &key, 1), CACHE_EXISTS);
     assert_int_equal(cache_delete(f.session, &key, cas_of(&f, "a")), CACHE_STORED);
     close_store(f);
@@ -620,6 +624,7 @@ int main(void)
         cmocka_unit_test(the_limit_holds_for_any_mix_of_sizes),
         cmocka_unit_test(resident_memory_keeps_to_the_limit_whatever_sizes_come),
         cmocka_unit_test(two_hours_of_churn_keep_to_the_limit_all_the_time),
+        cmocka_unit_test(a_table_that_the_map_gave_up_counts_until_its_readers_have_left),
         cmocka_unit_test(segments_of_one_huge_page_go_back_one_by_one),
         cmocka_unit_test(what_is_hit_survives_a_scan),
         cmocka_unit_test(without_eviction_sets_fail_and_lose_nothing),
