@@ -8,6 +8,10 @@
 # MACHINE is x86_64 or aarch64; CHECKER the pawl command, or - for none; RUNNER an emulator. Speaks TAP.
 set -u
 
+# Frames kept aside for that are given out in turn: the same call does not always run the same instructions, each of which is
+# to be reached again.
+export ASAN_OPTIONS=detect_stack_use_after_return=0
+
 root=$1 machine=$2 checker=$3 compiler=$4 runner=${5-}
 here=$root/tests/restartable
 harness=$root/tests/percpu/interrupt
