@@ -5,16 +5,21 @@
 
 #include "../../../src/core/queue/mpmc.h"
 
-enum { WORKERS = 4, CAPACITY = 16, KILLS = 40, IDS = 1 << 22 };
+enum { WORKERS = 4, CAPACITY = 16, KILLS = 40, IDS_A_KILL = 1 << 17 };
 
 struct board {
     PAWL_ATOMIC(uint64_t) next_id, limit; /* the workers idle at the limit, which we raise */
     PAWL_ATOMIC(uint64_t) turns[WORKERS];
-    PAWL_ATOMIC(unsigned char) accepted[IDS], delivered[IDS];
     PAWL_ATOMIC(uint32_t) torn, twice;
 };
 
+struct fate {
+    PAWL_ATOMIC(unsigned char) accepted, delivered;
+};
+
 static struct board *board;
+static struct fate *fates; /* of so many */
+static size_t ids;
 static struct pawl_mpmc *queue;
 
 static void take(const uint64_t *element)
@@ -22,14 +27,14 @@ static void take(const uint64_t *element)
     for (size_t i = 1; i < queue->element_bytes / 8; i++)
         if (element[i] != element[0] * 3 + i)
             pawl_fetch_add_relaxed(&board->torn, 1u);
-    if (element[0] >= IDS || pawl_exchange_relaxed(&board->delivered[element[0]], 1) != 0)
+    if (element[0] >= ids || pawl_exchange_relaxed(&fates[element[0]].delivered, 1) != 0)
         pawl_fetch_add_relaxed(&board->twice, 1u);
 }
 
 static void give(uint64_t *element)
 {
     element[0] = pawl_fetch_add_relaxed(&board->next_id, 1u);
-    if (element[0] >= IDS)
+    if (element[0] >= ids)
         return;
     for (size_t i = 1; i < queue->element_bytes / 8; i++)
         element[i] = element[0] * 3 + i;
@@ -39,7 +44,7 @@ static void give(uint64_t *element)
         if (pawl_mpmc_pop(queue, other) == 0) /* full: make room */
             take(other);
     }
-    pawl_store_relaxed(&board->accepted[element[0]], 1);
+    pawl_store_relaxed(&fates[element[0]].accepted, 1);
 }
 
 static void work(int number)
@@ -87,6 +92,16 @@ static void all_go_on(void)
     }
 }
 
+/* Of what is not touched there is no page. */
+static void *share(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                        0);
+
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
 static void kill_and_go_on(size_t element_bytes)
 {
     size_t bytes = pawl_mpmc_bytes(CAPACITY, element_bytes);
@@ -94,9 +109,10 @@ static void kill_and_go_on(size_t element_bytes)
     pid_t workers[WORKERS];
     int kills = rounds(KILLS);
 
-    board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    queue = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(board != MAP_FAILED && queue != MAP_FAILED);
+    ids = (size_t)kills * IDS_A_KILL;
+    board = share(sizeof *board);
+    fates = share(ids * sizeof *fates);
+    queue = share(bytes);
     assert_int_equal(pawl_mpmc_init(queue, CAPACITY, element_bytes, PAWL_SHARED), 0);
     for (int i = 0; i < WORKERS; i++)
         workers[i] = spawn(i);
@@ -119,13 +135,14 @@ static void kill_and_go_on(size_t element_bytes)
     while (pawl_mpmc_pop(queue, element) == 0)
         take(element);
     issued = pawl_load_relaxed(&board->next_id);
-    assert_true(issued < IDS);
+    assert_true(issued < ids);
     for (uint64_t id = 0; id < issued; id++)
-        lost += pawl_load_relaxed(&board->accepted[id]) && !pawl_load_relaxed(&board->delivered[id]);
+        lost += pawl_load_relaxed(&fates[id].accepted) && !pawl_load_relaxed(&fates[id].delivered);
     assert_int_equal(pawl_load_relaxed(&board->torn), 0);
     assert_int_equal(pawl_load_relaxed(&board->twice), 0);
     assert_true(lost <= (uint64_t)kills + WORKERS);
     munmap(board, sizeof *board);
+    munmap(fates, ids * sizeof *fates);
     munmap(queue, bytes);
 }
 
