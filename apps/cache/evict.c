@@ -481,13 +481,31 @@ static void purge_item(void *object, void *argument)
 /* With the store's lock. */
 static void purge_some(struct cache_store *store)
 {
-    if (!store->purging)
-        return;
     pawl_rcu_read_lock();
     store->purging = pawl_map_walk(&store->map, &store->purge, BUCKETS_A_STEP, purge_item, store);
     pawl_rcu_read_unlock();
     if (!store->purging)
         store->purged_epoch = pawl_load_relaxed(&store->epoch); /* relaxed: changed under this lock */
+}
+
+/* The same when there is time. Who looked before the last flush may put what is older than it wherever a walk has been already: so this
+ * one begins when all those have left. Returns whether there is more to do now. */
+static bool purge_in_time(struct cache_store *store)
+{
+    if (!store->purging || !pawl_rcu_poll(store->flushed))
+        return false;
+    purge_some(store);
+    return store->purging;
+}
+
+/* An item carries 3 bits of its epoch: before they come round again all older items must have gone. Flushes that come faster than
+ * there is time for walks cannot wait, as they may be in a section themselves: what somebody puts behind this walk has the next one,
+ * which comes one epoch early for that. With the store's lock. */
+static void purge_now(struct cache_store *store)
+{
+    /* relaxed: our lock */
+    while (pawl_load_relaxed(&store->epoch) - store->purged_epoch >= 256 / CACHE_EPOCH - 2)
+        purge_some(store);
 }
 
 void cache_flush(struct cache_store *store, uint32_t when)
@@ -498,13 +516,11 @@ void cache_flush(struct cache_store *store, uint32_t when)
         return;
     }
     pawl_mutex_lock(&store->lock);
-    /* An item carries 3 bits of its epoch: before they come round again all older items must have gone. */
-    while (pawl_load_relaxed(&store->epoch) - store->purged_epoch >=
-           256 / CACHE_EPOCH - 1) /* relaxed: our lock */
-        purge_some(store);
+    purge_now(store);
     pawl_fetch_add_relaxed(&store->epoch,
                            1u); /* relaxed: cache_valid compares a number that is as old as the read */
     cache_pool_flush(&store->pool);
+    store->flushed = pawl_rcu_start_poll();
     store->purge = (struct pawl_map_cursor){0};
     store->purging = true;
     pawl_mutex_unlock(&store->lock);
@@ -530,8 +546,7 @@ bool cache_maintain(struct cache_session *session)
     bool more;
 
     pawl_mutex_lock(&store->lock);
-    purge_some(store);
-    more = store->purging;
+    more = purge_in_time(store);
     pawl_mutex_unlock(&store->lock);
     more |= expire_some(session);
     more |= pawl_map_help(&store->map, BUCKETS_A_STEP);

@@ -57,6 +57,7 @@ struct cache_store {
     struct cache_session *sessions;
     struct cache_counts closed;   /* what closed sessions had counted */
     struct pawl_map_cursor purge; /* how far the walk is that removes what was flushed */
+    uint64_t flushed;             /* the grace period after the last flush */
     uint32_t purged_epoch;        /* all of earlier epochs is gone */
     bool purging;
 };

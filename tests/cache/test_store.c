@@ -252,6 +252,27 @@ static void a_flush_takes_all_that_is_there(void **state)
     close_store(f);
 }
 
+/* A slow `set` that looked before the flush may put its item behind a walk that has passed there. */
+static void what_was_flushed_is_looked_for_when_those_have_left_who_looked_before(void **state)
+{
+    const struct fixture f = open_store(8 * MIB, false);
+    struct cache_figures figures;
+
+    (void)state;
+    set(&f, "a", "x");
+    pawl_rcu_read_lock(); /* the slow one's */
+    cache_flush(f.store, 0);
+    while (cache_maintain(f.session))
+        ;
+    cache_figures(f.store, &figures);
+    assert_int_equal(figures.items, 1);
+    pawl_rcu_read_unlock();
+    maintain(&f);
+    cache_figures(f.store, &figures);
+    assert_int_equal(figures.items, 0);
+    close_store(f);
+}
+
 /* ---- memory ---- */
 
 static void the_limit_holds_for_any_mix_of_sizes(void **state)
@@ -621,6 +642,7 @@ int main(void)
         cmocka_unit_test(the_largest_item_is_memcacheds),
         cmocka_unit_test(what_expires_is_gone_and_its_memory_is_back),
         cmocka_unit_test(a_flush_takes_all_that_is_there),
+        cmocka_unit_test(what_was_flushed_is_looked_for_when_those_have_left_who_looked_before),
         cmocka_unit_test(the_limit_holds_for_any_mix_of_sizes),
         cmocka_unit_test(resident_memory_keeps_to_the_limit_whatever_sizes_come),
         cmocka_unit_test(two_hours_of_churn_keep_to_the_limit_all_the_time),
