@@ -80,7 +80,7 @@ enum thread_state {
     THREAD_DONE,
 };
 
-enum { LOADS_REMEMBERED = 64 };
+enum { LOADS_REMEMBERED = 512 }; /* a round of a loop that waits may have so many */
 struct remembered_load {
     uint64_t pc, hash;
     uint64_t changes; /* by others, before it */
