@@ -93,7 +93,7 @@ programs|libmemcached-tools|cmd:memccapable|client of the cache server
 programs|python3-pymemcache|file:/usr/lib/python3/dist-packages/pymemcache/__init__.py|client of the cache server
 programs|python3-memcache|file:/usr/lib/python3/dist-packages/memcache.py|client of the cache server
 programs|python3-pylibmc|file:/usr/lib/python3/dist-packages/pylibmc/__init__.py|client of the cache server
-programs|php-cli|cmd:php|client of the cache server
+programs|php-cli|cmd:php|client of the cache server; under the allocator
 programs|php-memcached|file:/etc/php/8.2/mods-available/memcached.ini|client of the cache server
 programs|libcache-memcached-perl|file:/usr/share/perl5/Cache/Memcached.pm|client of the cache server
 programs|redis-server|cmd:redis-server|under the allocator

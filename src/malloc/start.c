@@ -5,6 +5,7 @@
 #include "central.h"
 #include "decay.h"
 #include "fork.h"
+#include "libc.h"
 #include "map.h"
 #include "profile.h"
 #include "report.h"
@@ -68,6 +69,7 @@ __attribute__((constructor(101))) static void start_at_load(void)
 {
     if (!started())
         return;
+    pawl_libc_replace_();
     pawl_report_watch_();
     if (pawl_settings_.background)
         (void)pawl_decay_start_(); /* without the thread everything works as well */

@@ -109,6 +109,15 @@ node_runs() {
         console.log(JSON.parse(JSON.stringify(a)).length)') == 200000 ]]
 }
 
+# Its extensions look into libc before they look anywhere else.
+php_agrees() {
+    # shellcheck disable=SC2016 # for php
+    local words='$a = []; for ($i = 0; $i < 100000; $i++) $a["k$i"] = str_repeat(chr(65 + $i % 26), $i % 100);
+        ksort($a); echo extension_loaded("pdo") ? "pdo " : "", md5(serialize($a)), strlen(json_encode($a));'
+
+    [[ $(USE_ZEND_ALLOC=0 preloaded php -r "$words") == "$(php -r "$words")" ]]
+}
+
 java_starts() {
     preloaded java -Xmx64m -Xshare:auto -version
 }
@@ -316,6 +325,7 @@ if [[ ${PAWL_TEST_LONG-} == 1 ]] && has_python_tests; then
 fi
 promise 'g++ and the operators new and delete' g++ cxx_builds
 promise 'node' node node_runs
+promise 'php says the same' php php_agrees
 promise 'a Java machine starts' java java_starts
 promise 'redis-server under redis-benchmark' redis-server redis_serves
 promise 'valgrind' valgrind valgrind_runs

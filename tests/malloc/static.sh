@@ -99,8 +99,77 @@ int main(int argc, char **argv)
     block = strcpy(allocate(100), "block"), large = strcpy(allocate(1000000), "large");
     free(malloc(100));
     dlclose(library);
+    if (dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "free") != (void *)free) return 4;
     if (strcmp(block, "block") != 0 || strcmp(large, "large") != 0) return 3;
     release(block), release(large);
+    return 0;
+}
+END
+
+# A library that is opened so that it looks into libc before the program's own scope, and a program that asks libc for its
+# functions: blocks go from each to each other. With OWN it has a malloc itself, which libc's must then not be replaced by.
+cat >"$work/f.c" <<'END'
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+void let_go(void *p) { free(p); }
+void *blocks(int which)
+{
+    void *p = NULL;
+    switch (which) {
+    case 0: return malloc(100);
+    case 1: return calloc(10, 10);
+    case 2: return realloc(strdup("grows"), 5000);
+    case 3: return reallocarray(strdup("grows"), 50, 100);
+    case 4: return aligned_alloc(64, 128);
+    case 5: return posix_memalign(&p, 256, 256) == 0 ? p : NULL;
+    case 6: return memalign(4096, 100);
+    case 7: return valloc(100);
+    case 8: return pvalloc(100);
+    case 9: p = strdup("x"); return malloc_usable_size(p) >= 2 && malloc_usable_size(p) < 100 ? p : NULL;
+    default: return strndup("a string", 4);
+    }
+}
+END
+cat >"$work/g.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef OWN
+static char memory[1 << 20];
+static size_t used;
+void *malloc(size_t n) { void *p = memory + used; used += (n + 31) / 32 * 32; return used <= sizeof memory ? p : NULL; }
+void *calloc(size_t n, size_t size) { return malloc(n * size); }
+void *realloc(void *p, size_t n) { void *new = malloc(n); return p ? memcpy(new, p, n) : new; }
+void free(void *p) { (void)p; }
+#endif
+int main(int argc, char **argv)
+{
+    void *library = dlopen(argv[1], RTLD_NOW | RTLD_DEEPBIND), *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    void *(*blocks)(int);
+    void (*let_go)(void *), (*libc_free)(void *), (*next_free)(void *);
+    Dl_info where;
+    if (argc != 2 || !library || !libc) return 1;
+    *(void **)&blocks = dlsym(library, "blocks");
+    *(void **)&let_go = dlsym(library, "let_go");
+    *(void **)&libc_free = dlsym(libc, "free");
+    *(void **)&next_free = dlsym(RTLD_NEXT, "free");
+    if (!blocks || !let_go || !libc_free || !next_free || dladdr((void *)libc_free, &where) == 0) return 2;
+#ifdef OWN
+    return strstr(where.dli_fname, "libc.so") != NULL ? 0 : 3;
+#endif
+    if (libc_free != free || strstr(where.dli_fname, "libc.so") != NULL) return 4;
+    for (int i = 0; i <= 10; i++) {
+        for (int k = 0; k < 4; k++) {
+            char *p = blocks(i);
+            if (!p) return 5;
+            p[0] = 'b';
+            (k == 0 ? let_go : k == 1 ? libc_free : k == 2 ? next_free : free)(p);
+        }
+        let_go(malloc(100));
+        let_go(strdup("another"));
+    }
     return 0;
 }
 END
@@ -195,5 +264,23 @@ else
     ((status == 21)) && [[ ! -e $work/heap ]]
     promise 12 '... and not a program that runs with the rights of another user' $?
 fi
-echo 1..12
+if [[ -n $(getconf GNU_LIBC_VERSION 2>/dev/null) ]]; then
+    here=(-fno-builtin -pthread -ldl)
+    "$cc" -O1 -shared -fPIC -fno-builtin "$work/f.c" -o "$work/f.so" >"$work/said" 2>&1 &&
+        "$cc" -O1 "$work/g.c" "${here[@]}" -o "$work/deep" >>"$work/said" 2>&1 &&
+        LD_PRELOAD=$shared "$work/deep" "$work/f.so" >>"$work/said" 2>&1
+    promise 13 'preloaded, it is found by who looks into libc first' $?
+    "$cc" -O1 "$work/g.c" "$shared" -Wl,-rpath,"$(dirname "$shared")" "${here[@]}" -o "$work/deep2" >"$work/said" 2>&1 &&
+        "$work/deep2" "$work/f.so" >>"$work/said" 2>&1
+    promise 14 '... and linked' $?
+    "$cc" -O1 "$work/g.c" "$archive" -rdynamic "${here[@]}" -o "$work/deep3" >"$work/said" 2>&1 &&
+        "$work/deep3" "$work/f.so" >>"$work/said" 2>&1
+    promise 15 '... and as a part of the program' $?
+    "$cc" -O1 -DOWN "$work/g.c" "${here[@]}" -o "$work/own" >"$work/said" 2>&1 &&
+        LD_PRELOAD=$shared "$work/own" "$work/f.so" >>"$work/said" 2>&1
+    promise 16 'of a program that has its own malloc, libc is left alone' $?
+else
+    for i in 13 14 15 16; do echo "ok $i - # SKIP no glibc"; done
+fi
+echo 1..16
 exit $failed
