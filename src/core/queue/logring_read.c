@@ -87,7 +87,7 @@ static bool copy_page(struct pawl_logring_reader *reader, struct cursor *cursor)
         if (pawl_logring_distance_(cursor->limit, cursor->position) <= reader->map.ring_bytes &&
             pawl_logring_copy_(cursor->ring, reader->map.ring_bytes, cursor->position,
                                cursor->page + cursor->position % PAWL_LOGRING_PAGE_,
-                               end - cursor->position)) {
+                               pawl_logring_distance_(end, cursor->position))) {
             cursor->copied = end;
             cursor->margin = 0;
             return true;
@@ -119,7 +119,7 @@ static void settle(struct pawl_logring_reader *reader, struct cursor *cursor, un
 static bool look(struct pawl_logring_reader *reader, struct cursor *cursor)
 {
     uint64_t head = copied_word(cursor, cursor->position);
-    uint64_t left = cursor->copied - cursor->position;
+    uint64_t left = pawl_logring_distance_(cursor->copied, cursor->position);
     unsigned kind = pawl_logring_kind_(head);
     uint64_t need = pawl_logring_need_(pawl_logring_bytes_(head));
     unsigned importance = pawl_logring_class_(head);
