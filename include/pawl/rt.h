@@ -15,8 +15,9 @@
  * Progress   open, close: blocking. stop: wait-free.
  * Signals    stop may be called from signal handlers. Workers have the signal mask of the thread that opened.
  * fork       In the child a runtime of the parent runs nothing. Spawns answer -ECHILD, wakes do nothing;
- *            pawl_rt_close() gives memory and descriptors back. A child forked by a task must exec or _exit: the
- *            process is ended (abort) if it returns to the worker. A runtime opened in the child is an ordinary one.
+ *            pawl_rt_close() gives memory and descriptors back, but not those of streams and listeners. A child forked
+ *            by a task must exec or _exit: the process is ended (abort) if it returns to the worker. A runtime opened in
+ *            the child is an ordinary one.
  * Placement  The CPUs that the opening thread may run on (affinity, cpuset), but no more workers than the cgroup's quota
  *            of CPU time has CPUs. Workers steal from the nearest first: same core, same cache, same node, others. By
  *            hwloc, once a process; where it finds nothing, or the library was built without it, all are as near.

@@ -151,7 +151,7 @@ struct pawl_listener_config {
 };
 
 /* Listens on all workers. Returns 0, or what socket, bind and listen say, or -ENOMEM, -EINVAL (GIVEN: no stream socket that
- * listens). Any thread. */
+ * listens), -EPIPE (the runtime closes), -ECHILD. Any thread. */
 PAWL_API int pawl_listener_open(struct pawl_listener **listener, struct pawl_rt *rt,
                                 const struct pawl_listener_config *config) PAWL_NONNULL;
 
@@ -175,7 +175,7 @@ PAWL_API int pawl_stream_connect(struct pawl_stream **stream, const struct pawl_
  * calls of <pawl/file.h> at the file's own position, one at a time; these do not move to other workers. What is only open for
  * writing never calls `ended`, and breaks with -EPIPE when nobody reads it any more; what is only open for reading
  * refuses to be written to, with -EPIPE. Pipes and terminals become non-blocking in an open file of their own,
- * where the kernel lets them be opened again; else for all who share them. */
+ * where the kernel lets them be opened again; else for all who share them. A socket becomes blocking for all who do. */
 PAWL_API int pawl_stream_adopt(struct pawl_stream **stream, const struct pawl_stream_config *config, int fd)
     PAWL_NONNULL;
 
@@ -204,7 +204,7 @@ PAWL_API size_t pawl_stream_queued(const struct pawl_stream *stream)
 PAWL_API bool pawl_stream_full(const struct pawl_stream *stream) PAWL_NONNULL; /* more than `high` */
 
 /* The operation completes with 0 when all that is queued now has been given to the kernel. Returns 0, -EPIPE (it has
- * ended). */
+ * ended), -EBUSY (the operation is under way, or the stream moves). */
 PAWL_API int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op) PAWL_NONNULL;
 
 /* No more `received` or `ended` until pawl_stream_resume(). Not counted. */
@@ -223,8 +223,8 @@ PAWL_API void pawl_stream_abort(struct pawl_stream *stream, int reason) PAWL_NON
 /* ---- moving, and other threads ---- */
 
 /* To another worker of the runtime, in a later turn; its continuations run there from then on. With it goes what is
- * queued and how it was paused. It gets a new handle. Returns 0, -EINVAL (no such worker), -EBUSY (not connected, it
- * ends, or moves already, or an operation waits for it). */
+ * queued and how it was paused. It gets a new handle. What the kernel sends from the program's memory is waited for.
+ * Returns 0, -EINVAL (no such worker), -EBUSY (not connected, it ends, or moves already, or an operation waits for it). */
 PAWL_API int pawl_stream_move(struct pawl_stream *stream, uint32_t worker) PAWL_NONNULL;
 
 /* A name that outlives the stream. */

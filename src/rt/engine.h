@@ -162,6 +162,8 @@ struct pawl_engine_class {
     /* Begins to send the first pieces without a copy: true, and it follows as above; false: send(2) is to do it. NULL: an
      * engine that cannot. */
     bool (*send_zero)(struct pawl_engine *engine, struct pawl_stream *stream);
+    /* What these have submitted is taken back, as far as it has not gone: the peer is not waited for. NULL: nothing is submitted. */
+    void (*send_stop)(struct pawl_engine *engine, struct pawl_stream *stream);
 
     /* A listening socket of this worker; `shared`: other workers listen on the same one. */
     int (*listen)(struct pawl_engine *engine, struct pawl_listener_part *part, bool shared);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pawl/rcu.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -214,7 +215,7 @@ static void part_ready(struct pawl_source *source, uint32_t events)
     pawl_listener_accept_((struct pawl_listener_part *)(void *)source);
 }
 
-/* ---- messages ---- */
+/* ---- messages: each holds the runtime until it has run ---- */
 
 /* It will not be on: the message that was to start it lets go. */
 static void give_up(struct pawl_listener_part *part)
@@ -245,17 +246,19 @@ static void run_start(struct pawl_message *message, struct pawl_worker *worker)
     struct pawl_listener_part *part = pawl_mpsc_of(message, struct pawl_listener_part, start);
     int status;
 
-    if (worker->engine->io.stopping || (part->state & PART_STOPPED) != 0) {
-        give_up(part);
+    if (worker->engine->io.stopping || (part->state & PART_STOPPED) != 0)
+        status = -ECANCELED;
+    else
+        status = start(part, worker->engine);
+    if (status == -ENOMEM || status == -ENOSPC) {
+        pawl_worker_later_(worker, &part->start); /* again and again, until there is memory */
         return;
     }
-    status = start(part, worker->engine);
-    if (status == -ENOMEM || status == -ENOSPC)
-        pawl_worker_later_(worker, &part->start); /* again and again, until there is memory */
-    else if (status != 0)
+    if (status != 0)
         give_up(part); /* the other workers go on without this one */
     else
         part->state |= PART_STARTED | PART_ON; /* `holds` counts it from now on */
+    pawl_rt_release_(worker->rt);
 }
 
 static void run_stop(struct pawl_message *message, struct pawl_worker *worker)
@@ -263,11 +266,11 @@ static void run_stop(struct pawl_message *message, struct pawl_worker *worker)
     struct pawl_listener_part *part = pawl_mpsc_of(message, struct pawl_listener_part, stop);
     struct pawl_listener *listener = part->listener;
 
-    (void)worker;
     if ((part->state & PART_STARTED) == 0)
         part->state |= PART_STOPPED;
     part_off(part);
     let_go(listener, 1);
+    pawl_rt_release_(worker->rt);
 }
 
 /* ---- what programs call ---- */
@@ -362,7 +365,8 @@ static struct pawl_listener *make(struct pawl_rt *rt, const struct pawl_listener
         return NULL;
     memset(listener, 0, bytes);
     listener->parts = parts;
-    listener->shared = (config->flags & (PAWL_LISTENER_SHARED | PAWL_LISTENER_GIVEN)) != 0 ||
+    listener->given = (config->flags & PAWL_LISTENER_GIVEN) != 0;
+    listener->shared = listener->given || (config->flags & PAWL_LISTENER_SHARED) != 0 ||
                        (config->address != NULL && config->address->sa_family == AF_UNIX);
     listener->stream = config->stream;
     listener->closed = config->closed;
@@ -385,15 +389,15 @@ static struct pawl_listener *make(struct pawl_rt *rt, const struct pawl_listener
     return listener;
 }
 
-int pawl_listener_open(struct pawl_listener **out, struct pawl_rt *rt,
-                       const struct pawl_listener_config *config)
+/* The runtime is held. */
+static int open_held(struct pawl_listener **out, struct pawl_rt *rt,
+                     const struct pawl_listener_config *config)
 {
     struct pawl_listener *listener;
     int status;
 
-    if (config->stream == NULL || config->stream->received == NULL ||
-        (config->address == NULL && (config->flags & PAWL_LISTENER_GIVEN) == 0))
-        return -EINVAL;
+    if (pawl_rt_closing_(rt)) /* not by its own workers either */
+        return -EPIPE;
     listener = make(rt, config);
     if (listener == NULL)
         return -ENOMEM;
@@ -403,9 +407,26 @@ int pawl_listener_open(struct pawl_listener **out, struct pawl_rt *rt,
         return status;
     }
     *out = listener;
-    for (uint32_t i = 0; i < listener->parts; i++)
+    pawl_rt_hold_more_(rt, listener->parts);
+    for (uint32_t i = 0, parts = listener->parts; i < parts; i++)
         pawl_worker_send_(listener->part[i].worker, &listener->part[i].start);
     return 0;
+}
+
+int pawl_listener_open(struct pawl_listener **out, struct pawl_rt *rt,
+                       const struct pawl_listener_config *config)
+{
+    int status;
+
+    if (config->stream == NULL || config->stream->received == NULL ||
+        (config->address == NULL && (config->flags & PAWL_LISTENER_GIVEN) == 0))
+        return -EINVAL;
+    status = pawl_rt_hold_(rt);
+    if (status != 0)
+        return status;
+    status = open_held(out, rt, config);
+    pawl_rt_release_(rt);
+    return status;
 }
 
 void pawl_listener_close(struct pawl_listener *listener)
@@ -413,8 +434,11 @@ void pawl_listener_close(struct pawl_listener *listener)
     pawl_store_relaxed(&listener->closing, 1u); /* relaxed: the messages publish it */
     /* relaxed: the caller holds it. A message to each, instead of the caller's one */
     (void)pawl_fetch_add_relaxed(&listener->holds, listener->parts - 1);
+    pawl_rcu_read_lock();
+    pawl_rt_hold_more_(listener->part[0].worker->rt, listener->parts);
     for (uint32_t i = 0, parts = listener->parts; i < parts; i++)
         pawl_worker_send_(listener->part[i].worker, &listener->part[i].stop);
+    pawl_rcu_read_unlock();
 }
 
 int pawl_listener_address(const struct pawl_listener *listener, struct sockaddr *address,

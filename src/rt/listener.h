@@ -39,6 +39,7 @@ struct pawl_listener {
     socklen_t address_bytes;
     struct sockaddr_storage address;
     bool shared, unix_socket;
+    bool given;      /* its open file is somebody else's too, who relies on O_NONBLOCK */
     bool bytes_only; /* as in a stream */
     const struct pawl_stream_config *stream;
     void (*closed)(struct pawl_listener *listener, void *arg);
@@ -46,7 +47,7 @@ struct pawl_listener {
     PAWL_FLEXIBLE struct pawl_listener_part part[];
 };
 
-/* epoll: accepts what there is, within a budget. */
+/* epoll, and given sockets: accepts what there is, within a budget. */
 void pawl_listener_accept_(struct pawl_listener_part *part);
 /* A connection, or a negative errno, of accept. Returns whether to go on at once. */
 bool pawl_listener_accepted_(struct pawl_listener_part *part, int result);

@@ -564,8 +564,8 @@ void pawl_stream_become(struct pawl_stream *stream, const struct pawl_stream_con
         return;
     if (pawl_layer_attach_(stream) != 0)
         pawl_stream_abort(stream, -ENOMEM);
-    else if ((stream->state & STREAM_OPENED) != 0)
-        stream->layered->layer->start(stream->layered);
+    else if ((stream->state & (STREAM_OPENED | STREAM_MOVING)) == STREAM_OPENED)
+        stream->layered->layer->start(stream->layered); /* else where it opens, or arrives */
 }
 
 void pawl_stream_pause(struct pawl_stream *stream)

@@ -19,6 +19,7 @@ static void arrive(struct pawl_message *message, struct pawl_worker *worker)
     stream->later.run = pawl_stream_run_later_;
     stream->state &= ~(uint32_t)STREAM_MOVING;
     pawl_count_(&engine->io.counts.streams, 1);
+    pawl_rt_release_(worker->rt);
     if (engine->io.stopping)
         status = -ECANCELED;
     else
@@ -29,6 +30,8 @@ static void arrive(struct pawl_message *message, struct pawl_worker *worker)
     }
     pawl_stream_time_start_(stream);
     pawl_stream_enter_(stream);
+    if ((stream->state & STREAM_GREETING) != 0)
+        stream->layered->layer->start(stream->layered); /* it was given one while it moved */
     pawl_stream_receive_(stream);
     pawl_stream_leave_(stream);
 }
@@ -40,18 +43,26 @@ void pawl_stream_move_on_(struct pawl_stream *stream)
 
     if (stream->inflight != 0 || (stream->state & STREAM_DIRTY) != 0)
         return; /* who holds it calls again */
+    if ((stream->state & STREAM_FLUSHED) != 0) {
+        stream->state &= ~(uint32_t)STREAM_FLUSHED;
+        pawl_stream_later_(stream); /* behind the done() of its operations, which may lie in its context */
+        return;
+    }
     pawl_stream_time_stop_(stream);
     pawl_stream_class_(stream)->detach(engine, stream);
     pawl_slot_give_(&stream->source);
     pawl_count_(&engine->io.counts.streams, -UINT64_C(1));
     stream->state &= ~of_the_old_place; /* the new engine says what is true there */
     stream->later.run = arrive;
+    (void)pawl_rt_hold_(
+        engine->worker->rt); /* until it has arrived. Cannot fail: on a worker, in its process */
     pawl_worker_send_(&engine->worker->rt->worker[stream->target], &stream->later);
 }
 
 int pawl_stream_move(struct pawl_stream *stream, uint32_t target)
 {
     struct pawl_engine *engine = stream->source.engine;
+    const struct pawl_engine_class *class = pawl_stream_class_(stream);
     bool reads = pawl_stream_reads_(stream);
 
     if (target >= engine->worker->rt->workers)
@@ -66,7 +77,9 @@ int pawl_stream_move(struct pawl_stream *stream, uint32_t target)
     stream->state |= STREAM_MOVING;
     stream->target = target;
     if (reads)
-        pawl_stream_class_(stream)->receive_stop(engine, stream);
+        class->receive_stop(engine, stream);
+    if (class->send_stop != NULL)
+        class->send_stop(engine, stream);
     pawl_stream_later_(stream);
     return 0;
 }

@@ -218,6 +218,8 @@ int pawl_stream_flush(struct pawl_stream *stream, struct pawl_op *op)
 
     if ((stream->state & STREAM_DEAD) != 0)
         return -EPIPE;
+    if ((stream->state & STREAM_MOVING) != 0)
+        return -EBUSY; /* the operation would stay behind */
     status = pawl_op_begin_(op, stream->source.engine, stream, withdraw_flush);
     if (status != 0)
         return status;

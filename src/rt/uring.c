@@ -395,6 +395,7 @@ const struct pawl_engine_class pawl_engine_uring_ = {
     .receive_stop = pawl_uring_receive_stop_,
     .send_rest = pawl_uring_send_rest_,
     .send_zero = pawl_uring_send_zero_,
+    .send_stop = pawl_uring_send_stop_,
     .listen = pawl_uring_listen_,
     .listen_stop = pawl_uring_listen_stop_,
     .listen_again = pawl_uring_listen_again_,

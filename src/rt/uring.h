@@ -106,6 +106,7 @@ void pawl_uring_read_on_(struct pawl_engine *engine, struct pawl_stream *stream)
 void pawl_uring_receive_(struct pawl_engine *engine, struct pawl_stream *stream);
 void pawl_uring_receive_stop_(struct pawl_engine *engine, struct pawl_stream *stream);
 void pawl_uring_send_rest_(struct pawl_engine *engine, struct pawl_stream *stream);
+void pawl_uring_send_stop_(struct pawl_engine *engine, struct pawl_stream *stream);
 int pawl_uring_listen_(struct pawl_engine *engine, struct pawl_listener_part *part, bool shared);
 void pawl_uring_listen_stop_(struct pawl_engine *engine, struct pawl_listener_part *part);
 void pawl_uring_listen_again_(struct pawl_engine *engine, struct pawl_listener_part *part);

@@ -69,7 +69,7 @@ void pawl_uring_missed_(struct pawl_source *source)
 
         if ((stream->state & (STREAM_RECEIVING | STREAM_STOPPING)) == (STREAM_RECEIVING | STREAM_STOPPING))
             cancel(source, PAWL_VERB_RECEIVE);
-        if ((stream->state & (STREAM_DEAD | STREAM_SENDING)) == (STREAM_DEAD | STREAM_SENDING))
+        if ((stream->state & (STREAM_DEAD | STREAM_MOVING)) != 0 && (stream->state & STREAM_SENDING) != 0)
             cancel_send(stream);
         if ((stream->state & (STREAM_DEAD | STREAM_POLLING)) == (STREAM_DEAD | STREAM_POLLING))
             cancel(source, PAWL_VERB_READY);
@@ -248,6 +248,13 @@ void pawl_uring_send_rest_(struct pawl_engine *engine, struct pawl_stream *strea
     stream->inflight++;
 }
 
+void pawl_uring_send_stop_(struct pawl_engine *engine, struct pawl_stream *stream)
+{
+    (void)engine;
+    if ((stream->state & STREAM_SENDING) != 0)
+        cancel_send(stream);
+}
+
 void pawl_uring_sent_(struct pawl_stream *stream, int result)
 {
     pawl_stream_enter_(stream);
@@ -302,8 +309,7 @@ void pawl_uring_detach_(struct pawl_engine *engine, struct pawl_stream *stream)
     if (stream->zeroing != 0)
         pawl_uring_zero_cut_(stream);
     pawl_uring_receive_stop_(engine, stream);
-    if ((stream->state & STREAM_SENDING) != 0)
-        cancel_send(stream);
+    pawl_uring_send_stop_(engine, stream);
     if ((stream->state & STREAM_POLLING) != 0)
         cancel(&stream->source, PAWL_VERB_READY);
 }
@@ -343,11 +349,15 @@ void pawl_uring_accepted_(struct pawl_listener_part *part, const struct io_uring
 
 int pawl_uring_listen_(struct pawl_engine *engine, struct pawl_listener_part *part, bool shared)
 {
-    int flags = fcntl(part->source.fd, F_GETFL);
+    int flags;
 
-    (void)engine;
     (void)shared;
+    if (part->listener->given) { /* as with epoll */
+        part->source.events = EPOLLIN | EPOLLEXCLUSIVE;
+        return engine->class->watch(engine, &part->source, part->source.events);
+    }
     /* io_uring would answer -EAGAIN instead of waiting */
+    flags = fcntl(part->source.fd, F_GETFL);
     if (flags < 0 || fcntl(part->source.fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
         return -errno;
     arm_accept(part);
@@ -356,14 +366,17 @@ int pawl_uring_listen_(struct pawl_engine *engine, struct pawl_listener_part *pa
 
 void pawl_uring_listen_stop_(struct pawl_engine *engine, struct pawl_listener_part *part)
 {
-    (void)engine;
-    if ((part->state & PART_ARMED) != 0)
+    if (part->listener->given)
+        engine->class->unwatch(engine, &part->source);
+    else if ((part->state & PART_ARMED) != 0)
         cancel(&part->source, PAWL_VERB_ACCEPT);
 }
 
 void pawl_uring_listen_again_(struct pawl_engine *engine, struct pawl_listener_part *part)
 {
     (void)engine;
-    if ((part->state & PART_ARMED) == 0)
+    if (part->listener->given)
+        pawl_listener_accept_(part);
+    else if ((part->state & PART_ARMED) == 0)
         arm_accept(part); /* else the cancellation's completion does */
 }

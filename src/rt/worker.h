@@ -152,6 +152,12 @@ int pawl_rt_hold_(struct pawl_rt *rt);
  * threads that are no workers, and handlers, that says something until the end of their section of RCU. */
 bool pawl_rt_may_begin_(const struct pawl_rt *rt);
 void pawl_rt_release_(struct pawl_rt *rt);
+/* So many holds more: by who has one, or is on a worker, or in a section of RCU in which the runtime was open. */
+static inline void pawl_rt_hold_more_(struct pawl_rt *rt, uint32_t n)
+{
+    /* relaxed: the section orders it, or the messages or Q that publish what the caller does; see <ending.h> */
+    pawl_fetch_add_relaxed(&rt->outside.began, (uint64_t)n);
+}
 /* How many holds and tasks have not ended; 0 is certain. */
 uint64_t pawl_rt_alive_(const struct pawl_rt *rt);
 

@@ -284,10 +284,17 @@ static void wait_for_start(struct pawl_stream *stream, const struct pawl_slice *
     pawl_stream_become(stream, &secure);
 }
 
-static void a_plain_stream_becomes_a_safe_one(void **state)
+static void wait_for_start_and_move(struct pawl_stream *stream, const struct pawl_slice *slice)
+{
+    demand(pawl_stream_move(stream, 1 - pawl_worker_here_()->index) == 0);
+    wait_for_start(stream, slice);
+}
+
+static void become_safe(uint32_t workers,
+                        void (*received)(struct pawl_stream *stream, const struct pawl_slice *slice))
 {
     static const struct pawl_stream_config echo = {TLS_ECHO};
-    struct pawl_stream_config plain = {.received = wait_for_start, .closed = tls_closed};
+    struct pawl_stream_config plain = {.received = received, .closed = tls_closed};
     struct pawl_tls_config config = tls_serving();
     SSL_CTX *context = peer_context(authority.chain);
     struct io_server server;
@@ -296,8 +303,7 @@ static void a_plain_stream_becomes_a_safe_one(void **state)
     struct pawl_rt *rt;
     char answer[9];
 
-    (void)state;
-    tls_open(&rt, 1);
+    tls_open(&rt, workers);
     assert_int_equal(pawl_tls_open(&tls, &config), 0);
     secure = echo;
     secure.layer = pawl_tls_layer(tls);
@@ -315,6 +321,18 @@ static void a_plain_stream_becomes_a_safe_one(void **state)
     pawl_tls_close(tls);
     SSL_CTX_free(context);
     tls_close(rt);
+}
+
+static void a_plain_stream_becomes_a_safe_one(void **state)
+{
+    (void)state;
+    become_safe(1, wait_for_start);
+}
+
+static void a_plain_stream_that_moves_becomes_a_safe_one_there(void **state)
+{
+    (void)state;
+    become_safe(2, wait_for_start_and_move);
 }
 
 static void echo_elsewhere(struct pawl_stream *stream, const struct pawl_slice *slice)
@@ -364,6 +382,7 @@ const struct CMUnitTest end_tests[] = {
     cmocka_unit_test(without_memory_it_ends_and_goes_on_later),
     cmocka_unit_test(the_runtime_closes_whatever_they_are_at),
     cmocka_unit_test(a_plain_stream_becomes_a_safe_one),
+    cmocka_unit_test(a_plain_stream_that_moves_becomes_a_safe_one_there),
     cmocka_unit_test(a_stream_moves_with_its_keys),
 };
 const size_t end_test_count = sizeof end_tests / sizeof end_tests[0];

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker that always has timers or messages asks the kernel all the same. On both engines. */
+/* A worker that always has timers or messages asks the kernel all the same, and who shares a listening socket with others does not
+ * wait inside of it. On both engines. */
 #include "io.h"
 #include "test_io.h"
 
 #include <pawl/event.h>
 #include <pawl/timer.h>
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -166,9 +168,57 @@ static void many_messages_do_not_hold_up_input(void **state)
     io_close(rt);
 }
 
+static const struct pawl_stream_config shared = {.opened = io_opened,
+                                                 .received = io_received_count,
+                                                 .ended = io_ended_close,
+                                                 .closed = io_closed};
+
+static void nothing(void *unused)
+{
+    (void)unused;
+}
+
+/* As two processes share it, while one takes over from the other. */
+static void who_shares_a_given_listener_is_not_made_to_wait(void **state)
+{
+    enum { CONNECTIONS = 16 };
+    const struct pawl_rt_config by_epoll = {.workers = 1, .engine = "epoll"};
+    struct pawl_listener_config config = {.flags = PAWL_LISTENER_GIVEN, .stream = &shared};
+    struct io_server server = {.address_bytes = sizeof server.address};
+    struct pawl_listener *listener[2];
+    struct pawl_rt *rt, *other;
+    int peer[CONNECTIONS];
+
+    (void)state;
+    io_open(&rt, 2);
+    config.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(listen(config.fd, CONNECTIONS), 0); /* on a port of the kernel's choice */
+    assert_int_equal(getsockname(config.fd, (struct sockaddr *)&server.address, &server.address_bytes), 0);
+    assert_int_equal(pawl_rt_open(&other, &by_epoll), 0);
+    assert_int_equal(pawl_listener_open(&listener[0], other, &config), 0);
+    io_on(other, 0, nothing, NULL); /* it listens */
+    assert_int_equal(pawl_listener_open(&listener[1], rt, &config), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        io_on(rt, i, nothing, NULL);
+    for (int i = 0; i < CONNECTIONS; i++)
+        peer[i] = io_connect(&server);
+    io_reach(&io_counts.opened, CONNECTIONS);
+    assert_true((fcntl(config.fd, F_GETFL) & O_NONBLOCK) != 0);
+    io_on(other, 0, nothing, NULL);
+    pawl_listener_close(listener[0]);
+    pawl_listener_close(listener[1]);
+    for (int i = 0; i < CONNECTIONS; i++)
+        close(peer[i]);
+    io_reach(&io_counts.closed, CONNECTIONS);
+    assert_int_equal(pawl_rt_close(other), 0);
+    close(config.fd);
+    io_close(rt);
+}
+
 const struct CMUnitTest fair_tests[] = {
     cmocka_unit_test(many_timers_of_one_moment_do_not_hold_up_input),
     cmocka_unit_test(a_timer_that_is_always_due_does_not_hold_up_input),
     cmocka_unit_test(many_messages_do_not_hold_up_input),
+    cmocka_unit_test(who_shares_a_given_listener_is_not_made_to_wait),
 };
 const size_t fair_test_count = sizeof fair_tests / sizeof fair_tests[0];

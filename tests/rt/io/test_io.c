@@ -30,6 +30,7 @@ static const struct group {
     {"sources", source_tests, &source_test_count},
     {"children and files", child_tests, &child_test_count},
     {"late", late_tests, &late_test_count},
+    {"transit", transit_tests, &transit_test_count},
 };
 
 static bool wanted(const struct group *group, char **names)
