@@ -159,7 +159,8 @@ PAWL_API size_t pawl_dgram_queued(const struct pawl_dgram *dgram) PAWL_NONNULL; 
 
 /* ---- receiving ---- */
 
-/* No more `received` until pawl_dgram_resume(). Not counted. The kernel keeps what fits into its buffer. */
+/* No more `received` until pawl_dgram_resume(), but for what the kernel had handed over before: up to 31 of a batch, or what
+ * lies in the ring. Not counted. The kernel keeps what fits into its buffer. */
 PAWL_API void pawl_dgram_pause(struct pawl_dgram *dgram) PAWL_NONNULL;
 PAWL_API void pawl_dgram_resume(struct pawl_dgram *dgram) PAWL_NONNULL;
 

@@ -54,8 +54,8 @@ void pawl_stream_move_on_(struct pawl_stream *stream)
     pawl_count_(&engine->io.counts.streams, -UINT64_C(1));
     stream->state &= ~of_the_old_place; /* the new engine says what is true there */
     stream->later.run = arrive;
-    (void)pawl_rt_hold_(
-        engine->worker->rt); /* until it has arrived. Cannot fail: on a worker, in its process */
+    /* until it has arrived. Cannot fail: on a worker, in its process */
+    (void)pawl_rt_hold_(engine->worker->rt);
     pawl_worker_send_(&engine->worker->rt->worker[stream->target], &stream->later);
 }
 
