@@ -18,7 +18,7 @@
  *            as anybody may be popping. All fields behind it are the owner's once it has been popped.
  * Progress   push, pop, pop_all: lock-free; who repeats has lost against another that went on. hazard: as
  *            <pawl/hazard.h>.
- * Exchange   Who has lost a CAS waits 40 to 640 ns before it tries again (<pawl/backoff.h>); a pusher lays
+ * Exchange   Who has lost a CAS waits 320 to 640 ns before it tries again (<pawl/backoff.h>); a pusher lays
  *            its node into a slot beside the stack for that time, where a popper that has lost takes it: the
  *            two have cancelled out, and neither has touched the top.
  * Ordering   P: push releases, the pop (or pop_all) that returns the node acquires.

@@ -2,9 +2,11 @@
 #include "responder.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +28,11 @@ enum {
     LATE_US = 400000
 };
 
-static int udp, tcp, stop_pipe[2];
+/* What is written to `words` for the thread. */
+enum { SETTLE = 's', STOP = 'x' };
+
+static int udp, tcp, words[2];
+static sem_t settled;
 static pthread_t thread;
 static char address[32];
 
@@ -66,6 +72,11 @@ static void add_v4(struct answer *answer, unsigned third, unsigned last)
     add(answer, bytes, sizeof bytes);
 }
 
+static bool is_of_a_burst(const char *name)
+{
+    return strncmp(name, "burst", 5) == 0;
+}
+
 /* Fills in what the name has. False: no answer. */
 static bool look_up(struct answer *answer, const char *name, unsigned type)
 {
@@ -79,7 +90,7 @@ static bool look_up(struct answer *answer, const char *name, unsigned type)
         answer->bytes[7] = 3; /* of which there is none */
     } else if ((strcmp(name, "both.test") == 0 || strcmp(name, "late4.test") == 0) && type == TYPE_AAAA) {
         add(answer, &in6addr_loopback, sizeof in6addr_loopback);
-    } else if ((strcmp(name, "many.test") == 0 || strcmp(name, "burst.test") == 0) && type == TYPE_A) {
+    } else if ((strcmp(name, "many.test") == 0 || is_of_a_burst(name)) && type == TYPE_A) {
         for (unsigned i = 1; i <= (name[0] == 'm' ? MANY : TOO_MANY); i++)
             add_v4(answer, 1, i);
     } else if (strcmp(name, "second.test") == 0 && type == TYPE_A) {
@@ -89,8 +100,8 @@ static bool look_up(struct answer *answer, const char *name, unsigned type)
         usleep(LATE_US);
         add_v4(answer, 0, 1);
     } else if (strcmp(name, "both.test") != 0 && strcmp(name, "four.test") != 0 &&
-               strcmp(name, "late6.test") != 0 && strcmp(name, "many.test") != 0 &&
-               strcmp(name, "burst.test") != 0 && strcmp(name, "second.test") != 0) {
+               strcmp(name, "late6.test") != 0 && strcmp(name, "many.test") != 0 && !is_of_a_burst(name) &&
+               strcmp(name, "second.test") != 0) {
         answer->bytes[3] |= 3; /* no such name */
     } else if (type == TYPE_A) {
         add_v4(answer, 0, 1);
@@ -215,13 +226,19 @@ static void serve_tcp(void)
 
 static void *serve(void *arg)
 {
-    struct pollfd polls[] = {{udp, POLLIN, 0}, {tcp, POLLIN, 0}, {stop_pipe[0], POLLIN, 0}};
+    struct pollfd polls[] = {{udp, POLLIN, 0}, {tcp, POLLIN, 0}, {words[0], POLLIN, 0}};
+    char word = SETTLE;
 
-    while (poll(polls, 3, -1) >= 0 && polls[2].revents == 0) {
+    while (word == SETTLE && poll(polls, 3, -1) >= 0) {
         if (polls[0].revents != 0)
             serve_udp();
         if (polls[1].revents != 0)
             serve_tcp();
+        if (polls[0].revents == 0 && polls[1].revents == 0) {
+            demand(read(words[0], &word, 1) == 1, "read");
+            if (word == SETTLE)
+                demand(sem_post(&settled) == 0, "sem_post");
+        }
     }
     return arg;
 }
@@ -250,17 +267,29 @@ const char *responder_start(void)
 {
     while (!bind_both())
         ;
-    demand(pipe(stop_pipe) == 0, "pipe");
+    demand(pipe(words) == 0 && sem_init(&settled, 0, 0) == 0, "pipe");
     demand(pthread_create(&thread, NULL, serve, NULL) == 0, "pthread_create");
     return address;
 }
 
+static void say(char word)
+{
+    demand(write(words[1], &word, 1) == 1, "write");
+}
+
+void responder_settle(void)
+{
+    say(SETTLE);
+    while (sem_wait(&settled) != 0)
+        demand(errno == EINTR, "sem_wait");
+}
+
 void responder_stop(void)
 {
-    demand(write(stop_pipe[1], "x", 1) == 1, "write");
+    say(STOP);
     pthread_join(thread, NULL);
     close(udp);
     close(tcp);
-    close(stop_pipe[0]);
-    close(stop_pipe[1]);
+    close(words[0]);
+    close(words[1]);
 }

@@ -7,7 +7,7 @@
  *   second   127.0.0.2, then 127.0.0.1    silent   is never answered
  *   late6    127.0.0.1; IPv6 never        garbage  the answer makes no sense
  *   late4    ::1; 127.0.0.1 after 400 ms
- *   burst    127.0.1.1 ... 127.0.1.31; over TCP, when RESPONDER_BURST have asked on a connection, all answers in one piece
+ *   burst*   127.0.1.1 ... 127.0.1.31; over TCP, when RESPONDER_BURST have asked on a connection, all answers in one piece
  */
 #ifndef TESTS_RESOLVE_RESPONDER_H
 #define TESTS_RESOLVE_RESPONDER_H
@@ -16,6 +16,8 @@ enum { RESPONDER_BURST = 40 };
 
 /* Returns "127.0.0.1:PORT". */
 const char *responder_start(void);
+/* It has answered all that was asked, and has closed its ends of the connections that the others have closed. */
+void responder_settle(void);
 void responder_stop(void);
 
 #endif

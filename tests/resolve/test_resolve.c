@@ -64,6 +64,7 @@ static void begin_with_nobody(void)
 static void end(void)
 {
     io_on(here.rt, 0, close_now, NULL);
+    responder_settle(); /* its descriptors are counted, too */
     io_close(here.rt);
 }
 
@@ -247,12 +248,16 @@ static void a_crowd_is_answered(void **state)
     end();
 }
 
+/* Different names: c-ares 1.18 may give two questions one number, and would not tell them apart. */
 static void ask_burst(void *arg)
 {
     (void)arg;
     for (unsigned i = 0; i < RESPONDER_BURST; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "burst%u.test", i);
         pawl_resolve_init(&crowd[i], crowd_answered);
-        demand(pawl_resolve_name(&crowd[i], here.resolver, "burst.test", 1, AF_INET) == 0);
+        demand(pawl_resolve_name(&crowd[i], here.resolver, name, 1, AF_INET) == 0);
     }
 }
 
@@ -328,6 +333,8 @@ static struct {
     PAWL_ATOMIC(uint64_t) done, opened, bytes, closed;
 } call;
 
+static bool without_memory; /* then it may be missing where a call is answered, too */
+
 static void called(struct pawl_op *op, int64_t result)
 {
     demand(op == &call.connect.op);
@@ -339,7 +346,10 @@ static void called(struct pawl_op *op, int64_t result)
 static void call_opened(struct pawl_stream *stream)
 {
     demand(stream == call.connect.stream);
-    demand(pawl_stream_write(stream, "hello", 5) == 0);
+    if (pawl_stream_write(stream, "hello", 5) != 0) {
+        demand(without_memory);
+        pawl_stream_abort(stream, -ENOMEM);
+    }
     io_add(&call.opened, 1);
 }
 
@@ -514,6 +524,7 @@ static void without_memory_nothing_is_lost(void **state)
     (void)state;
     begin_impatiently();
     io_listen(&server, here.rt, IO_TCP, &echo);
+    without_memory = true;
     for (uint32_t every = 1; every < 8; every++) {
         io_fail_every(every);
         start_call("both.test", port_of(&server));
@@ -524,6 +535,7 @@ static void without_memory_nothing_is_lost(void **state)
             io_reach(&call.closed, 1);
     }
     assert_true(io_failed() > 0);
+    without_memory = false;
     io_on(here.rt, 0, close_now, NULL);
     here.config = (struct pawl_resolver_config){.servers = dns, .timeout_ms = 20000};
     io_on(here.rt, 0, open_now, NULL);

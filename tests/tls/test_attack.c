@@ -104,8 +104,14 @@ static void the_limits_of_the_stream_hold_while_it_greets(void **state)
     (void)state;
     config.handshake_ms = 600000;
     for (int i = 0; i < 2; i++) {
+        int fd;
+
         scene_open_with(&scene, &config, &limits[i]);
-        assert_int_equal(told(&scene, "\x16", 1, false), ETIMEDOUT);
+        fd = io_connect(&scene.server);
+        (void)send(fd, "\x16", 1, MSG_NOSIGNAL); /* on a busy machine it may come too late */
+        io_reach(&io_counts.closed, 1);
+        io_peer_closed(fd, true);
+        assert_int_equal(tls_reason(), ETIMEDOUT);
         assert_int_equal(io_get(&io_counts.opened), 0);
         scene_close(&scene);
     }
