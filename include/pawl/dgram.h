@@ -19,7 +19,8 @@
  *            elsewhere, in the next turn: with one sendmmsg(2) for up to 32.
  * Pressure   The out-queue is bounded: above `high` bytes a datagram is refused with -EAGAIN, and nothing is queued.
  *            Who cannot wait for `drained` drops it, as the network would.
- * Fairness   A socket is read for 64 datagrams (or 64 KiB of them), then all others have their turn.
+ * Fairness   A socket is read for 64 datagrams (or 64 KiB of them), and told once or twice that it has drained, then all
+ *            others have their turn.
  * Truncation A datagram that is longer than `largest` is handed over with PAWL_PACKET_TRUNCATED and the bytes that fit.
  * Engines    epoll: recvmmsg. io_uring: a multishot receive into provided buffers, if `largest` is 7936 bytes at most;
  *            else as with epoll.

@@ -136,15 +136,21 @@ static void run_later(struct pawl_message *message, struct pawl_worker *worker)
 void pawl_dgram_leave_(struct pawl_dgram *dgram)
 {
     uint64_t low = dgram->config->high == 0 ? LOW_DEFAULT : dgram->config->low;
+    bool told = false;
 
     while (dgram->depth == 1 && (dgram->state & DGRAM_DEAD) == 0) {
         pawl_dgram_flush_(dgram);
         if ((dgram->state & DGRAM_REFUSED) == 0 || dgram->weight > low)
             break;
+        if (told) { /* refused once more, and gone once more: the kernel may take all there is, for ever */
+            pawl_dgram_later_(dgram); /* the others first */
+            break;
+        }
         dgram->state &= ~(uint32_t)DGRAM_REFUSED;
         if (dgram->config->drained == NULL || (dgram->state & DGRAM_CLOSING) != 0)
             break;
         dgram->config->drained(dgram); /* may send again */
+        told = true;
     }
     if (dgram->depth == 1 && (dgram->state & DGRAM_CLOSING) != 0 && dgram->first == NULL)
         pawl_dgram_die_(dgram, 0);

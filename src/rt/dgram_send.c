@@ -15,6 +15,7 @@ enum {
     SEGMENTS_MAX = 64,     /* of one call: UDP_MAX_SEGMENTS of older kernels */
     SEGMENTED_MAX = 65000, /* bytes of one call that the kernel cuts */
     DATAGRAM_MAX = 65535,  /* of UDP; the kernel knows better, and says so later */
+    FAILURES_AT_ONCE = 16, /* the program may send again what has failed, and that fails at once */
 };
 
 /* ---- the queue ---- */
@@ -304,10 +305,16 @@ static void refuse_first(struct pawl_dgram *dgram, int error)
     drop_first(dgram);
 }
 
+/* Newer kernels say EMSGSIZE of a narrow route, where older ones said EINVAL. */
+static bool says_uncut(int error)
+{
+    return error == EIO || error == EINVAL || error == EMSGSIZE;
+}
+
 /* What sendmmsg has said of the first one; `again`: for the second time. Returns the error if it is to be tried again. */
 static int send_failed(struct pawl_dgram *dgram, int error, bool again)
 {
-    if (dgram->first->segment != 0 && (error == EIO || error == EINVAL) && cut_first(dgram))
+    if (dgram->first->segment != 0 && says_uncut(error) && cut_first(dgram))
         return 0;
     /* UDP says here what the network has said of an earlier one, and has not looked at this one */
     if (!again && (dgram->state & DGRAM_UNIX) == 0)
@@ -320,23 +327,32 @@ void pawl_dgram_flush_(struct pawl_dgram *dgram)
 {
     struct batch batch;
     int error = 0; /* of the first one, at its first try */
+    unsigned failures = 0;
 
     while (dgram->first != NULL && (dgram->state & (DGRAM_BLOCKED | DGRAM_DEAD)) == 0) {
-        int n = pawl_sendmmsg_now_(dgram->source.fd, batch.messages, gather(dgram, &batch));
+        int n;
 
+        if (failures == FAILURES_AT_ONCE) {
+            pawl_dgram_later_(dgram); /* the others first */
+            break;
+        }
+        n = pawl_sendmmsg_now_(dgram->source.fd, batch.messages, gather(dgram, &batch));
         pawl_count_(&dgram->source.engine->io.counts.syscalls, 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN) {
             error = send_failed(dgram, errno, error != 0);
+            failures += error == 0;
             continue;
         }
         if (n < 0)
             pawl_dgram_blocked_(dgram);
         else
             sent(dgram, (unsigned)n);
-        if (error != 0)
+        if (error != 0) {
             (void)pawl_dgram_soft_(dgram, error); /* it was an earlier one's */
+            failures++;
+        }
         error = 0;
     }
 }

@@ -7,7 +7,7 @@
  *
  *                     who                      does                         and then
  *     idle, done      RUNNING                  waiters = DONE
- *     spawn           the caller               state = WOKEN                queues it
+ *     spawn           the caller               state = WOKEN, waiters = 0   queues it
  *     wake            anybody                  |= WOKEN                     queues it, if it was neither WOKEN nor RUNNING
  *     run             the worker that took it  RUNNING, not WOKEN
  *     ... WAIT        the same                 not RUNNING                  queues it, if it is WOKEN
@@ -39,8 +39,8 @@ static inline void pawl_task_state_init_(struct pawl_task *task)
 
 static inline bool pawl_task_state_done_(const struct pawl_task *task)
 {
-    return pawl_load_acquire(&task->waiters) ==
-           PAWL_TASK_NOBODY_; /* acquire F: pairs with the release in finish() */
+    /* acquire F: pairs with the release in finish(). acquire S: with that in spawn() */
+    return pawl_load_acquire(&task->waiters) == PAWL_TASK_NOBODY_;
 }
 
 /* True: now it is the caller's to queue. False: it was neither idle nor done. By one thread at a time. */
@@ -49,11 +49,12 @@ static inline bool pawl_task_state_spawn_(struct pawl_task *task)
     /* acquire F: pairs with the release in finish(): what was left by the life before */
     if (pawl_load_acquire(&task->waiters) != PAWL_TASK_NOBODY_)
         return false;
-    /* relaxed: nobody else changes NOBODY; who sees NULL may wait for a completion that comes later */
-    pawl_store_relaxed(&task->waiters, NULL);
     /* release W: pairs with the acquire in begin(); the queue publishes the task as well. Notes of late wakers
      * are wiped out: the run that is owed now comes after them. */
     pawl_store_release(&task->state, (uint32_t)PAWL_TASK_WOKEN_);
+    /* release S: pairs with the acquires in done() and join(): the notes of who sees it alive come after the store above and stay.
+     * Nobody else changes NOBODY; who sees NULL may wait for a completion that comes later. */
+    pawl_store_release(&task->waiters, NULL);
     return true;
 }
 

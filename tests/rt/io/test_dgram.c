@@ -4,8 +4,12 @@
 #include "dgram_box.h"
 #include "test_io.h"
 
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/udp.h>
+#include <pawl/timer.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 /* ---- there and back ---- */
@@ -243,6 +247,85 @@ static void datagrams_of_a_flow_come_in_one_piece_if_that_is_wanted(void **state
     io_close(rt);
 }
 
+/* ---- a narrow route ---- */
+
+static bool bring_up(int mtu)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_mtu = mtu};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_up = ioctl(fd, SIOCSIFMTU, &lo) == 0;
+
+    lo.ifr_flags = IFF_UP;
+    is_up = is_up && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+    close(fd);
+    return is_up;
+}
+
+static void leave_network(int before)
+{
+    assert_int_equal(setns(before, CLONE_NEWNET), 0);
+    close(before);
+}
+
+/* This thread and those that it makes have a network of their own. Returns the one before, or -1: not permitted. */
+static int enter_narrow_network(int mtu)
+{
+    int before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    if (before < 0)
+        return -1;
+    if (unshare(CLONE_NEWNET) != 0) {
+        close(before);
+        return -1;
+    }
+    if (bring_up(mtu))
+        return before;
+    leave_network(before);
+    return -1;
+}
+
+static void write_wide_segments(void *arg)
+{
+    static const char bytes[5000];
+    const struct pawl_dgram_target target = {.address = arg,
+                                             .address_bytes = sizeof(struct sockaddr_in),
+                                             .segment = 2000};
+
+    box.status = pawl_dgram_write(box.dgram, &target, bytes, sizeof bytes);
+}
+
+/* The kernel does not cut what it would have to send in fragments: each datagram goes by itself. */
+static void segments_that_the_route_is_too_narrow_for_go_one_by_one(void **state)
+{
+    const struct pawl_dgram_config config = {.received = box_note,
+                                             .failed = box_failed,
+                                             .closed = box_closed};
+    const int network = enter_narrow_network(1500);
+    struct sockaddr_storage to;
+    socklen_t to_bytes = sizeof to;
+    char heard[2001];
+    struct pawl_rt *rt;
+    int fd;
+
+    (void)state;
+    if (network < 0)
+        skip();
+    io_open(&rt, 1);
+    box_open(rt, AF_INET, &config);
+    fd = box_peer(AF_INET);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &to_bytes), 0);
+    io_on(rt, 0, write_wide_segments, &to);
+    assert_int_equal(box.status, 0);
+    io_on(rt, 0, write_wide_segments, &to); /* it has learnt */
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(recv(fd, heard, sizeof heard, 0), i % 3 == 2 ? 1000 : 2000);
+    assert_int_equal(io_get(&box.failed), 0);
+    close(fd);
+    box_close(rt);
+    io_close(rt);
+    leave_network(network);
+}
+
 /* ---- pressure ---- */
 
 static unsigned queued, answers;
@@ -303,6 +386,106 @@ static void a_queue_that_is_full_says_so_and_drains(void **state)
     io_reach(&box.closed, 1);
     assert_int_equal(box.reason, 0);
     close(fd);
+    io_close(rt);
+}
+
+/* ---- without an end ---- */
+
+enum { TURNS = 20 };
+
+static struct sockaddr_storage nobody;
+static struct pawl_timer each_turn;
+static unsigned turns, told;
+
+static void fill_again(struct pawl_dgram *dgram)
+{
+    static const char bytes[1000];
+    const struct pawl_dgram_target target = {.address = (const struct sockaddr *)&nobody,
+                                             .address_bytes = sizeof(struct sockaddr_in)};
+    int status = 0;
+
+    told++;
+    while (told < 2000 && status == 0)
+        status = pawl_dgram_write(dgram, &target, bytes, sizeof bytes);
+}
+
+static void count_turn(struct pawl_timer *timer)
+{
+    if (++turns < TURNS)
+        pawl_timer_start(timer, 0); /* in the next one */
+    else
+        pawl_dgram_abort(box.dgram, 0);
+}
+
+static void begin_filling(void *arg)
+{
+    (void)arg;
+    pawl_timer_init(&each_turn, count_turn);
+    pawl_timer_start(&each_turn, 0);
+    fill_again(box.dgram);
+}
+
+/* Nobody reads, and UDP takes all the same: who sends whenever it can does not keep its worker from others. */
+static void who_sends_for_ever_lets_others_run(void **state)
+{
+    const struct pawl_dgram_config config = {.received = box_note,
+                                             .failed = box_failed,
+                                             .closed = box_closed,
+                                             .drained = fill_again,
+                                             .high = 10000,
+                                             .low = 1000};
+    socklen_t bytes = sizeof nobody;
+    struct pawl_rt *rt;
+    int fd;
+
+    (void)state;
+    io_open(&rt, 1);
+    box_open(rt, AF_INET, &config);
+    fd = box_peer(AF_INET);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&nobody, &bytes), 0);
+    turns = told = 0;
+    io_on(rt, 0, begin_filling, NULL);
+    io_reach(&box.closed, 1);
+    assert_true(told > 1 && told <= 3 * TURNS);
+    close(fd);
+    io_close(rt);
+}
+
+static void write_to_all(struct pawl_dgram *dgram)
+{
+    struct sockaddr_in all = {.sin_family = AF_INET, .sin_port = 9, .sin_addr.s_addr = INADDR_BROADCAST};
+    const struct pawl_dgram_target target = {.address = (struct sockaddr *)&all, .address_bytes = sizeof all};
+
+    assert_int_equal(pawl_dgram_write(dgram, &target, "x", 1), 0);
+}
+
+static void try_again(struct pawl_dgram *dgram, const struct pawl_dgram_error *error)
+{
+    assert_int_equal(error->error, -EACCES); /* it was not opened for that */
+    if (++told < 2000)
+        write_to_all(dgram);
+}
+
+static void begin_to_try(void *arg)
+{
+    (void)arg;
+    pawl_timer_init(&each_turn, count_turn);
+    pawl_timer_start(&each_turn, 0);
+    write_to_all(box.dgram);
+}
+
+static void who_tries_for_ever_lets_others_run(void **state)
+{
+    const struct pawl_dgram_config config = {.received = box_note, .failed = try_again, .closed = box_closed};
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 1);
+    box_open(rt, AF_INET, &config);
+    turns = told = 0;
+    io_on(rt, 0, begin_to_try, NULL);
+    io_reach(&box.closed, 1);
+    assert_true(told > 1 && told < 2000);
     io_close(rt);
 }
 
@@ -432,7 +615,10 @@ const struct CMUnitTest dgram_tests[] = {
     cmocka_unit_test(it_is_told_where_a_datagram_came_to_and_answers_from_there),
     cmocka_unit_test(a_buffer_goes_out_as_datagrams_of_one_length),
     cmocka_unit_test(datagrams_of_a_flow_come_in_one_piece_if_that_is_wanted),
+    cmocka_unit_test(segments_that_the_route_is_too_narrow_for_go_one_by_one),
     cmocka_unit_test(a_queue_that_is_full_says_so_and_drains),
+    cmocka_unit_test(who_sends_for_ever_lets_others_run),
+    cmocka_unit_test(who_tries_for_ever_lets_others_run),
     cmocka_unit_test(a_paused_socket_hears_nothing_until_it_is_resumed),
     cmocka_unit_test(a_socket_ends_at_whichever_of_many_datagrams),
 };

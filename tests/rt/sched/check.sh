@@ -18,6 +18,7 @@ ending() { # SENTENCE DEFINES OPTIONS
 task 'a task and two wakers' '' ''
 task 'two workers and a waker' '-DWORKERS=2 -DWAKERS=1' ''
 task 'two workers and a waker that cancels' '-DWORKERS=2 -DWAKERS=1 -DCANCELS=1' ''
+task 'a cancel while the task is spawned' '-DWAKERS=1 -DEARLY=1' ''
 task 'a task that lets others go first' '-DAGAIN=1' ''
 sleeping 'one worker, one piece of work' '-DWORKERS=1' ''
 sleeping 'one worker, one message' '-DWORKERS=1 -DMAIL=1' ''

@@ -5,10 +5,11 @@
  * one. Two workers take from it. WAKERS threads wake the task, each after having written a plain variable of its own;
  * -DCANCELS: the first of them cancels. The task runs until it has seen them all; then it is done, and a
  * joiner reads what its runs have written.
+ * -DEARLY: one more cancels while the task is being spawned, if it does not find it idle.
  *
  * What must hold: never two runs at once (they write plain variables: a race), the queue never has to hold two, all wakes
  * are seen by a run that begins later (or the test does not end), the waiter is told once, and what a run wrote is
- * visible to the next and to the joiner. */
+ * visible to the next and to the joiner. And a cancel that was not refused stays. */
 #include "../../../src/rt/task_state.h"
 
 #include <assert.h>
@@ -24,6 +25,9 @@
 #ifndef CANCELS
 #define CANCELS 0
 #endif
+#ifndef EARLY
+#define EARLY 0
+#endif
 #ifndef AGAIN
 #define AGAIN 0
 #endif
@@ -31,7 +35,7 @@
 static struct pawl_task task;
 static PAWL_ATOMIC(struct pawl_task *) queue;
 static PAWL_ATOMIC(int) told, asked[WAKERS];
-static int wrote[WAKERS], runs, again;
+static int wrote[WAKERS], runs, again, cancelled;
 
 static void put(struct pawl_task *t)
 {
@@ -110,13 +114,26 @@ static void *waker(void *argument)
     return NULL;
 }
 
+/* As pawl_task_cancel(). */
+static void *early(void *unused)
+{
+    if (!pawl_task_state_done_(&task)) {
+        cancelled = 1;
+        if (pawl_task_state_wake_(&task, PAWL_TASK_WOKEN_ | PAWL_TASK_CANCELLED_))
+            put(&task);
+    }
+    return unused;
+}
+
 int main(void)
 {
     struct pawl_task_waiter waiter = {.wake = wake};
-    pthread_t threads[WORKERS + WAKERS];
+    pthread_t threads[WORKERS + WAKERS + EARLY];
 
     pawl_task_state_init_(&task);
     assert(!pawl_task_state_wake_(&task, PAWL_TASK_WOKEN_)); /* idle: nothing */
+    if (EARLY)
+        assert(pthread_create(&threads[WAKERS + WORKERS], NULL, early, NULL) == 0);
     assert(pawl_task_state_spawn_(&task) && !pawl_task_state_spawn_(&task));
     put(&task);
     for (intptr_t i = 0; i < WAKERS; i++)
@@ -127,9 +144,11 @@ int main(void)
         assert(pawl_load_relaxed(&queue) == NULL); /* done: in no queue; relaxed: so it was before */
         assert(runs > 0);                          /* written by the workers, published by finish() */
     }
-    for (int i = 0; i < WAKERS + WORKERS; i++)
+    for (int i = 0; i < WAKERS + WORKERS + EARLY; i++)
         assert(pthread_join(threads[i], NULL) == 0);
-    assert(runs >= 1 && runs <= 1 + WAKERS + AGAIN);         /* one run a wake at most */
+    assert(runs >= 1 && runs <= 1 + WAKERS + AGAIN + EARLY); /* one run a wake at most */
+    /* relaxed: all have been joined */
+    assert(!cancelled || (pawl_load_relaxed(&task.state) & PAWL_TASK_CANCELLED_) != 0);
     assert(!pawl_task_state_wake_(&task, PAWL_TASK_WOKEN_)); /* done: nothing */
     return 0;
 }
