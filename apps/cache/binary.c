@@ -228,6 +228,20 @@ static bool starts(const struct packet *packet, const char *text)
     return packet->key_bytes >= count && memcmp(packet->key, text, count) == 0;
 }
 
+/* As memcached: the whole text in one packet. */
+static void say_detail(struct cache_turn *turn, const struct packet *packet)
+{
+    struct cache_reply text;
+
+    cache_reply_init(&text, turn->stats);
+    if (turn->service->detail != NULL)
+        cache_detail_dump(turn->service->detail, &text);
+    cache_reply_append(&text, "END\r\n", 5);
+    cache_packet_stat(turn, packet->opaque, "detailed", text.bytes, text.count);
+    turn->reply->failed |= text.failed;
+    cache_reply_free(&text);
+}
+
 static bool say_stats(struct cache_turn *turn, const struct packet *packet)
 {
     struct cache_stat_answer answer = {.turn = turn, .packet_opaque = packet->opaque};
@@ -241,6 +255,10 @@ static bool say_stats(struct cache_turn *turn, const struct packet *packet)
         if (turn->service->detail != NULL)
             cache_detail_turn(turn->service->detail, starts(packet, "detail on"));
         turn->watched = cache_watched(turn->service);
+        return true;
+    }
+    if (starts(packet, "detail dump")) {
+        say_detail(turn, packet);
         return true;
     }
     if (packet->key_bytes != 0)

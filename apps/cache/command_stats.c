@@ -36,6 +36,7 @@ static const char *const names[CACHE_COUNTERS] = {
     [CACHE_STORE_NO_MEMORY] = "store_no_memory",
     [CACHE_AUTH_CMDS] = "auth_cmds",
     [CACHE_AUTH_ERRORS] = "auth_errors",
+    [CACHE_IDLE_KICKS] = "idle_kicks",
     [CACHE_BYTES_READ] = "bytes_read",
     [CACHE_BYTES_WRITTEN] = "bytes_written",
 };

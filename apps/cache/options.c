@@ -187,9 +187,11 @@ static int read_extended(struct cache_options *options, char *list)
                                           "slab_reassign",
                                           "no_slab_reassign",
                                           "slab_automove",
+                                          "no_slab_automove",
                                           "slab_automove_ratio",
                                           "slab_automove_window",
                                           "slab_chunk_max",
+                                          "slab_sizes",
                                           "hash_algorithm",
                                           "modern",
                                           "no_modern",
@@ -199,6 +201,8 @@ static int read_extended(struct cache_options *options, char *list)
                                           "watcher_logbuf_size",
                                           "resp_obj_mem_limit",
                                           "read_buf_mem_limit",
+                                          "no_drop_privileges",
+                                          "relaxed_privileges",
                                           NULL};
     char *at = list, *value;
 

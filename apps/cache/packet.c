@@ -70,17 +70,24 @@ void cache_packet_done(struct cache_turn *turn, const struct packet *packet, uin
         cache_packet_answer(turn, packet->opcode, packet->opaque, SUCCESS, cas, NULL, 0);
 }
 
-void cache_stat_packet(void *arg, const char *name, const char *value)
+void cache_packet_stat(struct cache_turn *turn, uint32_t opaque, const char *name, const char *value,
+                       size_t value_bytes)
 {
-    const struct cache_stat_answer *answer = arg;
-    const size_t name_bytes = strlen(name), value_bytes = strlen(value);
+    const size_t name_bytes = strlen(name);
     const struct response response = {.opcode = OP_STAT,
                                       .key_bytes = (uint16_t)name_bytes,
                                       .body_bytes = (uint32_t)(name_bytes + value_bytes),
-                                      .opaque = answer->packet_opaque};
-    struct cache_reply *reply = answer->turn->reply;
+                                      .opaque = opaque};
+    struct cache_reply *reply = turn->reply;
 
     cache_reply_end(reply, cache_packet_header(cache_reply_room(reply, HEADER), &response));
     cache_reply_append(reply, name, name_bytes);
     cache_reply_append(reply, value, value_bytes);
+}
+
+void cache_stat_packet(void *arg, const char *name, const char *value)
+{
+    const struct cache_stat_answer *answer = arg;
+
+    cache_packet_stat(answer->turn, answer->packet_opaque, name, value, strlen(value));
 }

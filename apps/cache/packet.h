@@ -131,4 +131,8 @@ void cache_packet_error(struct cache_turn *turn, const struct packet *packet, en
 /* ... success is not. */
 void cache_packet_done(struct cache_turn *turn, const struct packet *packet, uint64_t cas);
 
+/* One statistic, of a value of any length. */
+void cache_packet_stat(struct cache_turn *turn, uint32_t opaque, const char *name, const char *value,
+                       size_t value_bytes);
+
 #endif

@@ -311,6 +311,8 @@ static void closed(struct pawl_stream *stream, int reason)
                 server->tls != NULL ? cache_tls_error(stream) : "");
     if (connection->protocol.service == NULL)
         return; /* its handshake failed: it was never opened */
+    if (reason == -ETIMEDOUT && worker != NULL)
+        cache_tally(worker->reply.stats, CACHE_IDLE_KICKS);
     cache_conns_remove(&server->conns, &connection->conn);
     tell_of(server, connection, CACHE_TAP_CLOSE, reason);
     cache_watcher_close(connection->watcher);

@@ -12,7 +12,7 @@
 enum {
     RECORDS_A_LOOK = 1000,
     BATCH_BYTES = 16384,
-    LINE_BYTES = 1536, /* of one record: each byte of its text may become three */
+    LINE_BYTES = 1536, /* of one record, and of what was lost before it: each byte of its text may become three */
 };
 
 #define LOOK_NS (UINT64_C(20) * 1000 * 1000)
@@ -145,7 +145,8 @@ static void flush(struct cache_watcher *watcher)
     watcher->used = 0;
 }
 
-static void count_lost(struct cache_watcher *watcher)
+/* Behind the first record of a look: what was lost before it. Of all kinds, as nobody knows what the lost ones were. */
+static void tell_lost(struct cache_watcher *watcher)
 {
     struct pawl_logring_counts counts;
     uint64_t lost = 0;
@@ -153,6 +154,10 @@ static void count_lost(struct cache_watcher *watcher)
     pawl_logring_get_counts(watcher->reader, &counts);
     for (int i = 0; i < PAWL_LOGRING_CLASSES; i++)
         lost += counts.lost[i];
+    if (lost == watcher->lost)
+        return;
+    watcher->used += (size_t)snprintf(watcher->batch + watcher->used, LINE_BYTES, "skipped=%" PRIu64 "\n",
+                                      lost - watcher->lost);
     pawl_fetch_add_relaxed(&watcher->watchers->skipped, lost - watcher->lost); /* relaxed: a figure */
     watcher->lost = lost;
 }
@@ -168,6 +173,8 @@ static void look(struct pawl_timer *timer)
          i++) {
         const struct cache_tap_record *record = cache_tap_check(from.data, from.bytes);
 
+        if (i == 0)
+            tell_lost(watcher);
         if (record == NULL || (watcher->kinds >> record->kind & 1) == 0)
             continue;
         put_line(watcher, from.stamp_ns, record);
@@ -175,7 +182,6 @@ static void look(struct pawl_timer *timer)
             flush(watcher);
     }
     flush(watcher);
-    count_lost(watcher);
     pawl_fetch_add_relaxed(&watcher->watchers->sent, watcher->number - before); /* relaxed: a figure */
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `watch`: connections that are told what the server does, as memcached tells it. Each reads the tap's ring for itself
- * fifty times a second, as far as its socket takes what it is told; what it does not get to is overwritten, and counted.
- * Nobody else waits for it. */
+ * fifty times a second, as far as its socket takes what it is told; what it does not get to is overwritten, and counted: it
+ * is told "skipped=N" before it is told more. Nobody else waits for it. */
 #ifndef CACHE_WATCH_H
 #define CACHE_WATCH_H
 

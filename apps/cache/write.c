@@ -105,7 +105,22 @@ static struct decision decide(const struct cache_change *change, struct present 
     return (struct decision){.result = CACHE_STORED, .joins = joining};
 }
 
-/* The value, and what the change says. The expiry of what is joined stays. */
+/* Its time, and whether it is stale. What is joined keeps its time, and so does what is stale, with the right to make it anew
+ * that was given away. */
+static void mark(struct cache_item *item, const struct cache_change *change, struct decision decision,
+                 const struct cache_item *old)
+{
+    const bool keeps = old != NULL && (decision.joins || decision.stale);
+    uint32_t size = pawl_load_relaxed(&item->size); /* relaxed, all: the map's release publishes them */
+
+    pawl_store_relaxed(&item->expires, keeps ? pawl_load_relaxed(&old->expires) : change->expires);
+    size &= ~(uint32_t)(CACHE_STALE_ | CACHE_WON_);
+    if (decision.stale)
+        size |= CACHE_STALE_ | (cache_item_won(old) ? CACHE_WON_ : 0);
+    pawl_store_relaxed(&item->size, size);
+}
+
+/* The value, and what the change says. */
 static void fill(struct cache_session *session, struct cache_item *item, const struct cache_change *change,
                  struct decision decision, const struct cache_item *old)
 {
@@ -120,10 +135,7 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
     }
     if (change->value_bytes > 0)
         memcpy(value, change->value, change->value_bytes);
-    /* relaxed, both: the map's release publishes them */
-    pawl_store_relaxed(&item->expires, joins ? pawl_load_relaxed(&old->expires) : change->expires);
-    if (decision.stale)
-        pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+    mark(item, change, decision, old);
     if (PAWL_UNLIKELY(change->base64) && !joins)
         cache_item_set_base64(item);
     cache_item_set_cas(item, change->new_cas != 0
@@ -280,10 +292,7 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
             break;
         /* Not the epoch of when its first bytes came: there may have been flushes since. */
         cache_set_epoch(item, present.epoch);
-        pawl_store_relaxed(&item->expires,
-                           change->expires); /* relaxed, both: the map's release publishes them */
-        if (decision.stale)
-            pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | CACHE_STALE_);
+        mark(item, change, decision, present.valid ? present.item : NULL);
         if (change->base64)
             cache_item_set_base64(item);
         cache_item_set_cas(item,

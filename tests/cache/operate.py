@@ -669,6 +669,25 @@ def a_watcher_is_told_as_memcached_tells():
         assert server.client().ask(b"watch\r\n") == b"CLIENT_ERROR watch commands not allowed\r\n"
 
 
+def a_watcher_that_is_late_is_told_how_much_it_missed():
+    with Server() as server:
+        watcher, client = server.client(), server.client()
+        assert watcher.ask(b"watch fetchers\r\n") == b"OK\r\n"
+        count, told, missed, last = 60000, 0, 0, b""
+        for first in range(0, count, 1000):
+            client.ask(b"".join(b"get k%d%s\r\n" % (i, b"x" * 240) for i in range(first, first + 1000)), b"END\r\n" * 1000)
+        client.ask(b"get last\r\n")
+        while b"key=last" not in last:
+            last = watcher.file.readline()
+            if last.startswith(b"skipped="):
+                missed += int(last[8:])
+            else:
+                assert re.match(rb"ts=\d+\.\d{6} gid=%d type=item_get" % (told + 1), last), last
+                told += 1
+        assert missed > 0 and told + missed == count + 1, (told, missed)
+        assert client.stats()["log_watcher_skipped"] == str(missed)
+
+
 def watchers_hear_of_evictions_and_connections_and_there_are_twenty():
     with Server("-m", "4", "-I", "64k") as server:
         watchers = [server.client() for _ in range(21)]
@@ -884,6 +903,7 @@ PROMISES = [
     a_start_that_fails_keeps_the_items,
     without_room_the_old_snapshot_stays_and_the_server_serves,
     a_watcher_is_told_as_memcached_tells,
+    a_watcher_that_is_late_is_told_how_much_it_missed,
     watchers_hear_of_evictions_and_connections_and_there_are_twenty,
     a_tap_from_outside_sees_and_a_killed_one_harms_nothing,
     slow_turns_are_kept_with_their_client,

@@ -138,6 +138,8 @@ static void binary_requests_answer_as_memcached(void **state)
     request(&in, 0x60, "", 0, "key", "value"), answer(&out, 0x60, 0x81, "", 0, "", "Unknown command");
     request(&in, 0x20, "", 0, "", ""), answer(&out, 0x20, 0x81, "", 0, "", "Unknown command");
     request(&in, 0x21, "", 0, "PLAIN", "x"), answer(&out, 0x21, 0x81, "", 0, "", "Unknown command");
+    request(&in, 0x10, "", 0, "detail dump", ""), answer(&out, 0x10, 0, "", 0, "detailed", "END\r\n"),
+        answer(&out, 0x10, 0, "", 0, "", "");
     request(&in, 0x10, "", 0, "sizes", ""), answer(&out, 0x10, 0, "", 0, "sizes_status", "disabled"),
         answer(&out, 0x10, 0, "", 0, "", "");
     request(&in, 0x10, "", 0, "nonsense", ""), answer(&out, 0x10, 1, "", 0, "", "Not found");

@@ -148,6 +148,9 @@ static const struct conversation meta[] = {
     {"ms a 1 C1\r\n1\r\nms a 1\r\n1\r\nms a 1 C999999999\r\n1\r\nms a 1 C0\r\n1\r\nms a 1 C999999999 k c O7\r\n1\r\n",
      "NF\r\nHD\r\nEX\r\nEX\r\nEX ka c0 O7\r\n"},
     {"ms a 1 E77 c\r\n1\r\nms a 1 C77\r\n2\r\nmg a v\r\n", "HD c77\r\nHD\r\nVA 1\r\n2\r\n"},
+    /* What is stale keeps its time, and who was told to make it anew. */
+    {"ms a 1 T30\r\n1\r\nms a 1 T30\r\n1\r\nms a 1 I C1 T90\r\n2\r\nmg a v t\r\nmg a v t\r\nms a 1 I C1 T90\r\n3\r\nmg a v t\r\n",
+     "HD\r\nHD\r\nHD\r\nVA 1 t30 X W\r\n2\r\nVA 1 t30 Z X\r\n2\r\nHD\r\nVA 1 t30 Z X\r\n3\r\n"},
     {"ms\r\nms a\r\nms a x\r\nms a -1\r\nms " KEY250 "k 1\r\n",
      ERROR BAD_FORMAT BAD_FORMAT BAD_FORMAT BAD_FORMAT},
     {"ms a 1 x\r\n1\r\nms a 1 Mx\r\n1\r\nms a 1 M\r\n1\r\nms a 1 Tx\r\n1\r\nms a 1 q q\r\n1\r\nms a 1 Fx\r\n1\r\n",
