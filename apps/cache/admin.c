@@ -309,7 +309,7 @@ static int shut_down(struct cache_turn *turn, const struct cache_word *words, ui
     }
     if (service->shutdown != NULL)
         service->shutdown(service, graceful);
-    return PROTOCOL_CLOSE;
+    return cache_quit(turn);
 }
 
 static void refresh_certs(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
@@ -401,7 +401,7 @@ int cache_admin_line(struct cache_turn *turn, const struct cache_word *words, ui
     else if (cache_word_is(name, "version"))
         version(turn);
     else if (cache_word_is(name, "quit"))
-        return PROTOCOL_CLOSE;
+        return cache_quit(turn);
     else if (cache_word_is(name, "flush_all"))
         flush_all(turn, words, count);
     else if (cache_word_is(name, "verbosity"))

@@ -432,7 +432,7 @@ static int answer_packet(struct cache_turn *turn, const struct packet *packet)
         return 0;
     case OP_QUIT:
         cache_packet_done(turn, packet, 0);
-        return PROTOCOL_CLOSE;
+        return cache_quit(turn);
     case OP_STAT:
         answer_stats(turn, packet);
         break;

@@ -93,6 +93,7 @@ struct cache_protocol {
     uint8_t state;    /* enum cache_state */
     bool authenticated;
     bool binary;
+    bool quits;              /* the client wanted the end */
     int fd;                  /* for people; -1: there is none */
     size_t left;             /* PROTOCOL_FULL */
     uint32_t watches;        /* `watch`: kinds of the tap */

@@ -250,6 +250,12 @@ static int go_on_later(struct pawl_stream *stream, struct connection *connection
     return 0;
 }
 
+static void close_connection(struct pawl_stream *stream, struct connection *connection)
+{
+    connection->wrong = !connection->protocol.quits;
+    pawl_stream_close(stream);
+}
+
 static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     struct worker *worker = cache_worker_here(server_of(stream));
@@ -276,7 +282,7 @@ static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
     if (next < 0)
         pawl_stream_abort(stream, next);
     else if (next == PROTOCOL_CLOSE)
-        pawl_stream_close(stream);
+        close_connection(stream, connection);
     else if (PAWL_UNLIKELY(next == PROTOCOL_WATCH))
         begin_watch(stream, connection);
 }
@@ -314,7 +320,7 @@ static void closed(struct pawl_stream *stream, int reason)
     if (reason == -ETIMEDOUT && worker != NULL)
         cache_tally(worker->reply.stats, CACHE_IDLE_KICKS);
     cache_conns_remove(&server->conns, &connection->conn);
-    tell_of(server, connection, CACHE_TAP_CLOSE, reason);
+    tell_of(server, connection, CACHE_TAP_CLOSE, reason == 0 && connection->wrong ? -EPROTO : reason);
     cache_watcher_close(connection->watcher);
     if (connection->rest.bytes != NULL)
         pawl_slice_release(&connection->rest);

@@ -43,6 +43,7 @@ struct connection {
     struct cache_conn conn;
     struct cache_watcher *watcher; /* `watch`; NULL: it is an ordinary one */
     struct cache_respite *respite; /* NULL: it never took so long */
+    bool wrong;                    /* closed for what the client sent */
     struct pawl_slice
         rest; /* PROTOCOL_FULL: received, and waits for the client to read, or for the others; bytes NULL: none */
 };

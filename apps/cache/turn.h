@@ -204,6 +204,13 @@ cache_stat_fn cache_stat_packet;
 
 /* ---- commands ---- */
 
+/* What it closes for else is an error. */
+static inline int cache_quit(struct cache_turn *turn)
+{
+    turn->protocol->quits = true;
+    return PROTOCOL_CLOSE;
+}
+
 /* A line without its end. Returns 0 or PROTOCOL_CLOSE. May have parsed turn->next: then the state is CACHE_VALUE. */
 int cache_ascii_line(struct cache_turn *turn, const char *line, const char *end);
 int cache_meta_line(struct cache_turn *turn, const struct cache_word *words, uint32_t count);

@@ -12,7 +12,8 @@
 enum {
     RECORDS_A_LOOK = 1000,
     BATCH_BYTES = 16384,
-    LINE_BYTES = 1536, /* of one record, and of what was lost before it: each byte of its text may become three */
+    LINE_BYTES =
+        1536, /* of one record, and of what was lost before it: each byte of its text may become three */
 };
 
 #define LOOK_NS (UINT64_C(20) * 1000 * 1000)
@@ -109,11 +110,11 @@ static char *put_event(char *at, size_t room, const struct cache_tap_record *rec
         break;
     case CACHE_TAP_OPEN:
         count = snprintf(at, room, "type=conn_new rip=%s rport=%u transport=%s cfd=%d\n", address,
-                         record->port, record->port != 0 ? "tcp" : "unix", record->fd);
+                         record->port, record->port != 0 ? "tcp" : "local", record->fd);
         break;
     case CACHE_TAP_CLOSE:
         count = snprintf(at, room, "type=conn_close rip=%s rport=%u transport=%s reason=%s cfd=%d\n", address,
-                         record->port, record->port != 0 ? "tcp" : "unix", reason_of(record->reason),
+                         record->port, record->port != 0 ? "tcp" : "local", reason_of(record->reason),
                          record->fd);
         break;
     case CACHE_TAP_LINE:

@@ -669,6 +669,20 @@ def a_watcher_is_told_as_memcached_tells():
         assert server.client().ask(b"watch\r\n") == b"CLIENT_ERROR watch commands not allowed\r\n"
 
 
+def watchers_hear_why_a_connection_ended():
+    with Server() as server:
+        watcher = server.client()
+        assert watcher.ask(b"watch connevents\r\n") == b"OK\r\n"
+        for request, reason in [(b"quit\r\n", "normal"), (b"", "normal"), (b"GET / HTTP/1.1\r\n", "error"), (b"\x80\x07" + bytes(22), "normal")]:
+            client = server.client()
+            client.send(request)
+            if not request:
+                client.close()
+            assert b"type=conn_new " in watcher.file.readline()
+            line = watcher.file.readline().decode()
+            assert re.search(rf"type=conn_close rip=127.0.0.1 rport=\d+ transport=tcp reason={reason} ", line), line
+
+
 def a_watcher_that_is_late_is_told_how_much_it_missed():
     with Server() as server:
         watcher, client = server.client(), server.client()
@@ -904,6 +918,7 @@ PROMISES = [
     without_room_the_old_snapshot_stays_and_the_server_serves,
     a_watcher_is_told_as_memcached_tells,
     a_watcher_that_is_late_is_told_how_much_it_missed,
+    watchers_hear_why_a_connection_ended,
     watchers_hear_of_evictions_and_connections_and_there_are_twenty,
     a_tap_from_outside_sees_and_a_killed_one_harms_nothing,
     slow_turns_are_kept_with_their_client,
