@@ -23,7 +23,8 @@
  * Pressure   Above `high` bytes in the out-queue the stream reads no more, until it is down to `low`: a peer that sends
  *            and does not read costs no memory. (PAWL_STREAM_READ_ON: the program cares itself, with pause and resume.)
  *            Writing never fails for it: pawl_stream_full() tells.
- * Fairness   A stream is read for 64 KiB or 32 continuations, then all others have their turn.
+ * Fairness   A stream is read for 64 KiB or 32 continuations, and tells `drained` up to 16 times, then all others have their
+ *            turn.
  * Ending     pawl_stream_close() sends what is queued and closes; pawl_stream_abort() throws it away, and the peer of a
  *            TCP stream is told by RST. Either may be called anywhere, in every continuation, and repeatedly. A stream
  *            whose peer has ended and whose pawl_stream_shutdown() is done closes itself. The runtime counts what is

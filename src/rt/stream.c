@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PUSH_BUDGET = 16 }; /* calls of drained() and what they wrote, in one turn */
+
 static void stream_ready(struct pawl_source *source, uint32_t events);
 static void stream_stop(struct pawl_source *source);
 
@@ -361,9 +363,11 @@ static void settle(struct pawl_stream *stream)
         die(stream, 0);
 }
 
-/* Sends and settles, until nothing changes: drained() may write again. */
+/* Sends and settles, until nothing changes: drained() may write again. A peer that reads as fast as it writes could go on for
+ * ever: then the others first. */
 static void push_out(struct pawl_stream *stream)
 {
+    unsigned rounds = PUSH_BUDGET;
     uint64_t before;
     bool again;
 
@@ -373,9 +377,12 @@ static void push_out(struct pawl_stream *stream)
         pawl_stream_flush_(stream);
         before = pawl_stream_waiting_(stream);
         settle(stream);
-        again = pawl_stream_waiting_(stream) > before ||
-                (stream->outs.bytes == 0 && pawl_layer_more_(stream));
-    } while (again && (stream->state & (STREAM_BLOCKED | STREAM_DEAD)) == 0);
+        again = (pawl_stream_waiting_(stream) > before ||
+                 (stream->outs.bytes == 0 && pawl_layer_more_(stream))) &&
+                (stream->state & (STREAM_BLOCKED | STREAM_DEAD)) == 0;
+    } while (again && --rounds > 0);
+    if (again)
+        pawl_stream_later_(stream);
 }
 
 void pawl_stream_leave_(struct pawl_stream *stream)

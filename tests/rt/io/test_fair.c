@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker that always has timers or messages asks the kernel all the same, and who shares a listening socket with others does not
- * wait inside of it. On both engines. */
+/* A worker that always has timers or messages asks the kernel all the same, one whose peer always takes more has time for
+ * others, and who shares a listening socket with others does not wait inside of it. On both engines. */
 #include "io.h"
 #include "test_io.h"
 
@@ -8,6 +8,8 @@
 #include <pawl/timer.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -168,6 +170,97 @@ static void many_messages_do_not_hold_up_input(void **state)
     io_close(rt);
 }
 
+/* ---- a stream ---- */
+
+static int ends[2];
+static struct pawl_event another;
+
+/* The peer takes it as fast as it comes, so that there is room again. */
+static void write_much(struct pawl_stream *stream)
+{
+    static const char bytes[2000];
+
+    assert_int_equal(pawl_stream_write(stream, bytes, sizeof bytes), 0);
+}
+
+/* The first one asks for a turn of another. */
+static void write_again(struct pawl_stream *stream)
+{
+    if (fair.told++ == 0)
+        assert_int_equal(pawl_event_raise(&another), 0);
+    if (fair.told < MANY)
+        write_much(stream);
+    else
+        pawl_stream_close(stream);
+}
+
+static void connect_ends(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof at;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, bytes), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
+    assert_int_equal(connect(ends[0], (const struct sockaddr *)&at, bytes), 0);
+    ends[1] = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(ends[1] >= 0);
+    close(fd);
+}
+
+static void had_its_turn(struct pawl_event *event, uint64_t count)
+{
+    (void)count;
+    io_add(&fair.ready, fair.told + 1);
+    pawl_event_stop(event);
+}
+
+static void write_for_ever(void *arg)
+{
+    struct pawl_stream *stream;
+
+    assert_int_equal(pawl_event_start(&another), 0);
+    assert_int_equal(pawl_stream_adopt(&stream, arg, ends[0]), 0);
+    write_much(stream);
+}
+
+/* As fast as it goes: the bytes are not looked at. */
+static void *throw_away(void *unused)
+{
+    ssize_t count;
+
+    do
+        count = recv(ends[1], NULL, 1 << 20, MSG_TRUNC);
+    while (count > 0);
+    return unused;
+}
+
+static void who_writes_for_ever_lets_others_run(void **state)
+{
+    const struct pawl_stream_config config = {
+        .received = io_received_count, .drained = write_again, .closed = io_closed, .high = 1000, .low = 500};
+    pthread_t peer;
+    struct pawl_rt *rt;
+
+    (void)state;
+    io_open(&rt, 1);
+    memset((void *)&fair, 0, sizeof fair);
+    another = (struct pawl_event){.raised = had_its_turn, .stopped = stopped};
+    connect_ends();
+    assert_int_equal(pthread_create(&peer, NULL, throw_away, NULL), 0);
+    io_on(rt, 0, write_for_ever, (void *)(uintptr_t)&config);
+    io_reach(&io_counts.closed, 1);
+    io_reach(&fair.stopped, 1);
+    assert_in_range(io_get(&fair.ready), 1, 200);
+    assert_int_equal(pthread_join(peer, NULL), 0);
+    close(ends[1]);
+    io_close(rt);
+}
+
+/* ---- a listening socket ---- */
+
 static const struct pawl_stream_config shared = {.opened = io_opened,
                                                  .received = io_received_count,
                                                  .ended = io_ended_close,
@@ -219,6 +312,7 @@ const struct CMUnitTest fair_tests[] = {
     cmocka_unit_test(many_timers_of_one_moment_do_not_hold_up_input),
     cmocka_unit_test(a_timer_that_is_always_due_does_not_hold_up_input),
     cmocka_unit_test(many_messages_do_not_hold_up_input),
+    cmocka_unit_test(who_writes_for_ever_lets_others_run),
     cmocka_unit_test(who_shares_a_given_listener_is_not_made_to_wait),
 };
 const size_t fair_test_count = sizeof fair_tests / sizeof fair_tests[0];
