@@ -125,9 +125,11 @@ int pawl_logring_map_(struct pawl_logring_map_ *map, int fd, bool writable)
 
     if (fstat(fd, &status) != 0)
         return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EINVAL;
     if (status.st_size == 0)
         return -EAGAIN;
-    if (!S_ISREG(status.st_mode) || (size_t)status.st_size < file_bytes(1, RING_BYTES_MIN))
+    if ((size_t)status.st_size < file_bytes(1, RING_BYTES_MIN))
         return -EINVAL;
     map->bytes = (size_t)status.st_size;
     map->file = mmap(NULL, map->bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);

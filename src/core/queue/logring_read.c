@@ -27,7 +27,6 @@ struct cursor {
     uint64_t limit;    /* of this round */
     uint64_t margin;   /* how far to stay away from what is overwritten next: grows while we are overtaken */
     uint64_t expected[PAWL_LOGRING_CLASSES]; /* numbers */
-    unsigned known;                          /* classes of which `expected` is known */
     uint64_t head, stamp;                    /* of the next record, when `ready` */
     bool ready;
     bool unsettled; /* records of some class may have been lost, and no later one has told so yet */
@@ -109,9 +108,7 @@ static uint64_t copied_word(const struct cursor *cursor, uint64_t position)
 static void settle(struct pawl_logring_reader *reader, struct cursor *cursor, unsigned importance,
                    uint64_t number)
 {
-    if ((cursor->known >> importance & 1) != 0)
-        reader->lost[importance] += (number - cursor->expected[importance]) & NUMBER_MASK;
-    cursor->known |= 1u << importance;
+    reader->lost[importance] += (number - cursor->expected[importance]) & NUMBER_MASK;
     cursor->expected[importance] = number;
 }
 
@@ -327,16 +324,27 @@ int pawl_logring_read(struct pawl_logring_reader *reader, struct pawl_logring_re
     }
 }
 
-/* Where the cursor begins. */
+/* At the tail, and with the numbers that come next there. */
+static void place_at_tail(struct cursor *cursor)
+{
+    uint64_t tail;
+
+    do {
+        tail = pawl_load_acquire(&cursor->ring->tail); /* acquire W */
+    } while (!pawl_logring_written_(cursor->ring, tail,
+                                    cursor->expected)); /* again: another record was committed */
+    for (unsigned c = 0; c < PAWL_LOGRING_CLASSES; c++)
+        cursor->expected[c] &= NUMBER_MASK;
+    cursor->position = pawl_logring_position_(tail);
+}
+
+/* Where the cursor begins: all numbers from 0 on, or those from now on. */
 static void place(struct pawl_logring_reader *reader, struct cursor *cursor, enum pawl_logring_start from)
 {
-    uint64_t tail = pawl_logring_position_(pawl_load_acquire(&cursor->ring->tail)); /* acquire W */
-
     if (from == PAWL_LOGRING_NOW) {
-        cursor->position = tail;
+        place_at_tail(cursor);
     } else {
-        cursor->known = (1u << PAWL_LOGRING_CLASSES) - 1; /* from 0 on */
-        cursor->limit = tail;
+        cursor->limit = pawl_logring_position_(pawl_load_acquire(&cursor->ring->tail)); /* acquire W */
         /* relaxed: the copy decides */
         if (pawl_load_relaxed(&cursor->ring->intent) > reader->map.ring_bytes)
             jump(reader, cursor);

@@ -121,6 +121,37 @@ static void a_reader_may_begin_now(void **state)
     close(fd);
 }
 
+/* The records of a class may all be gone by then, and those of another be the first that are read. */
+static void a_reader_that_begins_now_counts_from_there(void **state)
+{
+    const uint64_t pushed[PAWL_LOGRING_CLASSES] = {1000, 1000, 7, 0};
+    int fd = create(&(struct pawl_logring_options){.ring_bytes = SMALL_RING});
+    struct pawl_logring *log = open_log(fd);
+    struct pawl_logring_reader *reader;
+    struct pawl_logring_record record;
+    struct pawl_logring_counts counts;
+    char bytes[100] = "";
+
+    (void)state;
+    stay();
+    for (unsigned i = 0; i < 500; i++) /* not for this reader */
+        assert_int_equal(pawl_logring_push(log, i % 4, bytes, sizeof bytes), 0);
+    reader = open_reader(fd, PAWL_LOGRING_NOW);
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(pawl_logring_push(log, 2, bytes, sizeof bytes), 0);
+    for (unsigned i = 0; i < 2000; i++)
+        assert_int_equal(pawl_logring_push(log, i % 2, bytes, sizeof bytes), 0);
+    while (pawl_logring_read(reader, &record) == 0) {
+    }
+    pawl_logring_get_counts(reader, &counts);
+    for (unsigned c = 0; c < PAWL_LOGRING_CLASSES; c++)
+        assert_int_equal(counts.read[c] + counts.lost[c], pushed[c]);
+    assert_true(counts.read[0] > 0 && counts.lost[0] > 0 && counts.read[2] == 0);
+    pawl_logring_reader_close(reader);
+    pawl_logring_close(log);
+    close(fd);
+}
+
 /* Stamps of the test's own: a second passes when we say so. */
 static void when_overloaded_the_less_essential_are_turned_away_first(void **state)
 {
@@ -315,6 +346,7 @@ int main(void)
         cmocka_unit_test(what_is_pushed_is_read_whole_and_in_order),
         cmocka_unit_test(the_newest_win_and_every_loss_is_counted_by_class),
         cmocka_unit_test(a_reader_may_begin_now),
+        cmocka_unit_test(a_reader_that_begins_now_counts_from_there),
         cmocka_unit_test(when_overloaded_the_less_essential_are_turned_away_first),
         cmocka_unit_test(no_record_overwrites_what_is_younger_than_its_horizon),
         cmocka_unit_test(a_large_record_is_committed_whole_or_not_at_all),

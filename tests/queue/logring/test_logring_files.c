@@ -42,6 +42,7 @@ static void what_cannot_be_is_refused(void **state)
     assert_int_equal(errno, EBADF);
     fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
     assert_null(pawl_logring_open(fd));
+    assert_int_equal(errno, EINVAL);
     close(fd);
     pawl_logring_close(NULL);
     pawl_logring_reader_close(NULL);
