@@ -45,6 +45,7 @@
  *            Z: the CASes and loads of cells that decide about full and empty are seq_cst. It forbids that
  *            one thread is told "full" because of an element for which another one, which has popped the one
  *            before, is told "empty".
+ *            W: two fences, that a push without a lane either finds one or is seen by who leaves the next one.
  *            Operations on different queues are not ordered among each other, as everywhere in C11.
  * Limits     Tickets are compared by difference. A thread must not sleep inside an operation while exactly a
  *            multiple of 2^62 elements go through the queue (2^55 with elements of more than 8 bytes).
@@ -98,7 +99,8 @@ struct pawl_mpmc {
     uint64_t reserved[2];
     /* line 1: read, and written when somebody sleeps or closes */
     struct pawl_handover handover;
-    uint64_t reserved_too[2];
+    PAWL_ATOMIC(uint32_t) lane_wanted; /* W: a push found all lanes taken */
+    uint32_t reserved_too[3];
     /* line pair 1: written by those who pop */
     PAWL_ATOMIC(uint64_t) head PAWL_LINE_PAIR_ALIGNED; /* T: all tickets before it are popped */
     PAWL_ATOMIC(uint64_t) empty_at;                    /* where a pop found nothing last */

@@ -323,6 +323,8 @@ ptrdiff_t pawl_mpmc_push_n(struct pawl_mpmc *q, const void *elements, size_t n)
 
     if (done > 0)
         pawl_handover_pushed(&q->handover, (size_t)done);
+    if (done > 0 && mpmc_in_slots(q))
+        mpmc_lane_left(q); /* W: behind the fence of pawl_handover_pushed() */
     return done;
 }
 

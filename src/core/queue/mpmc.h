@@ -61,6 +61,17 @@ static inline uint64_t mpmc_stamp_word(struct pawl_mpmc *q, uint64_t ticket)
  * yet. */
 void pawl_mpmc_start_at_(struct pawl_mpmc *q, uint64_t ticket);
 
+/* A lane was wanted, and one was left: wakes who waits. */
+void pawl_mpmc_wake_for_lanes_(struct pawl_mpmc *q);
+
+/* After a push has left its lane, and a fence. */
+static inline void mpmc_lane_left(struct pawl_mpmc *q)
+{
+    /* relaxed W: a stale 0 is what the fences exclude where it matters */
+    if (PAWL_UNLIKELY(pawl_load_relaxed(&q->lane_wanted) != 0))
+        pawl_mpmc_wake_for_lanes_(q);
+}
+
 int pawl_mpmc_push_slot_(struct pawl_mpmc *q, const void *element);
 int pawl_mpmc_pop_slot_(struct pawl_mpmc *q, void *element);
 ptrdiff_t pawl_mpmc_push_slots_(struct pawl_mpmc *q, const char *elements, size_t n);

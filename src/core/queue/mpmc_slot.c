@@ -103,10 +103,44 @@ static inline mpmc_word *take_lane(struct pawl_mpmc *q, uint64_t *slot)
     return NULL;
 }
 
+/* All are taken: who leaves the next one shall wake who waits. Looks once more. */
+static PAWL_COLD mpmc_word *want_lane(struct pawl_mpmc *q, uint64_t *slot)
+{
+    /* release W: pairs with the exchange in pawl_mpmc_wake_for_lanes_(), which then sees that the caller waits */
+    pawl_store_release(&q->lane_wanted, 1u);
+    /* W: the wish before the second look; pairs with the fence between leave_lane() and mpmc_lane_left() */
+    if ((q->handover.flags & PAWL_SHARED) != 0)
+        pawl_fence_seq_cst();
+    else
+        pawl_fence_heavy();
+    return take_lane(q, slot);
+}
+
+static inline mpmc_word *find_lane(struct pawl_mpmc *q, uint64_t *slot)
+{
+    mpmc_word *lane = take_lane(q, slot);
+
+    return PAWL_LIKELY(lane != NULL) ? lane : want_lane(q, slot);
+}
+
+PAWL_COLD void pawl_mpmc_wake_for_lanes_(struct pawl_mpmc *q)
+{
+    /* acquire W: pairs with the release in want_lane() */
+    if (pawl_exchange_acquire(&q->lane_wanted, 0u) != 0)
+        pawl_eventcount_notify_all(&q->handover.room);
+}
+
 static void leave_lane(mpmc_word *lane, uint64_t slot)
 {
     /* release L: the slot is the caller's; the next one to take it may write there */
     pawl_store_release(lane, slot);
+}
+
+/* A push has left its lane and pushed nothing. */
+static PAWL_COLD void left_in_vain(struct pawl_mpmc *q)
+{
+    pawl_handover_fence_(&q->handover); /* W */
+    mpmc_lane_left(q);
 }
 
 /* ---- push ---- */
@@ -183,7 +217,7 @@ ptrdiff_t pawl_mpmc_push_slots_(struct pawl_mpmc *q, const char *elements, size_
 
     if (status != 0 || n == 0)
         return status == -EPIPE ? -EPIPE : 0;
-    lane = take_lane(q, &slot);
+    lane = find_lane(q, &slot);
     if (lane == NULL)
         return 0;
     while (status == 0) {
@@ -193,8 +227,10 @@ ptrdiff_t pawl_mpmc_push_slots_(struct pawl_mpmc *q, const char *elements, size_
         status = find_free(q, &tail, &word);
     }
     leave_lane(lane, slot);
-    if (done == 0)
+    if (done == 0) {
+        left_in_vain(q);
         return status == -EPIPE ? -EPIPE : 0;
+    }
     pawl_store_release(&q->tail, tail); /* T: as in pawl_mpmc_push_word_() */
     return (ptrdiff_t)done;
 }
@@ -208,15 +244,18 @@ int pawl_mpmc_push_slot_(struct pawl_mpmc *q, const void *element)
 
     if (status != 0)
         return status;
-    lane = take_lane(q, &slot);
+    lane = find_lane(q, &slot);
     if (lane == NULL)
         return -EAGAIN;
     status = put(q, &tail, word, &slot, element);
     leave_lane(lane, slot);
-    if (status != 0)
+    if (status != 0) {
+        left_in_vain(q);
         return status;
+    }
     pawl_store_release(&q->tail, tail); /* T: as in pawl_mpmc_push_word_() */
     pawl_handover_pushed(&q->handover, 1);
+    mpmc_lane_left(q); /* W: behind the fence of pawl_handover_pushed() */
     return 0;
 }
 

@@ -3,7 +3,18 @@
 # shellcheck source=tests/closures.sh
 . "$2/tests/closures.sh"
 
-# As in tests/reclaim/check.sh: the unbounded queue stands on hazard pointers.
+lanes() { # SENTENCE DEFINES
+    explore "slots: $1" tests/queue/mpmc/check_lanes.c "$2" \
+        'src/core/queue/handover.c src/core/sync/eventcount.c src/core/reclaim/fence.c' ''
+}
+
+lanes 'who waits for a lane is woken by one that had it and waited' -DOTHER=WAITS
+lanes '... by a batch' -DOTHER=BATCH
+lanes '... by one that left it in vain' -DOTHER=VAIN
+lanes '... also between processes' '-DOTHER=BATCH -DFLAGS=PAWL_SHARED'
+lanes '... in vain, between processes' '-DOTHER=VAIN -DFLAGS=PAWL_SHARED'
+
+# In the others nobody sleeps. As in tests/reclaim/check.sh: the unbounded queue stands on hazard pointers.
 still='-DPAWL_READER_MAX=64 -DNOW()=1 -DSLEEP(ec,ticket,ns)=pawl_check_assume((ticket)!=(ticket)) -include pawl/check.h
     -DKERNEL_KNOWS(tid)=1'
 still=${still//$'\n'/ }

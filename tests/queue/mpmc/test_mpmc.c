@@ -266,6 +266,48 @@ static void pushers_stopped_with_a_lane_stop_nobody_until_all_lanes_are_gone(voi
     pawl_mpmc_free(q);
 }
 
+static void *push_for_ever(void *q)
+{
+    unsigned char element[16] = {0};
+
+    return (void *)(intptr_t)pawl_mpmc_push_wait(q, element, PAWL_FOREVER);
+}
+
+/* Nobody pops, and there is room. */
+static void a_pusher_that_waits_for_a_lane_is_woken_when_one_comes_back(void **state)
+{
+    struct pawl_mpmc *q = pawl_mpmc_open(4, 16);
+    unsigned char elements[2][16] = {{0}};
+    uint64_t slot[PAWL_MPMC_LANES];
+    struct timespec limit;
+    pthread_t pusher;
+    void *status;
+
+    (void)state;
+    assert_non_null(q);
+    for (int batch = 0; batch < 2; batch++) {
+        for (size_t i = 0; i < PAWL_MPMC_LANES; i++)
+            slot[i] = pawl_exchange_relaxed(lane_at(q, i), UINT64_MAX);
+        assert_int_equal(pthread_create(&pusher, NULL, push_for_ever, q), 0);
+        while ((pawl_load_relaxed(&q->handover.room.state) & PAWL_EVENTCOUNT_WAITERS_) == 0)
+            sched_yield();
+        usleep(20000); /* asleep, usually: in no case does it hang */
+        for (size_t i = 0; i < PAWL_MPMC_LANES; i++)
+            pawl_store_release(lane_at(q, i), slot[i]);
+        /* The last of those who had one is done. */
+        if (batch == 0)
+            assert_int_equal(pawl_mpmc_push(q, elements), 0);
+        else
+            assert_int_equal(pawl_mpmc_push_n(q, elements, 1), 1);
+        clock_gettime(CLOCK_REALTIME, &limit);
+        limit.tv_sec += 60;
+        assert_int_equal(pthread_timedjoin_np(pusher, &status, &limit), 0);
+        assert_int_equal((intptr_t)status, 0);
+        assert_int_equal(pawl_mpmc_size(q), 2 * (batch + 1));
+    }
+    pawl_mpmc_free(q);
+}
+
 static void no_slot_is_lost_or_shared(void **state)
 {
     struct pawl_mpmc *q = pawl_mpmc_open(5, 40);
@@ -343,6 +385,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(who_is_stopped_before_its_hint_stops_nobody),
         cmocka_unit_test(pushers_stopped_with_a_lane_stop_nobody_until_all_lanes_are_gone),
+        cmocka_unit_test(a_pusher_that_waits_for_a_lane_is_woken_when_one_comes_back),
         cmocka_unit_test(no_slot_is_lost_or_shared),
         cmocka_unit_test(a_child_goes_on_with_its_copy),
         cmocka_unit_test(it_is_mapped_at_two_addresses),
