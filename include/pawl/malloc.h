@@ -102,7 +102,8 @@ PAWL_API int pawl_malloc_profile_write(int fd);
  * got. */
 PAWL_API size_t pawl_malloc_release(size_t keep);
 
-/* A thread that does the housekeeping also while nobody allocates. Returns 0 or a negative errno. */
+/* A thread that does the housekeeping also while nobody allocates. A child of fork has none until it starts one. Returns 0 or a
+ * negative errno. */
 PAWL_API int pawl_malloc_background_start(void);
 PAWL_API void pawl_malloc_background_stop(void);
 

@@ -12,7 +12,8 @@
 /* What stands in an #ifndef, here and in other files, is smaller where the model checker goes through the
  * allocator: tests/malloc/tiny.h. */
 #ifndef PAGE_SHIFT
-#define PAGE_SHIFT 13u  /* 8 KiB: the unit of spans, whatever the machine's own page is (4 KiB to 8 KiB) */
+#define PAGE_SHIFT \
+    13u /* 8 KiB: the unit of spans, whatever the machine's own page is (above 8 KiB: see system.c) */
 #define CHUNK_SHIFT 21u /* 2 MiB: a huge page of x86-64 and of aarch64 with 4 KiB pages */
 #endif
 #define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)

@@ -182,7 +182,8 @@ static char *guard_of(const struct span *span)
 static void *alloc_large(size_t size, size_t alignment)
 {
     size_t aligned = alignment <= PAGE_BYTES ? 1 : alignment >> PAGE_SHIFT;
-    size_t bytes = ROUND_UP(size != 0 ? size : 1, aligned == 1 ? alignment : 1);
+    size_t least = alignment > ALIGNMENT ? alignment : ALIGNMENT;
+    size_t bytes = ROUND_UP(size != 0 ? size : 1, aligned == 1 ? least : 1);
     size_t pages = DIV_UP(bytes, PAGE_BYTES) + 1;
     struct span *span = pawl_span_open_(pages, aligned, SPAN_HARD, true);
 

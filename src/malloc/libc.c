@@ -37,8 +37,9 @@ struct object {
     ElfW(Addr) base;
     ElfW(Sym) * symbols;
     const char *strings;
-    const char *name; /* its own; "": none */
-    const uint32_t *hash;
+    const char *name;     /* its own; "": none */
+    const uint32_t *gnu;  /* its hash table, of the one kind */
+    const uint32_t *sysv; /* and of the other; NULL: none */
 };
 
 /* glibc has added the base, but not where that part cannot be written to (the kernel's object; some machines). */
@@ -47,7 +48,7 @@ static uintptr_t relocated(const struct object *object, ElfW(Addr) value)
     return value < object->base ? object->base + value : value;
 }
 
-/* False: has no symbols in GNU's table, as all have since 2006. */
+/* False: has no symbols. */
 static bool open_object(const struct dl_phdr_info *info, struct object *object)
 {
     const ElfW(Dyn) *dynamic = NULL;
@@ -63,10 +64,12 @@ static bool open_object(const struct dl_phdr_info *info, struct object *object)
         else if (dynamic->d_tag == DT_STRTAB)
             object->strings = (const char *)relocated(object, dynamic->d_un.d_ptr);
         else if (dynamic->d_tag == DT_GNU_HASH)
-            object->hash = (const uint32_t *)relocated(object, dynamic->d_un.d_ptr);
+            object->gnu = (const uint32_t *)relocated(object, dynamic->d_un.d_ptr);
+        else if (dynamic->d_tag == DT_HASH)
+            object->sysv = (const uint32_t *)relocated(object, dynamic->d_un.d_ptr);
         else if (dynamic->d_tag == DT_SONAME)
             name = dynamic->d_un.d_val;
-    if (object->symbols == NULL || object->strings == NULL || object->hash == NULL)
+    if (object->symbols == NULL || object->strings == NULL || (object->gnu == NULL && object->sysv == NULL))
         return false;
     object->name = name != 0 ? object->strings + name : "";
     return true;
@@ -81,12 +84,17 @@ static uint32_t hash_of(const char *name)
     return hash;
 }
 
+static bool defines(const struct object *object, const ElfW(Sym) * symbol, const char *name)
+{
+    return symbol->st_shndx != SHN_UNDEF && strcmp(object->strings + symbol->st_name, name) == 0;
+}
+
 /* The table: four numbers, a filter (of no use here), buckets, and for each symbol from `first` on its hash, whose lowest bit
  * ends a chain. (A. Bahrami, "GNU Hash ELF Sections", 2010.) NULL: the object does not define it. */
-static ElfW(Sym) * find_symbol(const struct object *object, const char *name)
+static ElfW(Sym) * find_by_gnu(const struct object *object, const char *name)
 {
-    uint32_t buckets = object->hash[0], first = object->hash[1], filter = object->hash[2];
-    const uint32_t *bucket = object->hash + 4 + filter * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    uint32_t buckets = object->gnu[0], first = object->gnu[1], filter = object->gnu[2];
+    const uint32_t *bucket = object->gnu + 4 + filter * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
     const uint32_t *chain = bucket + buckets;
     uint32_t hash = hash_of(name);
     uint32_t i = buckets != 0 ? bucket[hash % buckets] : 0;
@@ -94,14 +102,25 @@ static ElfW(Sym) * find_symbol(const struct object *object, const char *name)
     if (i < first)
         return NULL;
     for (;; i++) {
-        ElfW(Sym) *symbol = &object->symbols[i];
-
-        if ((chain[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
-            strcmp(object->strings + symbol->st_name, name) == 0)
-            return symbol;
+        if ((chain[i - first] | 1) == (hash | 1) && defines(object, &object->symbols[i], name))
+            return &object->symbols[i];
         if ((chain[i - first] & 1) != 0)
             return NULL;
     }
+}
+
+/* What is linked with --hash-style=sysv has this table alone: its second number is that of the symbols. */
+static ElfW(Sym) * find_by_sysv(const struct object *object, const char *name)
+{
+    for (uint32_t i = 1; i < object->sysv[1]; i++)
+        if (defines(object, &object->symbols[i], name))
+            return &object->symbols[i];
+    return NULL;
+}
+
+static ElfW(Sym) * find_symbol(const struct object *object, const char *name)
+{
+    return object->gnu != NULL ? find_by_gnu(object, name) : find_by_sysv(object, name);
 }
 
 static bool holds(const struct dl_phdr_info *info, const void *address)

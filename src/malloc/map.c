@@ -127,6 +127,15 @@ void pawl_map_open_fast_(void)
     set_end(pawl_load_relaxed(&pawl_map_.bytes)); /* relaxed: no other thread runs yet */
 }
 
+/* The maps for so many chunks. */
+static bool cover(size_t chunks)
+{
+    while (pawl_map_.units * UNIT_CHUNKS < chunks)
+        if (!extend_maps())
+            return false;
+    return true;
+}
+
 size_t pawl_map_grow_(size_t count)
 {
     /* relaxed: changed with the page heap's lock, which the caller has */
@@ -134,20 +143,24 @@ size_t pawl_map_grow_(size_t count)
 
     for (int try = 0; try < TRIES; try++, first += STEP_OVER) {
         size_t end = first + count;
+        char *address = (char *)pawl_map_.base + (first << CHUNK_SHIFT);
         int status;
 
         if (end > pawl_map_.limit >> CHUNK_SHIFT)
             return SIZE_MAX;
-        while (pawl_map_.units * UNIT_CHUNKS < end)
-            if (!extend_maps())
-                return SIZE_MAX;
-        status = map_piece((char *)pawl_map_.base + (first << CHUNK_SHIFT), count << CHUNK_SHIFT);
-        if (status == 0) {
-            set_end(end << CHUNK_SHIFT);
-            return first;
-        }
-        if (status != -EEXIST)
+        /* Before the maps: those of a TiB that is refused would stay, and are 1.2 GiB of what the process may have. */
+        status = map_piece(address, count << CHUNK_SHIFT);
+        if (status == -EEXIST)
+            continue;
+        if (status != 0)
             return SIZE_MAX;
+        if (!cover(end)) {
+            if (!pawl_map_.reserved) /* a reservation stays whole */
+                pawl_system_unmap_(address, count << CHUNK_SHIFT);
+            return SIZE_MAX;
+        }
+        set_end(end << CHUNK_SHIFT);
+        return first;
     }
     return SIZE_MAX;
 }

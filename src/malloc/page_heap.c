@@ -9,6 +9,7 @@
 
 #define IDLE_SHARE 8 /* of the used pages, one part in so many more */
 #define AGAIN_MIN ((size_t)24 << 20 >> PAGE_SHIFT)
+#define REFUSED_MAX 8u /* runs that are passed over */
 
 /* ---- allocating ---- */
 
@@ -226,40 +227,50 @@ static struct chunk *emptiest(void)
     return NULL;
 }
 
-/* The system call is made without the lock: the pages count as used meanwhile. */
-static uint32_t release_run(struct chunk *chunk)
+/* The system call is made without the lock: the pages count as used meanwhile. False: the kernel refused (locked memory),
+ * and they still do. */
+static bool release_run(struct part *run)
 {
-    uint32_t at;
-    uint32_t n = bits_first_idle(chunk->used, chunk->touched, &at);
+    struct chunk *chunk = run->chunk;
     bool discarded;
     bool strict;
 
-    pawl_pages_take_(chunk, at, n);
+    run->count = bits_first_idle(chunk->used, chunk->touched, &run->at);
+    pawl_pages_take_(chunk, run->at, run->count);
     pawl_mutex_unlock(&pawl_page_heap_.lock);
-    discarded = pawl_system_discard_(page_address(first_page(chunk) + at), n * PAGE_BYTES);
+    discarded = pawl_system_discard_(page_address(first_page(chunk) + run->at), run->count * PAGE_BYTES);
     strict = discarded && pawl_system_is_strict_();
     pawl_mutex_lock(&pawl_page_heap_.lock);
-    pawl_pages_give_(chunk, at, n, !discarded);
     if (!discarded)
-        return 0;
-    pawl_page_heap_.count.returned += n;
+        return false;
+    pawl_pages_give_(chunk, run->at, run->count, false);
+    pawl_page_heap_.count.returned += run->count;
     if (PAWL_UNLIKELY(strict))
-        pawl_pages_go_(chunk, at);
-    return n;
+        pawl_pages_go_(chunk, run->at);
+    return true;
 }
 
+/* Some runs that are refused do not stand before the others: they are ours again when those are done. */
 size_t pawl_pages_release_(size_t keep)
 {
+    struct part refused[REFUSED_MAX];
+    uint32_t n = 0;
     size_t released = 0;
 
     pawl_mutex_lock(&pawl_page_heap_.lock);
-    while (pawl_page_heap_.count.idle > keep) {
-        struct chunk *chunk = emptiest();
-        uint32_t n = chunk != NULL ? release_run(chunk) : 0;
+    while (pawl_page_heap_.count.idle > keep && n < REFUSED_MAX) {
+        struct part run = {emptiest(), 0, 0};
 
-        if (n == 0)
-            break; /* refused by the kernel (locked memory): it stays ours */
-        released += n;
+        if (run.chunk == NULL)
+            break;
+        if (release_run(&run))
+            released += run.count;
+        else
+            refused[n++] = run;
+    }
+    while (n > 0) {
+        n--;
+        pawl_pages_give_(refused[n].chunk, refused[n].at, refused[n].count, true);
     }
     pawl_mutex_unlock(&pawl_page_heap_.lock);
     return released;

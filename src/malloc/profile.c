@@ -222,15 +222,24 @@ void pawl_profile_free_(struct span *span)
 
 /* ---- writing ---- */
 
-static void sum_up(struct stack *sum)
+static void add_counts(struct stack *sum, const struct stack *s)
 {
+    sum->live += s->live;
+    sum->live_bytes += s->live_bytes;
+    sum->all += s->all;
+    sum->all_bytes += s->all_bytes;
+}
+
+static struct stack sum_up(void)
+{
+    struct stack sum = {.frames = 0};
+
+    pawl_mutex_lock(&profile.lock);
     for (uint32_t b = 0; b < BUCKETS; b++)
-        for (const struct stack *s = profile.bucket[b]; s != NULL; s = s->next) {
-            sum->live += s->live;
-            sum->live_bytes += s->live_bytes;
-            sum->all += s->all;
-            sum->all_bytes += s->all_bytes;
-        }
+        for (const struct stack *s = profile.bucket[b]; s != NULL; s = s->next)
+            add_counts(&sum, s);
+    pawl_mutex_unlock(&profile.lock);
+    return sum;
 }
 
 static void write_counts(struct text *text, const struct stack *s)
@@ -239,9 +248,16 @@ static void write_counts(struct text *text, const struct stack *s)
                    s->all_bytes);
 }
 
+/* Without the lock: who reads the file may be a thread of this process, and allocate. What a stack is does not change, and
+ * none is ever removed: new ones come in front. */
 static void write_stack(struct text *text, const struct stack *s)
 {
-    write_counts(text, s);
+    struct stack counts = {.frames = 0};
+
+    pawl_mutex_lock(&profile.lock);
+    add_counts(&counts, s);
+    pawl_mutex_unlock(&profile.lock);
+    write_counts(text, &counts);
     for (int i = 0; i < s->frames; i++)
         pawl_text_add_(text, " 0x%x", (uint64_t)(uintptr_t)s->frame[i]);
     pawl_text_add_(text, "\n");
@@ -251,30 +267,34 @@ void pawl_profile_live_(uint64_t *blocks, uint64_t *bytes)
 {
     struct stack sum = {.frames = 0};
 
-    if (pawl_profile_is_on_()) {
-        pawl_mutex_lock(&profile.lock);
-        sum_up(&sum);
-        pawl_mutex_unlock(&profile.lock);
-    }
+    if (pawl_profile_is_on_())
+        sum = sum_up();
     *blocks = sum.live;
     *bytes = sum.live_bytes;
+}
+
+static const struct stack *first_of(uint32_t bucket)
+{
+    const struct stack *first;
+
+    pawl_mutex_lock(&profile.lock);
+    first = profile.bucket[bucket];
+    pawl_mutex_unlock(&profile.lock);
+    return first;
 }
 
 int pawl_profile_write_(int fd)
 {
     struct text text;
-    struct stack sum = {.frames = 0};
+    struct stack sum = sum_up();
 
     pawl_text_begin_(&text, fd);
-    pawl_mutex_lock(&profile.lock);
-    sum_up(&sum);
     pawl_text_add_(&text, "heap profile: ");
     write_counts(&text, &sum);
     pawl_text_add_(&text, " heap_v2/%u\n", (uint64_t)pawl_settings_.sample_bytes);
     for (uint32_t b = 0; b < BUCKETS; b++)
-        for (const struct stack *s = profile.bucket[b]; s != NULL; s = s->next)
+        for (const struct stack *s = first_of(b); s != NULL; s = s->next)
             write_stack(&text, s);
-    pawl_mutex_unlock(&profile.lock);
     pawl_text_add_(&text, "\nMAPPED_LIBRARIES:\n");
     pawl_text_file_(&text, "/proc/self/maps");
     return pawl_text_end_(&text);
@@ -285,6 +305,7 @@ static const struct stack *next_largest(const struct stack *after)
 {
     const struct stack *largest = NULL;
 
+    pawl_mutex_lock(&profile.lock);
     for (uint32_t b = 0; b < BUCKETS; b++)
         for (const struct stack *s = profile.bucket[b]; s != NULL; s = s->next) {
             bool below = after == NULL || s->live_bytes < after->live_bytes ||
@@ -295,6 +316,7 @@ static const struct stack *next_largest(const struct stack *after)
                  (s->live_bytes == largest->live_bytes && s->hash > largest->hash)))
                 largest = s;
         }
+    pawl_mutex_unlock(&profile.lock);
     return largest;
 }
 
@@ -304,12 +326,10 @@ void pawl_profile_report_(int fd, uint32_t lines)
     const struct stack *s = NULL;
 
     pawl_text_begin_(&text, fd);
-    pawl_mutex_lock(&profile.lock);
     while (lines-- > 0 && (s = next_largest(s)) != NULL) {
         pawl_text_add_(&text, "pawl-malloc: sampled ");
         write_stack(&text, s);
     }
-    pawl_mutex_unlock(&profile.lock);
     (void)pawl_text_end_(&text);
 }
 

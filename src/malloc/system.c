@@ -23,6 +23,20 @@
 
 struct pawl_system_faults pawl_system_faults_;
 
+static size_t machine_page(void)
+{
+    size_t page = pawl_load_relaxed(&pawl_system_faults_.page); /* relaxed: a wish of tests */
+
+    return PAWL_LIKELY(page == 0) ? (size_t)sysconf(_SC_PAGESIZE) : page;
+}
+
+/* Whether these are whole pages of the machine. Where those are larger than ours (aarch64: 16 or 64 KiB), the kernel refuses
+ * an address within one, and takes what is behind an end within one along. */
+static bool is_whole(const void *address, size_t bytes)
+{
+    return (((uintptr_t)address | bytes) & (machine_page() - 1)) == 0;
+}
+
 /* A test wants this call to be refused. */
 static bool refused(void)
 {
@@ -92,9 +106,10 @@ void pawl_system_unmap_(void *address, size_t bytes)
     errno = before;
 }
 
-/* Emulators (qemu-user) accept the advice and do nothing, and what was to read as zero is still there. Tried out with the
- * first range, which is the caller's and holds nothing: a page for it could not be had where memory is short. */
-bool pawl_system_discard_(void *address, size_t bytes)
+/* Whole pages of the machine. Emulators (qemu-user) accept the advice and do nothing, and what was to read as zero is still
+ * there. Tried out with the first range, which is the caller's and holds nothing: a page for it could not be had where memory
+ * is short. */
+static bool discard_whole(char *address, size_t bytes)
 {
     enum { UNKNOWN, WORKS, IS_IGNORED };
     static PAWL_ATOMIC(int) known;
@@ -116,6 +131,23 @@ bool pawl_system_discard_(void *address, size_t bytes)
         pawl_store_relaxed(&known, answer);
     }
     return answer == WORKS;
+}
+
+/* At the edges, where the machine's pages are larger than ours, parts of them that are not ours alone stay, and are cleared. */
+bool pawl_system_discard_(void *address, size_t bytes)
+{
+    size_t page = machine_page();
+    char *start = address, *end = start + bytes;
+    char *from = start + (-(uintptr_t)start & (page - 1));
+    char *to = end - ((uintptr_t)end & (page - 1));
+
+    if (PAWL_UNLIKELY(from >= to))
+        from = to = end;
+    else if (!discard_whole(from, (size_t)(to - from)))
+        return false;
+    memset(start, 0, (size_t)(from - start));
+    memset(to, 0, (size_t)(end - to));
+    return true;
 }
 
 /* By system calls of our own: open() and read() of libc are points of cancellation, which free() is not. */
@@ -153,14 +185,20 @@ bool pawl_system_uncharge_(void *address, size_t bytes)
 {
     int error;
 
-    return map(address, bytes, PROT_READ, MAP_FIXED, &error) != NULL;
+    return is_whole(address, bytes) && map(address, bytes, PROT_READ, MAP_FIXED, &error) != NULL;
 }
 
+/* Access again: also to what shares its first and last page, of which nothing can be guarded. */
 bool pawl_system_guard_(void *address, size_t bytes, bool guarded)
 {
+    size_t page = machine_page();
+    size_t before_it = (uintptr_t)address & (page - 1);
     int before = errno;
-    int status = refused() ? -1 : mprotect(address, bytes, guarded ? PROT_NONE : PROT_READ | PROT_WRITE);
+    int status = -1;
 
+    if ((!guarded || is_whole(address, bytes)) && !refused())
+        status = mprotect((char *)address - before_it, ROUND_UP(before_it + bytes, page),
+                          guarded ? PROT_NONE : PROT_READ | PROT_WRITE);
     errno = before;
     return status == 0;
 }
@@ -247,7 +285,7 @@ int pawl_system_move_(void *from, void *to, size_t bytes)
     int before = errno;
     int status = 0;
 
-    if (refused())
+    if (!is_whole(from, bytes) || !is_whole(to, bytes) || refused())
         return -EAGAIN;
     if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED)
         status = undo_move(from, to, bytes);

@@ -19,7 +19,7 @@ bool pawl_system_map_over_(void *address, size_t bytes);
 
 void pawl_system_unmap_(void *address, size_t bytes);
 
-/* Gives the memory back; the addresses stay, and read as zero. False: the kernel refused, and the first byte may be another. */
+/* Gives the memory back; the addresses stay, and read as zero. Parts of pages of the machine are cleared instead. False: the kernel refused, and the first byte may be another. */
 bool pawl_system_discard_(void *address, size_t bytes);
 
 /* Whether the kernel counts every page that may be written to against a limit (vm.overcommit_memory=2), used or not.
@@ -30,7 +30,7 @@ bool pawl_system_is_strict_(void);
  * unguarded, which may be refused. Advice and binding are gone. False: the kernel refused, it is as it was. */
 bool pawl_system_uncharge_(void *address, size_t bytes);
 
-/* No access from now on, or access again. False: refused. */
+/* No access from now on, or access again. False: refused, or no whole pages of the machine are to be guarded. */
 bool pawl_system_guard_(void *address, size_t bytes, bool guarded);
 
 /* Huge pages for whole chunks from now on; advice, which may be ignored. */
@@ -61,6 +61,7 @@ struct pawl_system_faults {
     PAWL_ATOMIC(uint64_t) fail_at;
     PAWL_ATOMIC(uint64_t) fail_count;
     PAWL_ATOMIC(bool) strict; /* as if the kernel did not overcommit */
+    PAWL_ATOMIC(size_t) page; /* as if the machine had such pages; 0: those that it has */
 };
 extern struct pawl_system_faults pawl_system_faults_;
 

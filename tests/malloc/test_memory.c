@@ -180,6 +180,8 @@ static int exhaust(int resource)
     limit.rlim_cur = (rlim_t)room;
     if (setrlimit(resource, &limit) != 0)
         return 9;
+    if (m(malloc)((size_t)1 << 40) != NULL || m(aligned_alloc)((size_t)1 << 40, 1) != NULL)
+        return 3; /* what was refused takes nothing away from what follows */
     for (size_t size = 100000; size >= 100; size /= 10)
         for (void **made; (made = m(malloc)(size)) != NULL; got += size) {
             *made = chain;
@@ -854,6 +856,88 @@ static void what_is_freed_goes_back_to_the_kernel(void **state)
     assert_true(resident() < before + ((size_t)4 << 20));
 }
 
+static int release_beside_locked_pages(void)
+{
+    enum { COUNT = 100, SIZE = 1 << 20, LOCKED_ONES = 3 };
+    char *held[COUNT];
+    size_t before;
+
+    (void)pawl_malloc_release(0);
+    before = resident();
+    for (int i = 0; i < COUNT; i++) {
+        held[i] = m(malloc)(SIZE);
+        memset(held[i], 1, SIZE);
+    }
+    for (int i = 0; i < LOCKED_ONES; i++)
+        if (mlock(held[i * COUNT / LOCKED_ONES] + SIZE / 2, 1) != 0)
+            return 77;
+    for (int i = 0; i < COUNT; i++)
+        m(free)(held[i]);
+    (void)pawl_malloc_release(0);
+    return resident() < before + (size_t)(LOCKED_ONES + 1) * (2 << 20) ? 0 : 1;
+}
+
+/* The kernel refuses to take those. */
+static void pages_that_a_program_locked_keep_no_others(void **state)
+{
+    (void)state;
+    int status = SANITIZED ? 77 : apart(release_beside_locked_pages);
+
+    if (status == 77) /* we may not lock */
+        skip();
+    assert_int_equal(status, 0);
+}
+
+enum { LARGER_PAGE = 4 * PAGE_BYTES };
+
+/* From so many of our pages behind a page of that machine on, so many. */
+static bool discard_part(char *memory, size_t from, size_t count)
+{
+    char *address = memory + from * PAGE_BYTES, *end = address + count * PAGE_BYTES;
+    size_t bytes = (size_t)8 * LARGER_PAGE;
+
+    memset(memory, 1, bytes);
+    if (!pawl_system_discard_(address, count * PAGE_BYTES))
+        return false;
+    for (char *at = memory; at < memory + bytes; at += 1024)
+        if (*at != (at < address || at >= end))
+            return false;
+    return true;
+}
+
+static int have_larger_pages(void)
+{
+    char *memory = m(aligned_alloc)(LARGER_PAGE, (size_t)8 * LARGER_PAGE);
+    char *part = memory + PAGE_BYTES;
+
+    if (memory == NULL || !discard_part(memory, 0, 4))
+        return 77;                                                      /* an emulator that ignores it */
+    pawl_store_relaxed(&pawl_system_faults_.page, (size_t)LARGER_PAGE); /* relaxed: no other thread runs */
+    for (size_t from = 0; from < 8; from++)
+        for (size_t count = 1; from + count <= 24; count++)
+            if (!discard_part(memory, from, count))
+                return 1;
+    if (pawl_system_guard_(part, PAGE_BYTES, true) || pawl_system_uncharge_(part, PAGE_BYTES) ||
+        pawl_system_move_(part, part + LARGER_PAGE, PAGE_BYTES) == 0)
+        return 2;
+    if (!pawl_system_guard_(memory, LARGER_PAGE, true) || !pawl_system_guard_(part, PAGE_BYTES, false))
+        return 3;
+    memory[0] = 1; /* access to a part is access to all of it */
+    m(free)(memory);
+    return use_everything() ? 0 : 4;
+}
+
+/* As on aarch64 with 16 or 64 KiB: what lies beside a part of a page keeps its content. */
+static void where_pages_are_larger_than_ours_nothing_is_lost(void **state)
+{
+    (void)state;
+    int status = apart(have_larger_pages);
+
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 #define CHARGED " ac " /* the kernel counts the mapping */
 
 static bool is_charged(const char *address)
@@ -1260,6 +1344,67 @@ static void a_profile_sees_blocks_that_grow(void **state)
     assert_int_equal(apart(sample_next_to_nothing), 0);
 }
 
+static void *read_and_allocate(void *from)
+{
+    char bytes[512];
+
+    while (read(*(int *)from, bytes, sizeof bytes) > 0)
+        m(free)(m(malloc)(100000));
+    return NULL;
+}
+
+/* From another place each time: two functions, which no compiler takes for one. */
+static void *allocate_left(unsigned int path, int depth);
+
+static __attribute__((noinline)) void *allocate_right(unsigned int path, int depth)
+{
+    void *volatile made = NULL;
+
+    if (depth == 0)
+        made = m(malloc)(40000);
+    else
+        made = (path & 1) != 0 ? allocate_right(path >> 1, depth - 1) : allocate_left(path >> 1, depth - 1);
+    return made;
+}
+
+static __attribute__((noinline)) void *allocate_left(unsigned int path, int depth)
+{
+    void *volatile made = NULL;
+
+    if (depth == 0)
+        made = m(malloc)(50000);
+    else
+        made = (path & 1) != 0 ? allocate_right(path >> 1, depth - 1) : allocate_left(path >> 1, depth - 1);
+    return made;
+}
+
+static int read_own_profile(void)
+{
+    pthread_t reader;
+    int channel[2];
+    int status;
+
+    alarm(60);
+    if (pawl_malloc_profile_start(1000) != 0 || pipe(channel) != 0)
+        return 1;
+    for (unsigned int path = 0; path < 1024; path++)
+        m(free)(allocate_left(path, 10));
+    if (pthread_create(&reader, NULL, read_and_allocate, &channel[0]) != 0)
+        return 2;
+    status = pawl_malloc_profile_write(channel[1]);
+    close(channel[1]);
+    pthread_join(reader, NULL);
+    return status == 0 ? 0 : 3;
+}
+
+static void a_profile_is_read_by_a_thread_that_allocates(void **state)
+{
+    (void)state;
+    if (is_hardened())
+        skip();
+    assert_int_equal(apart(read_own_profile), 0);
+}
+
 static void the_background_thread_starts_once_and_stops(void **state)
 {
     (void)state;
@@ -1295,10 +1440,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(blocks_that_grow_do_not_use_mappings_up),
         cmocka_unit_test(a_large_alignment_costs_addresses_only),
         cmocka_unit_test(what_is_freed_goes_back_to_the_kernel),
+        cmocka_unit_test(pages_that_a_program_locked_keep_no_others),
+        cmocka_unit_test(where_pages_are_larger_than_ours_nothing_is_lost),
         cmocka_unit_test(what_is_kept_decays),
         cmocka_unit_test(threads_that_end_leave_nothing),
         cmocka_unit_test(statistics_count_what_is_allocated),
         cmocka_unit_test(a_profile_sees_blocks_that_grow),
+        cmocka_unit_test(a_profile_is_read_by_a_thread_that_allocates),
         cmocka_unit_test(the_background_thread_starts_once_and_stops),
     };
 
