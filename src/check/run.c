@@ -401,6 +401,20 @@ static void differs(int tid, const char *what)
         tid, run.thread[tid].executed, what);
 }
 
+/* A plain write that the event is not ordered with came first this time, and gave the memory a new life? */
+static bool races_with_new_life(int tid, const struct event *e)
+{
+    int id = run.event_of[tid][run.thread[tid].executed];
+    const struct location *l = &run.g->loc[e->loc];
+    if (l->addr != run.thread[tid].op.addr)
+        return false;
+    race_atomic(tid, id, l->addr, l->size, e->type == EV_WRITE, e->pc);
+    if (run.bug == BUG_NONE)
+        return false;
+    run.order[run.norder++] = id; /* the report shows it */
+    return true;
+}
+
 static bool same_event(int tid, const struct event *e)
 {
     const struct op *op = &run.thread[tid].op;
@@ -414,7 +428,8 @@ static bool same_event(int tid, const struct event *e)
     if (l < 0)
         return false;
     if (l != e->loc) {
-        differs(tid, "the variable");
+        if (!races_with_new_life(tid, e))
+            differs(tid, "the variable");
         return false;
     }
     bool same = e->type == EV_WRITE ? e->val == op->val : e->rf != INIT_WRITE || e->val == run.loc[l].init;

@@ -76,6 +76,11 @@ EXPORT void *__wrap_memset(void *to, int c, size_t n)
     return memset(to, c, n);
 }
 
+/* What clang (15 and later) makes of assignments of structures. */
+EXPORT void *__tsan_memcpy(void *to, const void *from, size_t n) __attribute__((alias("__wrap_memcpy")));
+EXPORT void *__tsan_memmove(void *to, const void *from, size_t n) __attribute__((alias("__wrap_memmove")));
+EXPORT void *__tsan_memset(void *to, int c, size_t n) __attribute__((alias("__wrap_memset")));
+
 EXPORT void __wrap_bzero(void *to, size_t n);
 EXPORT void __wrap_bzero(void *to, size_t n)
 {

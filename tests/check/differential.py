@@ -27,6 +27,8 @@ STARTED = (
     "w x s 1  s 1 | r y s | w y s 1  r x s",
     "w x s 1  s 1  j 1  r z s | r y s | w y s 1  w z s 1  r x s",
 )
+# The plain write came first when the race with it was looked for, and was taken for a program that changes by itself.
+NEW_LIFE = "a x r 1  f l | R q  a x r 1  W x 1"
 EQUAL = (
     "w x s 1 | w x s 1 | r x s | x x b 2 | x x b 2",
     "r y a | a x s 2  w y s 2 | a x s 2  w y s 2 | w x r 1",
@@ -236,7 +238,7 @@ def main():
                  for model in ("rc11", "sc", "tso")]
     print(f"{len(symmetric)} with equal threads, {sum(n for _, n in symmetric)} executions, {sum(n for n, _ in symmetric)} orbits")
     verdicts = collections.Counter(compare_threads(litmus, test, model)
-                                   for test in [*STARTED, *(random_threads(rng) for _ in range(count // 3))] for model in ("rc11", "sc", "tso"))
+                                   for test in [*STARTED, NEW_LIFE, *(random_threads(rng) for _ in range(count // 3))] for model in ("rc11", "sc", "tso"))
     print(f"{sum(verdicts.values())} with plain accesses, a mutex, waits and threads: {dict(verdicts)}")
     tried = [compare_explorers(litmus, test, model) for test in (*TRANSACTIONS, *(random_transactions(rng) for _ in range(count // 2)))
              for model in ("rc11", "sc", "tso")]

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 static atomic_int a, b, c;
-static int plain = 1;
+int plain = 1; /* not static: a compiler may take it for one that no other function changes */
 
 static void *transfer(void *unused)
 {
