@@ -34,9 +34,10 @@ static enum pawl_task_next begin(struct pawl_task *task)
     int status = pawl_watch_once(&self.input, &self.readable, STDIN_FILENO, EPOLLIN);
 
     (void)task;
-    if (status != 0)
-        ended(&self.readable,
-              status == -EPERM ? EPOLLIN : status); /* -EPERM: a file, which is always ready */
+    if (status == -EPERM)
+        ended(&self.readable, EPOLLIN); /* a file, which is always ready */
+    else if (status != 0)
+        ended(&self.readable, status);
     else
         pawl_op_deadline(&self.readable, self.ns);
     return PAWL_TASK_DONE;

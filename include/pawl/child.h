@@ -70,8 +70,8 @@ struct pawl_child_config {
 };
 
 /* Starts the program; signals are as after execve(2), none ignored or blocked. child->pid is its number, and its streams
- * are in config->stdio[].stream. Returns 0; -EPERM (not on a worker), -EPIPE (the runtime closes), -ENOENT, -EACCES, ...
- * of execve(2), -EMFILE, -ENOMEM, -EAGAIN: then there is no child, and streams that had been made are only closed. */
+ * are in config->stdio[].stream. Returns 0; -EPERM (not on a worker), -EPIPE (the runtime closes), -EINVAL (no argv, or
+ * neither path nor argv[0]), -ENOENT, -EACCES, ... of execve(2), -EMFILE, -ENOMEM, -EAGAIN: then there is no child, and streams that had been made are only closed. */
 PAWL_API int pawl_child_spawn(struct pawl_child *child, struct pawl_child_config *config) PAWL_NONNULL;
 
 PAWL_END_DECLS

@@ -74,7 +74,7 @@ PAWL_STATIC_ASSERT(sizeof(struct pawl_timer) == 48, "as the header says");
 PAWL_API void pawl_timer_init(struct pawl_timer *timer, void (*fire)(struct pawl_timer *timer)) PAWL_NONNULL;
 
 /* The functions of timers are called on a worker, and on none but the one that armed the timer: they abort elsewhere.
- * Deadlines are nanoseconds of CLOCK_MONOTONIC: pawl_deadline(ns from now), PAWL_FOREVER. */
+ * Deadlines are nanoseconds of CLOCK_MONOTONIC: pawl_deadline(ns from now), PAWL_FOREVER, of <pawl/park.h>. */
 
 /* Arms the timer, or moves it. A deadline in the past fires in the next turn. */
 PAWL_API void pawl_timer_start(struct pawl_timer *timer, uint64_t deadline) PAWL_NONNULL;

@@ -246,7 +246,7 @@ int pawl_event_io_add_(struct event_base *base, struct event *ev);
 int pawl_event_io_del_(struct event_base *base, struct event *ev);
 /* The descriptor is ready for `what`: of PAWL_EVENT_IO, and EV_ET. */
 void pawl_event_io_ready_(struct event_base *base, int fd, int what);
-/* The descriptor's slot, made if it is not there; NULL: no memory. */
+/* The descriptor's slot, made if it is not there; NULL: no memory, or no number of a descriptor. */
 struct pawl_event_slot *pawl_event_slot_(struct event_base *base, int fd);
 /* Everything anew, after a fork. 0 or -1. */
 int pawl_event_io_reinit_(struct event_base *base);

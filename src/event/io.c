@@ -16,8 +16,13 @@ static void moved(struct event_base *base)
     }
 }
 
+/* A table of 2 GiB is none that a descriptor needs: the number is a wrong one. */
+enum { FD_LIMIT = INT32_MAX / 2 / (int)sizeof(struct pawl_event_slot) };
+
 struct pawl_event_slot *pawl_event_slot_(struct event_base *base, int fd)
 {
+    if (fd >= FD_LIMIT)
+        return NULL;
     if (PAWL_UNLIKELY(fd >= base->slot_count)) {
         struct pawl_event_slot *before = base->slots;
         int size = base->slot_count;

@@ -12,6 +12,8 @@
 static PAWL_ATOMIC(int) caught[NSIG];
 static PAWL_ATOMIC(int) wake_fd = -1;
 static PAWL_ATOMIC(struct event_base *) receiver;
+/* How many signals the receiver has: another thread's base is not looked into, as it may be freed meanwhile. */
+static PAWL_ATOMIC(int) receiver_signals;
 
 static void handler(int number)
 {
@@ -35,7 +37,17 @@ void pawl_event_signal_take_(struct event_base *base)
     if (pawl_load_relaxed(&receiver) == base)
         return;
     pawl_store_relaxed(&receiver, base);
+    pawl_store_relaxed(&receiver_signals, base->signal_count);
     pawl_store_relaxed(&wake_fd, base->wake_fd);
+}
+
+/* A signal more, or less. */
+static void count(struct event_base *base, int by)
+{
+    base->signal_count += by;
+    /* relaxed, as below: the number is for a warning */
+    if (pawl_load_relaxed(&receiver) == base)
+        pawl_store_relaxed(&receiver_signals, base->signal_count);
 }
 
 /* Another base has signals and is told of none from now on. */
@@ -43,7 +55,7 @@ static void complain(struct event_base *base)
 {
     struct event_base *other = pawl_load_relaxed(&receiver);
 
-    if (other != NULL && other != base && other->signal_count > 0)
+    if (other != NULL && other != base && pawl_load_relaxed(&receiver_signals) > 0)
         pawl_event_warnx_(
             "Added a signal to event base %p with signals already added to event_base %p. Only one can "
             "have signals at a time with the %s backend.",
@@ -92,7 +104,7 @@ int pawl_event_signal_add_(struct event_base *base, struct event *ev)
         if (pawl_event_wake_open_(base) != 0 || handle(base, number) != 0)
             return -1;
         complain(base);
-        base->signal_count++;
+        count(base, 1);
         pawl_event_signal_take_(base);
     }
     LIST_INSERT_HEAD(&base->signals[number], ev, ev_.ev_signal.ev_signal_next);
@@ -106,7 +118,7 @@ int pawl_event_signal_del_(struct event_base *base, struct event *ev)
     LIST_REMOVE(ev, ev_.ev_signal.ev_signal_next);
     if (!LIST_EMPTY(&base->signals[number]))
         return 0;
-    base->signal_count--;
+    count(base, -1);
     return handle_no_more(base, number) == 0 ? 1 : -1;
 }
 

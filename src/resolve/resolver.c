@@ -2,10 +2,12 @@
 /* c-ares on the worker's loop: its sockets are watches, its timeouts a timer. */
 #include "resolver.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -161,6 +163,26 @@ static void prepare_library(void)
     (void)ares_library_init(ARES_LIB_INIT_ALL); /* nothing that can fail, but for Windows */
 }
 
+/* c-ares cuts them to 16 bits. "a.b.c.d:port" or "[...]:port"; several colons without brackets are an address alone. */
+static bool ports_are_good(const char *servers)
+{
+    while (*servers != '\0') {
+        const char *end = strchrnul(servers, ','), *host_end = memchr(servers, ']', (size_t)(end - servers));
+        const char *first = host_end != NULL ? host_end : servers;
+        const char *colon = memchr(first, ':', (size_t)(end - first));
+
+        if (colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) == NULL) {
+            char *port_end;
+            unsigned long port = strtoul(colon + 1, &port_end, 10);
+
+            if (!isdigit((unsigned char)colon[1]) || port == 0 || port > UINT16_MAX || port_end != end)
+                return false;
+        }
+        servers = *end == ',' ? end + 1 : end;
+    }
+    return true;
+}
+
 static int open_channel(struct pawl_resolver *resolver, const struct pawl_resolver_config *config)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -172,6 +194,8 @@ static int open_channel(struct pawl_resolver *resolver, const struct pawl_resolv
     };
     int error;
 
+    if (config->servers != NULL && !ports_are_good(config->servers))
+        return -EINVAL;
     (void)pthread_once(&once, prepare_library);
     error = of_ares(ares_init_options(&resolver->channel, &options,
                                       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB));

@@ -286,6 +286,8 @@ int pawl_child_spawn(struct pawl_child *child, struct pawl_child_config *config)
         return -EPIPE;
     for (int i = 0; i < 3; i++)
         config->stdio[i].stream = NULL;
+    if (config->argv == NULL || (config->path == NULL && config->argv[0] == NULL))
+        return -EINVAL;
     for (int i = 0; i < 3 && status == 0; i++)
         status = make_end(&config->stdio[i], &ends.fd[i]);
     if (status == 0)

@@ -146,7 +146,7 @@ void pawl_fiber_withdraw_(struct pawl_op *op)
 int64_t pawl_fiber_wait_until_(struct pawl_op *op, uint64_t deadline)
 {
     if (deadline != PAWL_FOREVER) {
-        uint64_t now = op->engine->worker->now;
+        uint64_t now = pawl_deadline(0);
 
         (void)pawl_op_deadline(op, deadline > now ? deadline - now : 0);
     }

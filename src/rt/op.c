@@ -145,16 +145,11 @@ static void deadline_passed(struct pawl_timer *timer)
 
 int pawl_op_deadline(struct pawl_op *op, uint64_t ns)
 {
-    struct pawl_worker *worker;
-    uint64_t now, deadline;
-
     if (op->state != PAWL_OP_PENDING)
         return -EALREADY;
     disarm(op);
-    worker = op->engine->worker;
-    now = worker->now;
-    deadline = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
     op->deadline.fire = deadline_passed;
-    pawl_wheel_add_(&worker->wheel, &op->deadline, deadline);
+    /* not from when the turn began, which may be long ago */
+    pawl_wheel_add_(&op->engine->worker->wheel, &op->deadline, pawl_deadline(ns));
     return 0;
 }

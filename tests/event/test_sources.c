@@ -4,6 +4,7 @@
 
 #include <event2/event_compat.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,6 +282,22 @@ static void an_event_without_a_descriptor_waits_for_its_timeout_only(void **stat
 
 enum { MANY = 400 };
 
+/* Numbers that no descriptor has, from what was never set: an error, neither a crash nor gigabytes. */
+static void a_number_that_no_descriptor_has_is_refused(void **state)
+{
+    static const int numbers[] = {INT_MAX, INT_MAX - 1, 1 << 30, 1 << 29};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct event *ev = event_new(base, numbers[i], EV_READ, see, NULL);
+
+        assert_int_equal(event_add(ev, NULL), -1);
+        assert_int_equal(event_pending(ev, EV_READ, NULL), 0);
+        event_free(ev);
+    }
+    assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
+}
+
 static void hundreds_of_descriptors_are_told_apart(void **state)
 {
     static int pairs[MANY][2];
@@ -475,6 +492,7 @@ int test_sources(void)
         promise(a_descriptor_that_was_closed_first_can_be_deleted_and_used_again),
         promise(a_number_that_stands_for_another_socket_is_waited_for_again),
         promise(an_event_without_a_descriptor_waits_for_its_timeout_only),
+        promise(a_number_that_no_descriptor_has_is_refused),
         promise(hundreds_of_descriptors_are_told_apart),
         promise(descriptors_can_be_activated_by_their_number),
         promise(a_turn_is_descriptors_then_timeouts_then_signals),
@@ -489,6 +507,7 @@ int test_sources(void)
         promise_poll(a_file_is_refused_by_epoll_and_always_ready_for_poll),
         promise_poll(a_descriptor_that_was_closed_first_can_be_deleted_and_used_again),
         promise_poll(an_event_without_a_descriptor_waits_for_its_timeout_only),
+        promise_poll(a_number_that_no_descriptor_has_is_refused),
         promise_poll(hundreds_of_descriptors_are_told_apart),
         promise_poll(a_child_has_its_own_events_after_event_reinit),
     };

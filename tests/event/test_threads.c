@@ -7,6 +7,7 @@
 #include <event2/thread.h>
 #include <pawl/atomic.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -275,6 +276,35 @@ static void bytes_may_be_moved_both_ways_between_bufferevents(void **state)
         usleep(200);
 }
 
+/* A base of the thread's own, which has a signal and goes. */
+static void *catch_for_a_while(void *arg)
+{
+    int number = (int)(intptr_t)arg;
+
+    for (int i = 0; i < 1000; i++) {
+        struct event_base *own = event_base_new();
+        struct event *ev = evsignal_new(own, number, count, NULL);
+
+        event_add(ev, NULL);
+        event_base_loop(own, EVLOOP_NONBLOCK);
+        event_free(ev);
+        event_base_free(own);
+    }
+    return NULL;
+}
+
+/* Only one of them has signals, which is a warning: for AddressSanitizer and ThreadSanitizer. */
+static void bases_of_two_threads_may_have_signals(void **state)
+{
+    pthread_t other;
+
+    (void)state;
+    logged();
+    assert_int_equal(pthread_create(&other, NULL, catch_for_a_while, (void *)(intptr_t)SIGUSR1), 0);
+    catch_for_a_while((void *)(intptr_t)SIGUSR2);
+    pthread_join(other, NULL);
+}
+
 static void threads_can_be_used_once_and_for_all(void **state)
 {
     struct evthread_lock_callbacks other = {.lock_api_version = EVTHREAD_LOCK_API_VERSION};
@@ -301,6 +331,7 @@ int test_threads(void)
         promise(threads_may_do_all_of_it_at_once),
         promise(a_bufferevent_may_be_freed_while_the_loop_reads),
         promise(bytes_may_be_moved_both_ways_between_bufferevents),
+        cmocka_unit_test(bases_of_two_threads_may_have_signals),
     };
 
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

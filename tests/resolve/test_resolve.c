@@ -30,6 +30,21 @@ static void open_now(void *arg)
     demand(pawl_resolver_open(&here.resolver, &here.config) == 0);
 }
 
+static void open_with_wrong_servers(void *arg)
+{
+    static const char *const wrong[] = {
+        "127.0.0.1:99999", "127.0.0.1:0", "[::1]:65536", "127.0.0.1:", "127.0.0.1:53,::1,127.0.0.1:65589",
+        "127.0.0.1:-53",   "127.0.0.1:5x"};
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct pawl_resolver_config config = {.servers = wrong[i]};
+        struct pawl_resolver *resolver;
+
+        demand(pawl_resolver_open(&resolver, &config) == -EINVAL);
+    }
+}
+
 static void close_now(void *arg)
 {
     (void)arg;
@@ -66,6 +81,14 @@ static void end(void)
     io_on(here.rt, 0, close_now, NULL);
     responder_settle(); /* its descriptors are counted, too */
     io_close(here.rt);
+}
+
+static void ports_that_there_are_not_are_refused(void **state)
+{
+    (void)state;
+    begin_with(&(struct pawl_resolver_config){.servers = "127.0.0.1:65535,2001:db8::1,[::1]:53,192.0.2.1"});
+    io_on(here.rt, 0, open_with_wrong_servers, NULL);
+    end();
 }
 
 /* ---- lookups ---- */
@@ -547,6 +570,7 @@ static void without_memory_nothing_is_lost(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_name_has_its_addresses),
+    cmocka_unit_test(ports_that_there_are_not_are_refused),
     cmocka_unit_test(digits_need_no_server),
     cmocka_unit_test(what_goes_wrong_has_a_number),
     cmocka_unit_test(an_answer_too_long_comes_in_a_stream),

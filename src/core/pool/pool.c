@@ -329,7 +329,7 @@ static size_t default_cache(const struct pawl_pool *pool)
 /* All objects into the depot, the first on top. */
 static void fill_depot(struct pawl_pool *pool)
 {
-    void *objects[CACHE_MAX];
+    void *objects[CACHE_MAX] = {NULL};
     size_t batch = (pool->cache + 1) / 2;
 
     for (size_t end = pool->count, n; end > 0; end -= n) {

@@ -149,12 +149,19 @@ static void await_with_a_deadline(void *argument)
     struct pipes *pipes = argument;
     struct pawl_watch watch;
     struct pawl_op op;
+    uint64_t begun;
 
     memset(&watch, 0, sizeof watch);
     pawl_op_init(&op, NULL);
     assert_int_equal(pawl_watch_once(&watch, &op, pipes->fds[0], POLLIN), 0);
     assert_int_equal(pawl_op_deadline(&op, 2 * MS), 0);
     assert_int_equal(pawl_await(&op), -ETIMEDOUT);
+    usleep(30000); /* a deadline is counted from now, not from when the turn began */
+    assert_int_equal(pawl_watch_once(&watch, &op, pipes->fds[0], POLLIN), 0);
+    begun = pawl_deadline(0);
+    assert_int_equal(pawl_op_deadline(&op, 20 * MS), 0);
+    assert_int_equal(pawl_await(&op), -ETIMEDOUT);
+    assert_true(pawl_deadline(0) - begun >= 20 * MS);
     assert_int_equal(pawl_watch_once(&watch, &op, pipes->fds[0], POLLIN), 0);
     assert_int_equal(pawl_op_cancel(&op), 0);
     assert_int_equal(pawl_await(&op), -ECANCELED);

@@ -294,7 +294,7 @@ static void talk(void *arg)
 static void a_child_s_input_and_output_are_streams(void **state)
 {
     static char talks[] = "cat; pwd; echo err >&2; exit 3", nobody[] = "/no/such/program";
-    char *argv[] = {sh, dash_c, talks, NULL};
+    char *argv[] = {sh, dash_c, talks, NULL}, *nameless[] = {NULL};
     struct waiting waiting = {.config = {.argv = argv, .folder = "/"}};
     struct pawl_rt *rt;
     char text[16];
@@ -325,6 +325,13 @@ static void a_child_s_input_and_output_are_streams(void **state)
     waiting.config.stdio[2] = (struct pawl_child_end){.kind = PAWL_CHILD_NULL};
     io_on(rt, 0, run, &waiting);
     assert_int_equal(waiting.begun, -ENOENT);
+    waiting.config.argv = nameless;
+    io_on(rt, 0, run, &waiting);
+    assert_int_equal(waiting.begun, -EINVAL);
+    waiting.config.argv = NULL;
+    io_on(rt, 0, run, &waiting);
+    assert_int_equal(waiting.begun, -EINVAL);
+    waiting.config.argv = argv;
     waiting.config.stdio[2].kind = (enum pawl_child_stdio)77;
     io_on(rt, 0, run, &waiting);
     assert_int_equal(waiting.begun, -EINVAL);
