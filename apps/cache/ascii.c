@@ -53,12 +53,14 @@ void cache_answer_value(struct cache_turn *turn, const struct cache_item *item, 
     const size_t count = (size_t)cache_item_value_bytes(item) + (line_end ? CACHE_LINE_END : 0);
 
     /* A reference holds a whole segment: only what is a fair part of one is worth it. */
-    if (cache_item_value_bytes(item) < turn->refer_from) {
+    if (cache_item_value_bytes(item) >= turn->refer_from) {
+        cache_reply_refer(turn->reply, cache_chunk(turn->session, item), cache_item_value(item), count);
+    } else if (count > CACHE_REPLY_LINE) {
+        cache_reply_append(turn->reply, cache_item_value(item), count);
+    } else {
         char *at = cache_reply_room(turn->reply, count);
 
         cache_reply_end(turn->reply, cache_put_bytes(at, cache_item_value(item), count));
-    } else {
-        cache_reply_refer(turn->reply, cache_chunk(turn->session, item), cache_item_value(item), count);
     }
 }
 

@@ -350,7 +350,7 @@ int cache_feed(struct cache_protocol *protocol, struct cache_session *session, c
             result = PROTOCOL_FULL;
     }
     cache_write(&turn);
-    protocol->left = result == PROTOCOL_FULL ? (size_t)(end - at) : 0;
+    protocol->left = result == PROTOCOL_FULL || result == PROTOCOL_WATCH ? (size_t)(end - at) : 0;
     cache_tally_many(turn.stats, CACHE_BYTES_READ, count - protocol->left);
     if (PAWL_UNLIKELY(protocol->kept != NULL) && protocol->kept_count == 0) {
         free(protocol->kept);

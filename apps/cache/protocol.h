@@ -95,7 +95,7 @@ struct cache_protocol {
     bool binary;
     bool quits;              /* the client wanted the end */
     int fd;                  /* for people; -1: there is none */
-    size_t left;             /* PROTOCOL_FULL */
+    size_t left;             /* PROTOCOL_FULL; PROTOCOL_WATCH: what is behind it, for who goes on */
     uint32_t watches;        /* `watch`: kinds of the tap */
     struct cache_dump *dump; /* a dump that goes on in the next turn */
     struct cache_peer *peer; /* when somebody has asked */
@@ -103,7 +103,7 @@ struct cache_protocol {
 
 void cache_protocol_init(struct cache_protocol *protocol, struct cache_service *service);
 
-/* It cannot be told of events: it goes on as before. */
+/* It cannot be told of events: it goes on as before, with the cache_protocol.left bytes behind its `watch`. */
 void cache_protocol_unwatch(struct cache_protocol *protocol);
 
 /* Does it wait for more of a value, or of a packet's head, so that what comes next is that? */

@@ -140,16 +140,20 @@ static void time_turn(struct pawl_stream *stream, struct worker *worker, uint64_
     cache_slow_note(server->slow, &slow);
 }
 
-static void begin_watch(struct pawl_stream *stream, struct connection *connection)
+/* False: it was told why not, and goes on. */
+static bool begin_watch(struct pawl_stream *stream, struct connection *connection)
 {
     struct cache_server *server = server_of(stream);
 
     connection->watcher = cache_watcher_open(&server->watchers, server->service.tap, stream,
                                              connection->protocol.watches);
-    if (connection->watcher != NULL)
-        return;
+    if (connection->watcher != NULL) {
+        pawl_stream_become(stream, &server->watching);
+        return true;
+    }
     cache_protocol_unwatch(&connection->protocol);
     cache_conn_does(&connection->conn, CACHE_DOING_READ);
+    return false;
 }
 
 static enum cache_doing doing(const struct cache_protocol *protocol)
@@ -256,6 +260,12 @@ static void close_connection(struct pawl_stream *stream, struct connection *conn
     pawl_stream_close(stream);
 }
 
+static void what_is_left(const struct connection *connection, struct pawl_slice *rest)
+{
+    rest->bytes += rest->count - connection->protocol.left;
+    rest->count = connection->protocol.left;
+}
+
 static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 {
     struct worker *worker = cache_worker_here(server_of(stream));
@@ -265,9 +275,12 @@ static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
 
     if (worker != NULL)
         next = turn(stream, worker, rest.bytes, rest.count);
+    while (PAWL_UNLIKELY(next == PROTOCOL_WATCH) && !begin_watch(stream, connection)) {
+        what_is_left(connection, &rest);
+        next = turn(stream, worker, rest.bytes, rest.count);
+    }
     if (next == PROTOCOL_FULL) {
-        rest.bytes += rest.count - connection->protocol.left;
-        rest.count = connection->protocol.left;
+        what_is_left(connection, &rest);
         hold_rest(stream, connection, &rest);
         /* The client has to read what it asked for, before more of what it has sent is looked at: drained() comes then. */
         next = pawl_stream_full(stream) ? 0 : go_on_later(stream, connection);
@@ -283,8 +296,6 @@ static void go_on(struct pawl_stream *stream, const struct pawl_slice *slice)
         pawl_stream_abort(stream, next);
     else if (next == PROTOCOL_CLOSE)
         close_connection(stream, connection);
-    else if (PAWL_UNLIKELY(next == PROTOCOL_WATCH))
-        begin_watch(stream, connection);
 }
 
 static void received(struct pawl_stream *stream, const struct pawl_slice *slice)
@@ -445,7 +456,8 @@ static void describe_service(struct cache_server *server)
         .context_bytes = sizeof(struct connection),
         .idle_ms = options->idle_seconds * 1000,
     };
-    server->plain = server->stream;
+    server->plain = server->watching = server->stream;
+    server->watching.idle_ms = 0; /* there may be nothing to tell for long */
 }
 
 static int open_tls(struct cache_server *server)

@@ -56,8 +56,10 @@ struct cache_server {
     struct pawl_rt *rt;
     struct cache_listeners listeners;
     struct pawl_stream_config stream, plain; /* with TLS, if it is on, and without */
-    struct cache_tls *tls;                   /* NULL: none */
-    struct cache_udp udp;                    /* -U */
+    struct pawl_stream_config
+        watching;          /* of a connection that has said `watch`; the layer that it has stays */
+    struct cache_tls *tls; /* NULL: none */
+    struct cache_udp udp;  /* -U */
     struct cache_http http;
     struct cache_metrics metrics;
     struct cache_slow *slow;

@@ -346,13 +346,20 @@ static uint64_t add_to(const struct cache_sum *sum, uint64_t number)
     return number > sum->delta ? number - sum->delta : 0;
 }
 
-/* Its heat goes on. Memcached writes a number over the old one, if there is room for it; else it makes an item of which it does not
- * know how its key had come. */
-static uint8_t heat_of_sum(const struct cache_item *old, uint32_t digits)
+/* Its heat goes on. Memcached writes a number over the old one, if there is room for it: then it stays stale, and who was told to
+ * make it anew is. Else it makes an item of which it knows neither that nor how its key had come. */
+static void keep_marks(struct cache_item *item, const struct cache_item *old, uint32_t digits)
 {
-    const unsigned int heat = pawl_load_relaxed(&old->heat); /* relaxed: see item.h */
+    /* relaxed, all: see item.h; the map's release publishes what is stored */
+    const unsigned int heat = pawl_load_relaxed(&old->heat);
+    const uint32_t marks = pawl_load_relaxed(&old->size) & (CACHE_STALE_ | CACHE_WON_);
 
-    return (uint8_t)(digits <= cache_item_value_bytes(old) ? heat : heat & ~(unsigned int)CACHE_BASE64);
+    if (digits <= cache_item_value_bytes(old)) {
+        pawl_store_relaxed(&item->heat, (uint8_t)heat);
+        pawl_store_relaxed(&item->size, pawl_load_relaxed(&item->size) | marks);
+    } else {
+        pawl_store_relaxed(&item->heat, (uint8_t)(heat & ~(unsigned int)CACHE_BASE64));
+    }
 }
 
 /* One try. -EAGAIN: what was there has changed. */
@@ -400,7 +407,7 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
                                            ? pawl_load_relaxed(&present.item->expires)
                                            : sum->expires);
     if (present.valid)
-        pawl_store_relaxed(&item->heat, heat_of_sum(present.item, digits));
+        keep_marks(item, present.item, digits);
     else
         cache_set_epoch(item, present.epoch);
     cache_item_set_cas(item, sum->new_cas != 0

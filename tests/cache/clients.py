@@ -152,6 +152,8 @@ def own_tool_script(port):
     tool = "/usr/share/memcached/scripts/memcached-tool"
     if not os.path.exists(tool):
         raise served.Skip("memcached-tool (memcached) is not installed")
+    if any("Can't locate" in line for line in run_lines(tool, f"127.0.0.1:{port}", "stats")):
+        raise served.Skip("memcached-tool lacks a module of Perl")
     with socket.create_connection(("127.0.0.1", port), timeout=served.PATIENCE) as s:
         for number in range(20):
             served.ask(s, b"set key%%%d/ %d 0 %d\r\n%s\r\n" % (number, number, number, b"v" * number))

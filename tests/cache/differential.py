@@ -6,7 +6,8 @@
 
 SERVER is a command line in which {port} stands for the port. Streams of commands are random but seeded, and cut at
 random bytes. What may differ is made alike before: numbers of cas, seconds since the last access, the server's version. Then the
-requests of oddities.py, each on a connection of its own. Exits with 77 (skipped) where memcached is not installed.
+requests of oddities.py, each on a connection of its own. Exits with 77 (skipped) where that memcached is not
+installed.
 """
 import argparse
 import random
@@ -23,6 +24,7 @@ import oddities
 import served
 
 SKIPPED = 77
+MODEL = "1.6.18"
 
 
 def connect(port):
@@ -372,6 +374,10 @@ def main():
     memcached = shutil.which("memcached")
     if memcached is None:
         print("differential.py: memcached is not installed")
+        return SKIPPED
+    version = subprocess.run([memcached, "-V"], stdout=subprocess.PIPE, text=True, check=False).stdout.split()[-1:]
+    if version != [MODEL]:  # later ones answer otherwise here and there: sizes from ms, signs of me
+        print(f"differential.py: compares with memcached {MODEL}; this one is {' '.join(version)}")
         return SKIPPED
     ports = served.free_ports(2)
     commands = [[memcached, "-u", "nobody", "-l", "127.0.0.1", "-p", str(ports[0]), "-m", "64", "-t", "1"],

@@ -38,9 +38,9 @@ static inline bool loop_authenticate(struct cache_service *service, const char *
            memcmp(password, "pass", 4) == 0;
 }
 
-static inline void loop_open(struct loop *loop, size_t item_max)
+static inline void loop_open_with(struct loop *loop, size_t limit, size_t item_max)
 {
-    const struct cache_store_config config = {.limit = (size_t)16 << 20, .item_max = item_max};
+    const struct cache_store_config config = {.limit = limit, .item_max = item_max};
 
     memset(loop, 0, sizeof *loop);
     loop_check(cache_store_open(&loop->store, &config) == 0, "cache_store_open");
@@ -54,6 +54,11 @@ static inline void loop_open(struct loop *loop, size_t item_max)
     loop->service.detail = cache_detail_open(':', false);
     loop_check(loop->service.detail != NULL, "cache_detail_open");
     cache_reply_init(&loop->reply, &loop->stats);
+}
+
+static inline void loop_open(struct loop *loop, size_t item_max)
+{
+    loop_open_with(loop, (size_t)16 << 20, item_max);
 }
 
 static inline void loop_close(struct loop *loop)

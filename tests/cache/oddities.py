@@ -138,6 +138,11 @@ def stale_and_won():
     yield b"mg a N30 v t\r\nmg a N30 v t\r\nms a 1\r\n2\r\nmg a v\r\n"
     yield b"set a 0 20 1\r\n1\r\nmg a R30 v t\r\nmg a R30 v\r\nmg a R10 v\r\n"
     yield b"set a 0 20 1\r\n1\r\nmg a R0 v\r\nmg a Rx v\r\nmg a R-1 v\r\n"
+    # mn has memcached send what it has: it writes a number over another only when no answer holds that one.
+    for change in b"ma a", b"incr a 5", b"decr a 1", b"incr a 9", b"ma a D9", b"append a 0 0 1\r\n5", b"touch a 90":
+        change = b"mn\r\n" + change + b"\r\nmn\r\n"
+        yield STORED + b"md a I T30\r\nmg a v\r\n" + change + b"mg a v\r\nmg a v\r\n"
+        yield b"set a 0 20 1\r\n1\r\nmg a R30 v\r\n" + change + b"mg a R30 v\r\n"
     yield STORED + b"mg a h t q k\r\nmg none h t q k\r\nmg none\r\nmg a h\r\n"
     yield STORED + b"md a q\r\nmd a q\r\nmd a\r\nmd a k O5\r\n"
 

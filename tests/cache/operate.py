@@ -80,7 +80,7 @@ class Client:
 class Server:
     def __init__(self, *options):
         self.port = free_port()
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(self.port), "-t", "2", "-v", "-A", *options],
                                         stdout=subprocess.DEVNULL, stderr=self.errors)
         try:
@@ -102,8 +102,7 @@ class Server:
         return Client(self.port)
 
     def said(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        return served.all_of(self.errors)
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None and (SIGNALS or number == signal.SIGKILL):
@@ -710,6 +709,10 @@ def watchers_hear_of_evictions_and_connections_and_there_are_twenty():
         assert all(w.ask(b"watch evictions connevents\r\n") == b"OK\r\n" for w in watchers[:20])
         assert watchers[20].ask(b"watch\r\n") == b"WATCHER_TOO_MANY log watcher limit reached\r\n"
         assert watchers[20].ask(b"version\r\n").startswith(b"VERSION")
+        watchers[20].send(b"watch\r\nset a 0 0 1\r\n1\r\nget a\r\nmn\r\n")  # who is refused goes on with what stands behind it
+        told = [watchers[20].file.readline() for _ in range(6)]
+        assert told == [b"WATCHER_TOO_MANY log watcher limit reached\r\n", b"STORED\r\n", b"VALUE a 0 1\r\n", b"1\r\n", b"END\r\n",
+                        b"MN\r\n"], told
         client = server.client()
         client.send(b"".join(b"set k%d 0 0 9000 noreply\r\n%s\r\n" % (i, b"x" * 9000) for i in range(1000)))
         client.ask(b"version\r\n")
@@ -720,6 +723,19 @@ def watchers_hear_of_evictions_and_connections_and_there_are_twenty():
         client.close()
         while b"type=conn_close rip=127.0.0.1" not in lines:
             lines += watchers[0].file.readline()
+
+
+def a_watcher_may_hear_nothing_for_longer_than_others_may_be_silent():
+    with Server("-o", "idle_timeout=1") as server:
+        watcher, silent = server.client(), server.client()
+        assert watcher.ask(b"watch mutations\r\n") == b"OK\r\n"
+        time.sleep(2.5)
+        try:
+            assert silent.file.readline() == b""
+        except ConnectionResetError:
+            pass
+        assert server.client().ask(b"set a 0 0 1\r\n1\r\n") == b"STORED\r\n"
+        assert b"type=item_store key=a " in watcher.file.readline()
 
 
 def a_tap_from_outside_sees_and_a_killed_one_harms_nothing():
@@ -922,6 +938,7 @@ PROMISES = [
     a_watcher_that_is_late_is_told_how_much_it_missed,
     watchers_hear_why_a_connection_ended,
     watchers_hear_of_evictions_and_connections_and_there_are_twenty,
+    a_watcher_may_hear_nothing_for_longer_than_others_may_be_silent,
     a_tap_from_outside_sees_and_a_killed_one_harms_nothing,
     slow_turns_are_kept_with_their_client,
     either_kind_of_client_gives_its_password_which_is_told_to_nobody,

@@ -51,6 +51,12 @@ def accepts(port):
     return True
 
 
+def all_of(file):
+    """What is in a file that a process writes, as text. Its place in the file is that process's place, too: read() would move it, and
+    what the process says next would be written over what it has said."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+
+
 class Process:
     """A server. What it says on stderr is kept."""
 
@@ -84,8 +90,7 @@ class Process:
         return self.process.poll() is not None
 
     def said(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        return all_of(self.errors)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

@@ -151,6 +151,9 @@ static const struct conversation meta[] = {
     /* What is stale keeps its time, and who was told to make it anew. */
     {"ms a 1 T30\r\n1\r\nms a 1 T30\r\n1\r\nms a 1 I C1 T90\r\n2\r\nmg a v t\r\nmg a v t\r\nms a 1 I C1 T90\r\n3\r\nmg a v t\r\n",
      "HD\r\nHD\r\nHD\r\nVA 1 t30 X W\r\n2\r\nVA 1 t30 Z X\r\n2\r\nHD\r\nVA 1 t30 Z X\r\n3\r\n"},
+    /* So does a number that is written over the old one; a longer one is new. */
+    {"ms a 1\r\n5\r\nmd a I\r\nmg a\r\nma a\r\nmg a\r\ndecr a 1\r\nmg a\r\nincr a 9\r\nmg a v\r\n",
+     "HD\r\nHD\r\nHD X W\r\nHD\r\nHD Z X\r\n5\r\nHD Z X\r\n14\r\nVA 2\r\n14\r\n"},
     {"ms\r\nms a\r\nms a x\r\nms a -1\r\nms " KEY250 "k 1\r\n",
      ERROR BAD_FORMAT BAD_FORMAT BAD_FORMAT BAD_FORMAT},
     {"ms a 1 x\r\n1\r\nms a 1 Mx\r\n1\r\nms a 1 M\r\n1\r\nms a 1 Tx\r\n1\r\nms a 1 q q\r\n1\r\nms a 1 Fx\r\n1\r\n",
@@ -531,6 +534,45 @@ static void a_long_dump_tells_of_every_item(void **state)
     loop_flush(&loop);
 }
 
+/* Without memory for the answer: nothing of it, and nothing is written behind the reply. In a store whose segments are so large
+ * that values of 60 KiB are copied. */
+static void a_reply_that_failed_takes_values_of_any_size(void **state)
+{
+    enum { MOST = 200 * 1024, GUARD = 64 * 1024 };
+    static struct {
+        struct cache_reply reply;
+        char guard[GUARD];
+    } failed;
+    static char ask[MOST + 128];
+    static struct loop large;
+    static const char *const gets[] = {"get a\r\n", "mg a v\r\n", "gat 0 a\r\n"};
+
+    (void)state;
+    loop_open_with(&large, (size_t)1 << 30, ITEM_MAX);
+    for (size_t bytes = 1000; bytes <= MOST; bytes += bytes / 3) {
+        const int line = snprintf(ask, sizeof ask, "set a 0 0 %zu noreply\r\n", bytes);
+
+        memset(ask + line, 'v', bytes);
+        memcpy(ask + line + bytes, "\r\n", 2);
+        assert_false(loop_converse(&large, ask, (size_t)line + bytes + 2, NULL, 0));
+        for (size_t i = 0; i < sizeof gets / sizeof gets[0]; i++) {
+            struct cache_protocol protocol;
+
+            memset(&failed, 0, sizeof failed);
+            cache_reply_init(&failed.reply, &large.stats);
+            failed.reply.failed = true;
+            cache_protocol_init(&protocol, &large.service);
+            (void)cache_feed(&protocol, large.session, gets[i], strlen(gets[i]), &failed.reply);
+            assert_true(failed.reply.failed && failed.reply.count == 0);
+            for (size_t at = 0; at < GUARD; at++)
+                assert_int_equal(failed.guard[at], 0);
+            cache_protocol_free(&protocol, large.session);
+            cache_reply_free(&failed.reply);
+        }
+    }
+    loop_close(&large);
+}
+
 /* Keys with a blank, which cachedump does not tell of; then all were flushed, and metadump tells of none. */
 static void a_dump_with_nothing_to_say_has_more_than_one_turn(void **state)
 {
@@ -661,6 +703,7 @@ int main(void)
         cmocka_unit_test(dumps_may_be_forbidden),
         cmocka_unit_test(a_long_dump_tells_of_every_item),
         cmocka_unit_test(a_dump_with_nothing_to_say_has_more_than_one_turn),
+        cmocka_unit_test(a_reply_that_failed_takes_values_of_any_size),
         cmocka_unit_test(commands_are_counted),
     };
     int failed;
