@@ -87,7 +87,7 @@ static void get_item(struct cache_turn *turn, struct get_batch *batch, uint32_t 
     cache_tally(turn->stats, touch ? CACHE_TOUCH_HITS : CACHE_GET_HITS);
     cache_hit(turn->session, item);
     if (touch)
-        cache_touch(turn->session, item, batch->expires);
+        item = cache_touch_key(turn->session, key, item, batch->expires);
     answer_item(turn, item, batch->flags[i]);
 }
 
@@ -405,7 +405,7 @@ static void touch(struct cache_turn *turn, const struct cache_word *words, uint3
     cache_tally(turn->stats, item != NULL ? CACHE_TOUCH_HITS : CACHE_TOUCH_MISSES);
     if (item != NULL) {
         cache_hit(turn->session, item);
-        cache_touch(turn->session, item, cache_expiry(turn->store, exptime));
+        item = cache_touch_key(turn->session, &key, item, cache_expiry(turn->store, exptime));
     }
     cache_tell_touch(turn, &key, item);
     cache_answer(turn, item != NULL ? "TOUCHED\r\n" : "NOT_FOUND\r\n");

@@ -70,7 +70,7 @@ static void get(struct cache_turn *turn, const struct packet *packet)
     cache_tally(turn->stats, touch ? CACHE_TOUCH_HITS : CACHE_GET_HITS);
     cache_hit(turn->session, item);
     if (touch)
-        cache_touch(turn->session, item, cache_expiry(turn->store, read_32(packet->extras)));
+        item = cache_touch_key(turn->session, &key, item, cache_expiry(turn->store, read_32(packet->extras)));
     answer_item(turn, packet, item, with_key);
 }
 

@@ -82,6 +82,7 @@ static bool spare(struct cache_session *session, struct cache_item *item, uint8_
     const uint64_t hash = hash_of(session->store, item);
     const struct cache_key key = {item->bytes, item->key_bytes, hash};
     const uint32_t bytes = cache_item_value_bytes(item);
+    const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed: see item.h */
     struct cache_segment *own;
     struct cache_item *copy;
 
@@ -94,16 +95,14 @@ static bool spare(struct cache_session *session, struct cache_item *item, uint8_
     cache_item_set_cas(copy, cache_item_cas(item));
     /* relaxed, all: the map's release publishes them; see item.h */
     pawl_store_relaxed(&copy->size, pawl_load_relaxed(&item->size));
-    pawl_store_relaxed(&copy->expires, pawl_load_relaxed(&item->expires));
+    pawl_store_relaxed(&copy->expires, expires);
     pawl_store_relaxed(&copy->heat, heat);
     pawl_store_relaxed(&copy->seen, pawl_load_relaxed(&item->seen));
     if (pawl_map_replace_object(&session->store->map, hash, item, copy) != 0) {
         cache_item_unmake(session, copy, own);
         return true; /* it has gone meanwhile */
     }
-    /* seq_cst: the map's change above before the look below; pairs with the fence in cache_touch() */
-    pawl_fence_seq_cst();
-    pawl_store_relaxed(&copy->expires, pawl_load_relaxed(&item->expires)); /* relaxed: see item.h */
+    cache_follow_touch(item, copy, expires);
     if (cache_item_won(item))
         (void)cache_win(copy);
     cache_item_died(session->store, &session->counts, item);

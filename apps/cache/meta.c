@@ -27,14 +27,11 @@ static bool opaque_fits(const struct cache_meta *meta)
 
 /* ---- mg ---- */
 
-/* One flag of mg of an item that is there. NULL: the opaque is too long. Not `timed`: it has no expiry yet. */
-static char *put_of_item(struct cache_turn *turn, const struct cache_meta *meta, struct cache_item *item,
-                         struct cache_word flag, bool timed, char *at)
+/* One flag of mg but T, of an item that is there. NULL: the opaque is too long. Not `timed`: it has no expiry yet. */
+static char *put_of_item(struct cache_turn *turn, struct cache_item *item, struct cache_word flag, bool timed,
+                         char *at)
 {
     switch (flag.at[0]) {
-    case 'T':
-        cache_touch(turn->session, item, meta->expires);
-        return at;
     case 's':
         return cache_put_flag(at, 's', cache_item_value_bytes(item));
     case 't':
@@ -82,8 +79,9 @@ static struct cache_item *vivify(struct cache_turn *turn, const struct cache_key
     return find(turn, key);
 }
 
-static void answer_hit(struct cache_turn *turn, const struct cache_meta *meta, struct cache_item *item,
-                       bool created)
+/* Returns the item. Another one: that came in its place while T touched it, and nothing is answered yet. */
+static struct cache_item *answer_hit(struct cache_turn *turn, const struct cache_meta *meta,
+                                     const struct cache_key *key, struct cache_item *item, bool created)
 {
     struct cache_reply *reply = turn->reply;
     uint32_t expires = 0;
@@ -95,16 +93,22 @@ static void answer_hit(struct cache_turn *turn, const struct cache_meta *meta, s
         at = cache_put_number(at, cache_item_value_bytes(item));
     for (uint32_t i = 0; i < meta->count; i++) {
         timed = timed || meta->flags[i].at[0] == 'N' || meta->flags[i].at[0] == 'T';
+        if (meta->flags[i].at[0] == 'T') {
+            struct cache_item *touched = cache_touch_key(turn->session, key, item, meta->expires);
+
+            if (touched != item && !created)
+                return touched;
+        }
         if (created && meta->flags[i].at[0] == 'N')
-            cache_touch(turn->session, item, meta->vivify_expires);
+            (void)cache_touch(turn->session, item, meta->vivify_expires);
         if (meta->flags[i].at[0] == 'R')
             expires = pawl_load_relaxed(&item->expires); /* relaxed: see item.h. Behind a T: the new one */
-        at = put_of_item(turn, meta, item, meta->flags[i], timed, at);
+        at = put_of_item(turn, item, meta->flags[i], timed, at);
         if (at == NULL) {
             if (created)
-                cache_touch(turn->session, item, meta->vivify_expires);
+                (void)cache_touch(turn->session, item, meta->vivify_expires);
             cache_answer_error(turn, cache_long_opaque);
-            return;
+            return item;
         }
     }
     if (PAWL_UNLIKELY(created || meta->has_recache || cache_item_stale(item) || cache_item_won(item)))
@@ -112,11 +116,12 @@ static void answer_hit(struct cache_turn *turn, const struct cache_meta *meta, s
     cache_reply_end(reply, cache_put_bytes(at, "\r\n", 2));
     if (meta->value)
         cache_answer_value(turn, item, true);
+    return item;
 }
 
 static void meta_get(struct cache_turn *turn, const struct cache_word *words, uint32_t count)
 {
-    struct cache_item *item;
+    struct cache_item *item, *answered;
     struct cache_key key;
     struct cache_meta meta;
     bool created = false;
@@ -148,7 +153,8 @@ static void meta_get(struct cache_turn *turn, const struct cache_word *words, ui
         return;
     }
     cache_tally(turn->stats, meta.new_ttl ? CACHE_TOUCH_HITS : CACHE_GET_HITS);
-    answer_hit(turn, &meta, item, created);
+    while ((answered = answer_hit(turn, &meta, &key, item, created)) != item)
+        item = answered;
     if (!meta.no_update)
         cache_hit(turn->session, item); /* now: h and l are of before */
 }
@@ -381,9 +387,9 @@ static void answer_sum(struct cache_turn *turn, const struct cache_meta *meta, c
         else if (flag.at[0] == 't')
             at = cache_put_ttl(at, item == NULL ? 0 : timed ? cache_ttl(turn->store, item) : -1);
         else if (flag.at[0] == 'T' && item != NULL)
-            cache_touch(turn->session, item, meta->expires);
+            item = cache_touch_key(turn->session, key, item, meta->expires);
         else if (flag.at[0] == 'N' && item != NULL && created)
-            cache_touch(turn->session, item, meta->vivify_expires);
+            (void)cache_touch(turn->session, item, meta->vivify_expires);
         else if (flag.at[0] == 'k')
             at = cache_put_key(at, meta->key.at, meta->key.count, meta->base64);
         else if (flag.at[0] == 'O')

@@ -175,8 +175,13 @@ enum cache_result cache_delete(struct cache_session *session, const struct cache
 enum cache_result cache_invalidate(struct cache_session *session, const struct cache_key *key, uint64_t cas,
                                    bool touch, uint32_t expires);
 
-/* In a section, of an item that was found in it. */
-void cache_touch(struct cache_session *session, struct cache_item *item, uint32_t expires);
+/* In a section, of an item that was found in it. False: another item has its place, which may have been made of this one before
+ * it had its new time (incr, append): that one is to be touched, or time and value are not of one moment. */
+bool cache_touch(struct cache_session *session, struct cache_item *item, uint32_t expires);
+
+/* Until it holds; a change of the key that is under way may show the old time until it ends. Returns the item that has the time; `item` of the key was found in this section. */
+struct cache_item *cache_touch_key(struct cache_session *session, const struct cache_key *key,
+                                   struct cache_item *item, uint32_t expires);
 
 /* True once for each item: the caller is the one to make it anew (meta: win). In a section. */
 bool cache_win(struct cache_item *item);

@@ -139,6 +139,10 @@ void cache_item_died(struct cache_store *store, struct cache_counts *counts, str
 /* The expiry of an item of this segment. */
 void cache_note_expiry(struct cache_segment *segment, uint32_t expires);
 
+/* Behind a change of the map: the heir has the place of the old item, and the time that was `copied` from it. Who touched the old one
+ * meanwhile may not have seen the new one. */
+void cache_follow_touch(const struct cache_item *old, struct cache_item *heir, uint32_t copied);
+
 uint64_t cache_next_cas(struct cache_session *session, uint64_t above);
 
 /* ---- evict.c ---- */

@@ -32,14 +32,29 @@ static enum cache_result result_of(int error)
     return error == E2BIG ? CACHE_TOO_LARGE : CACHE_NO_MEMORY;
 }
 
-/* In a section, with `present` from it. Returns 0; -EAGAIN: it has changed; -ENOMEM. */
+void cache_follow_touch(const struct cache_item *old, struct cache_item *heir, uint32_t copied)
+{
+    uint32_t touched;
+
+    /* seq_cst: the map's change before the look below; pairs with the fence in cache_touch() */
+    pawl_fence_seq_cst();
+    touched = pawl_load_relaxed(&old->expires); /* relaxed, both: see item.h */
+    if (touched != copied)
+        (void)pawl_cas_relaxed(&heir->expires, &copied,
+                               touched); /* or somebody has touched the new one since */
+}
+
+/* In a section, with `present` from it, whose time the item `keeps`. Returns 0; -EAGAIN: it has changed; -ENOMEM. */
 static int put_in_place(struct cache_session *session, const struct cache_key *key, struct cache_item *item,
-                        struct cache_item *present)
+                        struct cache_item *present, bool keeps)
 {
     struct pawl_map *map = &session->store->map;
+    const uint32_t expires = pawl_load_relaxed(&item->expires); /* relaxed: ours yet */
     const int error = present != NULL ? pawl_map_replace_object(map, key->hash, present, item)
                                       : pawl_map_insert(map, key->hash, key, item, NULL);
 
+    if (error == 0 && keeps)
+        cache_follow_touch(present, item, expires);
     return error == 0 || error == -ENOMEM ? error : -EAGAIN;
 }
 
@@ -105,15 +120,21 @@ static struct decision decide(const struct cache_change *change, struct present 
     return (struct decision){.result = CACHE_STORED, .joins = joining};
 }
 
-/* Its time, and whether it is stale. What is joined keeps its time, and so does what is stale, with the right to make it anew
- * that was given away. */
-static void mark(struct cache_item *item, const struct cache_change *change, struct decision decision,
-                 const struct cache_item *old)
+/* What is joined keeps its time, and so does what is stale, with the right to make it anew that was given away. */
+static bool keeps_time(struct decision decision, struct present present)
 {
-    const bool keeps = old != NULL && (decision.joins || decision.stale);
+    return present.valid && (decision.joins || decision.stale);
+}
+
+/* Its time, and whether it is stale. */
+static void mark(struct cache_item *item, const struct cache_change *change, struct decision decision,
+                 struct present present)
+{
+    const struct cache_item *old = present.item;
     uint32_t size = pawl_load_relaxed(&item->size); /* relaxed, all: the map's release publishes them */
 
-    pawl_store_relaxed(&item->expires, keeps ? pawl_load_relaxed(&old->expires) : change->expires);
+    pawl_store_relaxed(&item->expires,
+                       keeps_time(decision, present) ? pawl_load_relaxed(&old->expires) : change->expires);
     size &= ~(uint32_t)(CACHE_STALE_ | CACHE_WON_);
     if (decision.stale)
         size |= CACHE_STALE_ | (cache_item_won(old) ? CACHE_WON_ : 0);
@@ -122,8 +143,9 @@ static void mark(struct cache_item *item, const struct cache_change *change, str
 
 /* The value, and what the change says. */
 static void fill(struct cache_session *session, struct cache_item *item, const struct cache_change *change,
-                 struct decision decision, const struct cache_item *old)
+                 struct decision decision, struct present present)
 {
+    const struct cache_item *old = present.valid ? present.item : NULL;
     const bool joins = decision.joins && old != NULL;
     const uint32_t before = joins ? cache_item_value_bytes(old) : 0;
     char *value = item->bytes + item->key_bytes;
@@ -135,7 +157,7 @@ static void fill(struct cache_session *session, struct cache_item *item, const s
     }
     if (change->value_bytes > 0)
         memcpy(value, change->value, change->value_bytes);
-    mark(item, change, decision, old);
+    mark(item, change, decision, present);
     if (PAWL_UNLIKELY(change->base64) && !joins)
         cache_item_set_base64(item);
     cache_item_set_cas(item, change->new_cas != 0
@@ -179,9 +201,9 @@ static int try_store(struct cache_session *session, const struct cache_key *key,
         *result = result_of(errno);
         return 0;
     }
-    fill(session, item, change, decision, present.valid ? present.item : NULL);
+    fill(session, item, change, decision, present);
     cache_set_epoch(item, present.epoch);
-    error = put_in_place(session, key, item, present.item);
+    error = put_in_place(session, key, item, present.item, keeps_time(decision, present));
     if (error == 0) {
         change->stored_cas = cache_item_cas(item);
         took_place(session, item, present.item, own);
@@ -292,14 +314,14 @@ enum cache_result cache_large_store(struct cache_session *session, const struct 
             break;
         /* Not the epoch of when its first bytes came: there may have been flushes since. */
         cache_set_epoch(item, present.epoch);
-        mark(item, change, decision, present.valid ? present.item : NULL);
+        mark(item, change, decision, present);
         if (change->base64)
             cache_item_set_base64(item);
         cache_item_set_cas(item,
                            change->new_cas != 0
                                ? change->new_cas
                                : cache_next_cas(session, present.valid ? cache_item_cas(present.item) : 0));
-        error = put_in_place(session, key, item, present.item);
+        error = put_in_place(session, key, item, present.item, keeps_time(decision, present));
         if (error == 0) {
             change->stored_cas = cache_item_cas(item);
             took_place(session, item, present.item, own);
@@ -413,7 +435,7 @@ static int try_add(struct cache_session *session, const struct cache_key *key, s
     cache_item_set_cas(item, sum->new_cas != 0
                                  ? sum->new_cas
                                  : cache_next_cas(session, present.valid ? cache_item_cas(present.item) : 0));
-    error = put_in_place(session, key, item, present.item);
+    error = put_in_place(session, key, item, present.item, present.valid && !sum->touch);
     if (error == 0) {
         sum->value = number;
         sum->stored_cas = cache_item_cas(item);
@@ -497,7 +519,7 @@ static int try_invalidate(struct cache_session *session, const struct cache_key 
     pawl_store_relaxed(&item->size, bytes | CACHE_STALE_);
     pawl_store_relaxed(&item->heat, pawl_load_relaxed(&present.item->heat));
     pawl_store_relaxed(&item->expires, touch ? expires : pawl_load_relaxed(&present.item->expires));
-    error = put_in_place(session, key, item, present.item);
+    error = put_in_place(session, key, item, present.item, !touch);
     if (error != 0) {
         cache_item_unmake(session, item, own);
         *result = CACHE_NO_MEMORY;
@@ -525,23 +547,39 @@ enum cache_result cache_invalidate(struct cache_session *session, const struct c
     return result;
 }
 
-void cache_touch(struct cache_session *session, struct cache_item *item, uint32_t expires)
+bool cache_touch(struct cache_session *session, struct cache_item *item, uint32_t expires)
 {
     const struct cache_key key = {item->bytes, item->key_bytes,
                                   pawl_hash_bytes(item->bytes, item->key_bytes, &session->store->map.seed)};
 
-    while (item != NULL) {
+    for (;;) {
         struct cache_item *now;
 
         pawl_store_relaxed(&item->expires, expires); /* relaxed: see item.h */
         cache_note_expiry(cache_segment_of(&session->store->pool, item), expires);
-        /* seq_cst: the store above before the look at the map; pairs with the fence in spare() (evict.c). Who copies
+        /* seq_cst: the store above before the look at the map; pairs with the fence in cache_follow_touch(). Who copies
          * the item sees the new expiry, or we see the copy. */
         pawl_fence_seq_cst();
         now = pawl_map_get(&session->store->map, key.hash, &key);
-        /* Another item, of another set, is not ours to touch. */
-        item = now != NULL && now != item && cache_item_cas(now) == cache_item_cas(item) ? now : NULL;
+        if (now == NULL || now == item)
+            return true;
+        if (cache_item_cas(now) != cache_item_cas(item))
+            return false;
+        item = now;
     }
+}
+
+struct cache_item *cache_touch_key(struct cache_session *session, const struct cache_key *key,
+                                   struct cache_item *item, uint32_t expires)
+{
+    while (!cache_touch(session, item, expires)) {
+        struct cache_item *now = cache_find(session, key);
+
+        if (now == NULL)
+            break; /* as if it had gone behind the touch */
+        item = now;
+    }
+    return item;
 }
 
 bool cache_win(struct cache_item *item)

@@ -43,7 +43,8 @@ static void churn(const struct fixture *f, uint64_t *random, uint32_t least, uin
                   size_t before)
 {
     static char value[1 << 16];
-    struct cache_figures figures;
+    struct cache_figures figures = {0};
+    size_t fullest = 0;
     char key[32];
 
     for (size_t stored = 0, checked = 0; stored < total;) {
@@ -60,9 +61,11 @@ static void churn(const struct fixture *f, uint64_t *random, uint32_t least, uin
         checked = stored;
         (void)cache_maintain(f->session);
         keeps_to_the_limit(f, before);
+        cache_figures(f->store, &figures);
+        if (stored > total / 2 && figures.bytes > fullest)
+            fullest = figures.bytes;
     }
-    cache_figures(f->store, &figures);
-    assert_true(figures.bytes > figures.limit / 2); /* none of it is stuck with what came before */
+    assert_true(fullest > figures.limit / 2); /* none of it is stuck with what came before */
 }
 
 void resident_memory_keeps_to_the_limit_whatever_sizes_come(void **state)
@@ -129,7 +132,7 @@ static void a_second_of_requests(const struct fixture *f, uint64_t *random, cons
         if (item != NULL && what < 14)
             cache_hit(f->session, item);
         if (item != NULL && what == 14)
-            cache_touch(f->session, item, c.expires);
+            (void)cache_touch_key(f->session, &key, item, c.expires);
         pawl_rcu_read_unlock();
         if (what == 15)
             (void)cache_delete(f->session, &key, 0);
@@ -152,7 +155,8 @@ void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state)
                                         {20, 3000},     {8000, 8200}, {10, 300},  {1000, 40000}};
     const size_t limit = longer() ? 256 * MIB : 8 * MIB, a_second = limit / (longer() ? 100 : 400);
     const size_t before = resident();
-    struct cache_figures figures;
+    struct cache_figures figures = {0};
+    size_t fullest = 0;
     struct fixture f;
     uint64_t random = seed;
 
@@ -169,10 +173,12 @@ void two_hours_of_churn_keep_to_the_limit_all_the_time(void **state)
         a_second_of_upkeep(&f);
         if (second % SECONDS_A_LOOK == 0)
             keeps_to_the_limit(&f, before);
+        cache_figures(f.store, &figures);
+        if (second > SECONDS - SECONDS_A_MIX / 2 && figures.bytes > fullest)
+            fullest = figures.bytes;
     }
-    cache_figures(f.store, &figures);
     assert_true(figures.expired > 0 && figures.evictions > 0);
-    assert_true(figures.bytes > limit / 2); /* what is kept for ever fills it, whatever came before */
+    assert_true(fullest > limit / 2); /* what is kept for ever fills it, whatever came before */
     close_store(f);
 }
 

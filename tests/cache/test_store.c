@@ -8,6 +8,7 @@
 #include <pawl/config.h>
 #include <pawl/rcu.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +199,7 @@ static void what_expires_is_gone_and_its_memory_is_back(void **state)
     change(&f, "touched", "here", (struct cache_change){.expires = cache_expiry(f.store, 10)});
     const struct cache_key touched = key_of(&f, "touched");
     pawl_rcu_read_lock();
-    cache_touch(f.session, cache_find(f.session, &touched), cache_expiry(f.store, 100));
+    assert_true(cache_touch(f.session, cache_find(f.session, &touched), cache_expiry(f.store, 100)));
     pawl_rcu_read_unlock();
     assert_non_null(get(&f, "short7"));
     cache_figures(f.store, &figures);
@@ -433,6 +434,8 @@ static void overwriting_uses_its_memory_again(void **state)
         assert_int_equal(cache_store_item(f.session, &made, &change), CACHE_STORED);
         if (i == KEYS / 2)
             assert_non_null(get(&f, "key0"));
+        if (i % KEYS == 0)
+            pawl_rcu_synchronize(); /* how fast memory comes back is the machine's matter */
     }
     cache_figures(f.store, &figures);
     assert_int_equal(figures.items, KEYS);
@@ -506,6 +509,7 @@ struct worker {
     struct cache_store *store;
     unsigned index;
     int rounds;
+    PAWL_ATOMIC(int) changes; /* of change_it(), that have ended */
     uint64_t added[COUNTERS];
 };
 
@@ -570,7 +574,7 @@ static void one_operation(struct cache_session *session, struct worker *worker, 
             cache_hit(session, item);
             check_value(item, number);
             if (random_below(random, 8) == 0)
-                cache_touch(session, item, cache_now(worker->store) + 100);
+                (void)cache_touch_key(session, &key, item, cache_now(worker->store) + 100);
         }
         pawl_rcu_read_unlock();
     }
@@ -630,6 +634,70 @@ static void threads_see_whole_values_and_lose_no_sums(void **state)
     }
 }
 
+/* Makes new items of the key, each with the time of the last. */
+static void *change_it(void *argument)
+{
+    struct worker *worker = argument;
+    struct cache_session *session = cache_session_open(worker->store);
+    struct cache_change more = {.mode = CACHE_APPEND, .value = " ", .value_bytes = 1};
+    struct cache_key key;
+
+    assert_non_null(session);
+    cache_key_make(worker->store, &key, "n", 1);
+    for (int i = 0; i < worker->rounds; i++) {
+        struct cache_sum sum = {.delta = 1};
+
+        if (i % 1000 == 999)
+            assert_int_equal(cache_store_item(session, &key, &more), CACHE_STORED);
+        else if (i % 3 == 0)
+            assert_int_equal(cache_invalidate(session, &key, 0, false, 0), CACHE_STORED);
+        else
+            (void)cache_add_number(session, &key, &sum);
+        pawl_store_release(&worker->changes, i + 1); /* its item before; pairs with the look for it */
+    }
+    cache_session_close(session);
+    return NULL;
+}
+
+static uint32_t time_of(const struct fixture *f, const struct cache_key *key)
+{
+    uint32_t expires;
+
+    pawl_rcu_read_lock();
+    expires = pawl_load_relaxed(&cache_find(f->session, key)->expires); /* relaxed: of what is done already */
+    pawl_rcu_read_unlock();
+    return expires;
+}
+
+static void a_touch_beside_changes_is_not_lost(void **state)
+{
+    const struct fixture f = open_store(64 * MIB, false);
+    const int rounds = longer() ? 2000000 : PAWL_INSTRUMENTED ? 50000 : 200000;
+    struct worker worker = {.store = f.store, .rounds = rounds};
+    const struct cache_key key = key_of(&f, "n");
+    const uint32_t begin = cache_now(f.store) + 1000;
+    pthread_t thread;
+
+    (void)state;
+    set(&f, "n", "1");
+    assert_int_equal(pthread_create(&thread, NULL, change_it, &worker), 0);
+    for (int i = 0; i < rounds; i++) {
+        const uint32_t expires = begin + (uint32_t)i;
+        int changes;
+
+        pawl_rcu_read_lock();
+        cache_touch_key(f.session, &key, cache_find(f.session, &key), expires);
+        pawl_rcu_read_unlock();
+        /* acquire: the item of a change that has ended. The one under way may show the old time until it ends. */
+        changes = pawl_load_acquire(&worker.changes);
+        while (changes < rounds && pawl_load_acquire(&worker.changes) == changes)
+            sched_yield();
+        assert_int_equal(time_of(&f, &key), expires);
+    }
+    pthread_join(thread, NULL);
+    close_store(f);
+}
+
 int main(void)
 {
     const char *given = getenv("PAWL_TEST_SEED");
@@ -672,6 +740,7 @@ int main(void)
         cmocka_unit_test(clients_that_read_nothing_do_not_let_what_moves_exceed_the_limit),
         cmocka_unit_test(a_held_segment_is_not_reused),
         cmocka_unit_test(threads_see_whole_values_and_lose_no_sums),
+        cmocka_unit_test(a_touch_beside_changes_is_not_lost),
     };
 
     seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);

@@ -908,10 +908,11 @@ static bool discard_part(char *memory, size_t from, size_t count)
 static int have_larger_pages(void)
 {
     char *memory = m(aligned_alloc)(LARGER_PAGE, (size_t)8 * LARGER_PAGE);
-    char *part = memory + PAGE_BYTES;
+    char *part;
 
     if (memory == NULL || !discard_part(memory, 0, 4))
-        return 77;                                                      /* an emulator that ignores it */
+        return 77; /* an emulator that ignores it */
+    part = memory + PAGE_BYTES;
     pawl_store_relaxed(&pawl_system_faults_.page, (size_t)LARGER_PAGE); /* relaxed: no other thread runs */
     for (size_t from = 0; from < 8; from++)
         for (size_t count = 1; from + count <= 24; count++)
