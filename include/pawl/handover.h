@@ -9,7 +9,8 @@
  *              popping: free n places, then pawl_handover_popped(h, n)            wakes up to n who wait to push
  *
  *            An attempt is a function of the queue that tries once, and returns -EAGAIN where waiting may help.
- * Progress   pushed, popped, close, closed: wait-free (and a system call for each sleeper that is woken). The waiting
+ * Progress   closed: wait-free; pushed, popped, close: while nobody sleeps, else lock-free (and a system call where
+ *            somebody is woken), as the notifications of <pawl/park.h>. The waiting
  *            forms: blocking, until the attempt does something else than fail, or the deadline passes.
  * Ordering   F: between the caller's publication and its look at the sleepers stands a fence, and so between a
  *            sleeper's announcement and its last attempt: they cannot miss each other. The sleeper's is a heavy one
@@ -19,8 +20,10 @@
  *            Nothing else: elements are published by the queue's own cells.
  * Memory     48 bytes without pointers. pushed and popped only read it, as long as nobody sleeps: it stands on a
  *            line of its own, which all threads then share.
- *            A process killed while it waits in a shared one takes at most one wake-up with it: an element may
- *            then lie there although others sleep, until the next push.
+ *            A process killed while it waits in a shared one, or between its publication and its look at the
+ *            sleepers, takes at most one wake-up with it (of a batch, all of its own): an element may then lie
+ *            there although others sleep, until the next push; or room, until the next pop. Where all may sleep by
+ *            then, give the waits deadlines.
  * Cost       pushed and popped: a load, and a fence only with PAWL_SHARED or where there is no membarrier. A waiting
  *            form that succeeds soon: the attempt. One that sleeps: membarrier, two atomic operations, futex.
  * fork       As the eventcounts: the child may use its copy.

@@ -19,7 +19,9 @@
  *            one goes on where the first ended. A push by a destructor of thread-specific data may come after that:
  *            into another lane, so that these two are not in order.
  * Signals    Not from handlers: they would interrupt a push of the same lane.
- * fork       The child has a copy with all lanes and what was inside.
+ * fork       The child has a copy with all lanes and what was inside. Where another thread of the parent was inside its
+ *            first push, or a close, the child's first pushes, its close and its end wait for ever; where one was inside
+ *            another push, the first element of the thread that gets its lane there may be lost.
  * Memory     A lane has pawl_spsc_bytes() and 128 bytes; 8 KiB of directory a queue. Private, on the heap. Lanes are given
  *            back with the queue: as many as threads pushed at the same time.
  * Cost       push, pop: no atomic read-modify-write, no fence; 1/7 line an element of 8 bytes. pop looks at one line of

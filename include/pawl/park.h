@@ -20,8 +20,9 @@
  *
  *            Either the waiter's look comes after the store and sees it, or the notification comes after
  *            the prepare and ends the wait. It cannot be missed.
- * Progress   unpark, notify, prepare, cancel: wait-free (a system call where somebody sleeps). park, wait:
- *            blocking, until the token or a notification comes, or the deadline passes.
+ * Progress   unpark, prepare: wait-free (a system call where somebody sleeps). notify: wait-free while nobody waits,
+ *            else lock-free (and a system call), as cancel: repeated when who waits has changed. park, wait: blocking,
+ *            until the token or a notification comes, or the deadline passes.
  * Spurious   park returns 0 only with the token in its hand. _wait returns 0 only after a notification that found
  *            this waiter or one like it, but the condition may be false again: look. pawl_futex_wait may return 0
  *            at any time. Signals end none of these waits (EINTR is taken care of) and do not

@@ -17,7 +17,8 @@
  *            R: a pop releases its place, the push that fills it again acquires.
  *            S: closing, a store-buffering pair; see pawl_spsc_seal_ in spsc.c.
  * Signals    The try forms may be called from a handler if the role is the handler's alone.
- * fork       The child has a copy of a private queue; a shared one in shared memory serves both.
+ * fork       The child has a copy of a private queue: pawl_spsc_repair() it if another thread was the producer. A shared
+ *            one in shared memory serves both.
  * Memory     pawl_spsc_bytes(), a header of 512 bytes and the blocks, without pointers: PAWL_SHARED works wherever
  *            processes map it.
  *              pair 0   written at init and at the end: geometry, sleepers, closed
@@ -114,7 +115,7 @@ PAWL_API void pawl_spsc_free(struct pawl_spsc *q);
 /* Pushes that fit in any case. Any thread. */
 PAWL_API size_t pawl_spsc_capacity(const struct pawl_spsc *q) PAWL_NONNULL;
 
-/* Elements inside: exact while neither side moves, else somewhere between what it was and what it is. Any thread. */
+/* Elements inside: exact while neither side moves, else a number that it had or could have had. Any thread. */
 PAWL_API size_t pawl_spsc_size(const struct pawl_spsc *q) PAWL_NONNULL;
 
 /* Ends it: no push that begins after the return succeeds. Wakes who waits. Any thread, any number of times: 0, or
@@ -385,8 +386,8 @@ PAWL_API PAWL_INLINE void pawl_spsc_release(struct pawl_spsc *q, size_t n)
 
 /* ---- after a process was killed ---- */
 
-/* By who takes over from a producer that was killed in the middle of a push, before its own first one. Harmless
- * where nothing is to be repaired. */
+/* By who takes over from a producer that was killed in the middle of a push, before its own first one. Wakes the
+ * consumer, if there is something that it was not told of. Harmless where nothing is to be repaired. */
 PAWL_API void pawl_spsc_repair(struct pawl_spsc *q) PAWL_NONNULL;
 
 /* ---- for tests ---- */

@@ -433,7 +433,7 @@ ptrdiff_t pawl_broadcast_pop_n(struct pawl_broadcast *b, int consumer, void *ele
         if (status == OVERTAKEN) {
             position = catch_up(b, c, position);
             if (c->after != 0) /* a later element is another question */
-                break;
+                may = got + popped_by(b, c->after, position, n - got);
             continue; /* again: a producer went round */
         }
         if (status != THERE)

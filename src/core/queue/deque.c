@@ -19,7 +19,6 @@
 
 #include "loss.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 extern inline int pawl_deque_push(struct pawl_deque *deque, void *pointer);
@@ -37,13 +36,29 @@ extern inline bool pawl_deque_empty(const struct pawl_deque *deque);
 #define STANDING(rarely_stolen) ((rarely_stolen) ? 256u : 32u)
 #endif
 
-/* The arrays of all deques. Never closed: threads may steal until the process ends. */
-static struct pawl_hazard *arrays;
-static pthread_once_t arrays_once = PTHREAD_ONCE_INIT;
+/* O: the arrays of all deques. Opened by the first, or by a later one if there was no memory. Never closed: threads may
+ * steal until the process ends. */
+static PAWL_ATOMIC(struct pawl_hazard *) all_arrays;
 
-static void open_arrays(void)
+static struct pawl_hazard *open_arrays(void)
 {
-    arrays = pawl_hazard_open(offsetof(struct pawl_deque_array, retired));
+    struct pawl_hazard *arrays = pawl_load_acquire(&all_arrays); /* acquire O: pairs with the CAS below */
+    struct pawl_hazard *mine;
+
+    if (arrays != NULL)
+        return arrays;
+    mine = pawl_hazard_open(offsetof(struct pawl_deque_array, retired));
+    /* release O: publishes the domain. acquire O: somebody else's */
+    if (mine == NULL || pawl_cas_acq_rel(&all_arrays, &arrays, mine))
+        return mine;
+    pawl_hazard_close(mine);
+    return arrays;
+}
+
+/* relaxed: whoever has a deque got it from who saw the domain opened. */
+static struct pawl_hazard *arrays_of_all(void)
+{
+    return pawl_load_relaxed(&all_arrays);
 }
 
 static struct pawl_deque_array *new_array(size_t slots)
@@ -76,8 +91,7 @@ int pawl_deque_init(struct pawl_deque *deque, size_t capacity, int flags)
 
     if (capacity == 0 || capacity > CAPACITY_MAX || (flags & ~PAWL_DEQUE_RARELY_STOLEN) != 0)
         return -EINVAL;
-    pthread_once(&arrays_once, open_arrays);
-    array = arrays != NULL ? new_array(slots_for(capacity)) : NULL;
+    array = open_arrays() != NULL ? new_array(slots_for(capacity)) : NULL;
     if (array == NULL)
         return -ENOMEM;
     deque->own = array;
@@ -149,8 +163,8 @@ static int move_into(struct pawl_deque *deque, size_t slots)
      * it all that it may take: nothing is written there any more, and what is pushed later is seen (E)
      * together with this. */
     pawl_store_release(&deque->array, array);
-    pawl_hazard_retire(arrays, &old->retired, free_array);
-    (void)pawl_hazard_collect(arrays);
+    pawl_hazard_retire(arrays_of_all(), &old->retired, free_array);
+    (void)pawl_hazard_collect(arrays_of_all());
     return 0;
 }
 
@@ -256,6 +270,9 @@ static ptrdiff_t claim_and_look(struct pawl_deque *deque, struct look *look, siz
     /* relaxed: how much to claim; what was taken meanwhile is found out below */
     int64_t n = share(look->top.lo, pawl_load_relaxed(&deque->bottom), max), there;
 
+    /* What was seen there stays there until the word changes: an owner that is about to pop it has yet to ask. */
+    if (n <= 0 && look->there > 0)
+        n = 1;
     if (n <= 0)
         return -EAGAIN;
     if ((uint64_t)n <= look->there)
@@ -285,6 +302,7 @@ static ptrdiff_t claim_and_look(struct pawl_deque *deque, struct look *look, siz
 /* pointers[0..n) = the slots from `index` on. False: no hazard slot. */
 static bool copy_out(struct pawl_deque *deque, uint64_t index, void **pointers, ptrdiff_t n)
 {
+    struct pawl_hazard *arrays = arrays_of_all();
     struct pawl_hazard_slot *slot = pawl_hazard_take(arrays);
     struct pawl_deque_array *array;
 

@@ -4,7 +4,10 @@
  * Waiting needs care where a later element may be complete before an earlier one. Its push wakes a thread,
  * which finds the first cell unfinished and sleeps again; then the first push finishes and wakes one thread:
  * two elements, one awake. So who was woken and got something looks at the next cell, and wakes another one
- * if that is ready too. The same for cells that become free out of order. */
+ * if that is ready too. The same for cells that become free out of order.
+ *
+ * Nor does anybody push after the last push, which may have been inside when the ring was closed: those whom the closer
+ * woke had to sleep again, and that push wakes one of them. So who comes out of a closed ring wakes the others. */
 #include <pawl/mpmc_ring.h>
 
 #include "loss.h"
@@ -193,6 +196,22 @@ ptrdiff_t pawl_mpmc_ring_pop_n(struct pawl_mpmc_ring *q, void *elements, size_t 
     return (ptrdiff_t)count;
 }
 
+/* Whether the cell at this end has that stamp. Another turn: a thread that does not wait, and passes nothing on, has
+ * used the cell that was there. */
+static bool first_is_ready(struct pawl_mpmc_ring *q, PAWL_ATOMIC(uint64_t) * end, uint64_t filled)
+{
+    /* relaxed, both: a stamp that says that the cell was used, acquired, has the end behind it */
+    uint64_t twice = pawl_load_relaxed(end), again;
+
+    while (ready(q, twice & ~UINT64_C(1), 1, filled) == 0) {
+        again = pawl_load_relaxed(end);
+        if (again == twice)
+            return false;
+        twice = again;
+    }
+    return true;
+}
+
 /* ---- waiting ---- */
 
 struct operation {
@@ -220,10 +239,22 @@ int pawl_mpmc_ring_push_wait(struct pawl_mpmc_ring *q, const void *element, uint
     struct operation push = {.q = q, .from = element};
     int status = pawl_handover_push_wait(&q->handover, try_push, &push, deadline);
 
-    /* relaxed: a stale one is a cell that is filled; who filled it has looked at the one after it */
-    if (status == 0 && ready(q, pawl_load_relaxed(&q->tail) & ~UINT64_C(1), 1, 0) == 1)
+    if (status == 0 && first_is_ready(q, &q->tail, 0))
         pawl_handover_popped(&q->handover, 1);
     return status;
+}
+
+/* After a pop that has waited. */
+static void pass_on_the_end(struct pawl_mpmc_ring *q)
+{
+    pawl_handover_fence_(&q->handover); /* F: what it popped, or found, before the look at the sleepers */
+    /* relaxed: as in pawl_handover_pushed() */
+    if (PAWL_LIKELY((pawl_load_relaxed(&q->handover.items.state) & PAWL_EVENTCOUNT_WAITERS_) == 0))
+        return;
+    /* Who sleeps may have seen the closing already. Either this does, too, or the closer has yet to wake all. */
+    pawl_fence_seq_cst();
+    if (pawl_handover_closed(&q->handover))
+        pawl_eventcount_notify_all(&q->handover.items);
 }
 
 int pawl_mpmc_ring_pop_wait(struct pawl_mpmc_ring *q, void *element, uint64_t deadline)
@@ -231,9 +262,10 @@ int pawl_mpmc_ring_pop_wait(struct pawl_mpmc_ring *q, void *element, uint64_t de
     struct operation pop = {.q = q, .to = element};
     int status = pawl_handover_pop_wait(&q->handover, try_pop, &pop, deadline);
 
-    /* relaxed: as above */
-    if (status == 0 && ready(q, pawl_load_relaxed(&q->head), 1, 1) == 1)
+    if (status == 0 && first_is_ready(q, &q->head, 1))
         pawl_handover_pushed(&q->handover, 1);
+    if (status == 0 || status == -EPIPE)
+        pass_on_the_end(q);
     return status;
 }
 
@@ -252,5 +284,5 @@ size_t pawl_mpmc_ring_size(struct pawl_mpmc_ring *q)
 
 bool pawl_mpmc_ring_empty(struct pawl_mpmc_ring *q)
 {
-    return ready(q, pawl_load_relaxed(&q->head), 1, 1) == 0; /* relaxed: a stale one is looked at as it is */
+    return !first_is_ready(q, &q->head, 1);
 }

@@ -137,7 +137,10 @@ size_t pawl_mpsc_ring_size(const struct pawl_mpsc_ring *q)
     uint64_t head = pawl_load_relaxed(&q->head);
     uint64_t tail = pawl_load_relaxed(pawl_handover_closed(&q->handover) ? &q->final : &q->tail);
 
-    return tail - head > INT64_MAX ? 0 : (tail - head) / PAWL_MPSC_RING_STEP_;
+    if (tail - head > INT64_MAX)
+        return 0;
+    /* more: the head has moved meanwhile, or pushes wait for places */
+    return (tail - head < q->places ? tail - head : q->places) / PAWL_MPSC_RING_STEP_;
 }
 
 /* ---- room ---- */
@@ -155,10 +158,11 @@ void pawl_mpsc_ring_give_room_(struct pawl_mpsc_ring *q, uint64_t head)
 {
     size_t n = (head - q->room_given) / PAWL_MPSC_RING_STEP_;
 
-    q->room_given = head;
     /* release R: pairs with the acquires of room: the elements were read before they are overwritten */
     pawl_store_release(&q->room, head);
     pawl_handover_popped(&q->handover, n);
+    pawl_fence_compiler(); /* who is killed before the next line leaves it to the next consumer to give it again */
+    q->room_given = head;
 }
 
 /* Who has popped a run of elements and then finds nothing is just behind the producers: it would take each line out of their

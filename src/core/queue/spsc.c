@@ -189,8 +189,10 @@ size_t pawl_spsc_size(const struct pawl_spsc *q)
     /* relaxed, both: a number that may be old when it returns. The head first, so that it is not ahead of the tail on
      * machines that keep the order of loads; elsewhere distance() says 0. */
     uint64_t head = pawl_load_relaxed(&q->head);
+    size_t size = distance(q, head, pawl_load_relaxed(&q->tail));
+    size_t most = q->limit / PAWL_SPSC_BLOCK_ * q->per_block;
 
-    return distance(q, head, pawl_load_relaxed(&q->tail));
+    return size <= most ? size : most; /* more: the head has moved meanwhile */
 }
 
 /* ---- room ---- */
@@ -211,9 +213,10 @@ void pawl_spsc_give_room_(struct pawl_spsc *q, uint64_t at)
     uint64_t room = at - at % PAWL_SPSC_BLOCK_;
     size_t blocks = (room - q->room_given) / PAWL_SPSC_BLOCK_;
 
-    q->room_given = room;
     pawl_store_release(&q->room, room); /* release R: pairs with the acquire in pawl_spsc_look_for_room_ */
     pawl_handover_popped(&q->handover, blocks);
+    pawl_fence_compiler(); /* who is killed before the next line leaves it to the next consumer to give it again */
+    q->room_given = room;
 }
 
 void pawl_spsc_repair(struct pawl_spsc *q)
@@ -230,6 +233,7 @@ void pawl_spsc_repair(struct pawl_spsc *q)
         at = pawl_spsc_after_(q, words, at, shown);
     }
     pawl_store_relaxed(&q->tail, at);
+    pawl_handover_pushed(&q->handover, 1); /* the dead one may have woken nobody */
 }
 
 /* ---- many ----

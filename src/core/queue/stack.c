@@ -10,7 +10,6 @@
 #include "loss.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 extern inline bool pawl_stack_try_push_(struct pawl_stack *stack, struct pawl_stack_node *first,
                                         struct pawl_stack_node *last);
@@ -135,21 +134,30 @@ struct pawl_stack_node *pawl_stack_pop_all(struct pawl_stack *stack)
 
 /* ---- hazard pointers ---- */
 
-/* Of all these stacks. Never closed: threads may pop until the process ends. */
-static struct pawl_hazard *nodes;
-static pthread_once_t nodes_once = PTHREAD_ONCE_INIT;
+/* O: of all these stacks. Opened by the first, or by a later one if there was no memory. Never closed: threads may pop
+ * until the process ends. */
+static PAWL_ATOMIC(struct pawl_hazard *) all_nodes;
 
-static void open_nodes(void)
+static struct pawl_hazard *open_nodes(void)
 {
-    nodes = pawl_hazard_open(offsetof(struct pawl_stack_hazard_node, retired));
+    struct pawl_hazard *nodes = pawl_load_acquire(&all_nodes); /* acquire O: pairs with the CAS below */
+    struct pawl_hazard *mine;
+
+    if (nodes != NULL)
+        return nodes;
+    mine = pawl_hazard_open(offsetof(struct pawl_stack_hazard_node, retired));
+    /* release O: publishes the domain. acquire O: somebody else's */
+    if (mine == NULL || pawl_cas_acq_rel(&all_nodes, &nodes, mine))
+        return mine;
+    pawl_hazard_close(mine);
+    return nodes;
 }
 
 int pawl_stack_hazard_init(struct pawl_stack_hazard *stack)
 {
-    pthread_once(&nodes_once, open_nodes);
-    stack->hazard = nodes;
+    stack->hazard = open_nodes();
     pawl_store_relaxed(&stack->top, NULL); /* relaxed: nobody has the stack yet */
-    return nodes != NULL ? 0 : -ENOMEM;
+    return stack->hazard != NULL ? 0 : -ENOMEM;
 }
 
 void pawl_stack_hazard_push_contended_(struct pawl_stack_hazard *stack, struct pawl_stack_hazard_node *node)

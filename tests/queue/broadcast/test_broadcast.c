@@ -250,6 +250,40 @@ static void a_consumer_sees_what_those_before_it_wrote(void **state)
     pawl_broadcast_free(b);
 }
 
+/* The first of the two has been where the second one goes on. */
+static void who_is_overtaken_behind_another_is_given_what_is_left(void **state)
+{
+    struct pawl_broadcast *b = pawl_broadcast_open(8, 8, 2, PAWL_BROADCAST_OVERWRITE);
+    int first = pawl_broadcast_subscribe(b, 0), second = pawl_broadcast_subscribe(b, 1);
+    uint64_t out[20], element;
+
+    (void)state;
+    for (int batch = 0; batch < 2; batch++) {
+        uint64_t end = batch == 0 ? 20 : 40;
+
+        for (uint64_t i = end - 20; i < end; i++)
+            push_number(b, i, 0);
+        while (pawl_broadcast_pop(b, first, &element) == 0) {
+        }
+        assert_int_equal(element, end - 1);
+        if (batch == 0)
+            for (uint64_t i = end - 7; i < end; i++)
+                expect_number(b, second, i);
+        else
+            assert_int_equal(pawl_broadcast_pop_n(b, second, out, 20), 7);
+        expect_status(b, second, -EAGAIN);
+    }
+    assert_int_equal(out[0], 33);
+    assert_int_equal(pawl_broadcast_lost(b, second), 13 + 13);
+    for (uint64_t i = 40; i < 60; i++)
+        push_number(b, i, 0);
+    expect_status(b, second, -EAGAIN); /* not before the first */
+    expect_number(b, first, 53);
+    expect_number(b, second, 53);
+    expect_status(b, second, -EAGAIN);
+    pawl_broadcast_free(b);
+}
+
 /* ---- waiting ---- */
 
 struct reader {
@@ -532,6 +566,7 @@ int main(void)
         cmocka_unit_test(without_consumers_elements_vanish),
         cmocka_unit_test(a_batch_is_as_long_as_there_is_room),
         cmocka_unit_test(who_is_overtaken_is_told_how_much_it_lost),
+        cmocka_unit_test(who_is_overtaken_behind_another_is_given_what_is_left),
         cmocka_unit_test(a_consumer_sees_what_those_before_it_wrote),
         cmocka_unit_test(everybody_sees_everything),
         cmocka_unit_test(everybody_sees_everything_one_after_the_other),

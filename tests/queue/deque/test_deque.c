@@ -21,6 +21,17 @@ void *__wrap_malloc(size_t bytes)
     return NULL;
 }
 
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (!refuse)
+        return __real_aligned_alloc(alignment, bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
 static void *number(uintptr_t n)
 {
     return (void *)(n * 8);
@@ -234,6 +245,21 @@ static void stealing_from_itself_aborts(void **state)
     pawl_deque_free(deque);
 }
 
+/* The first test: nothing that all deques share is there yet. */
+static void a_deque_without_memory_leaves_later_ones_alone(void **state)
+{
+    struct pawl_deque deque;
+
+    (void)state;
+    refuse = true;
+    assert_int_equal(pawl_deque_init(&deque, 4, 0), -ENOMEM);
+    refuse = false;
+    assert_int_equal(pawl_deque_init(&deque, 4, 0), 0);
+    push(&deque, 1);
+    expect_steal(&deque, 1);
+    pawl_deque_destroy(&deque);
+}
+
 static void a_push_that_finds_no_memory_changes_nothing(void **state)
 {
     struct pawl_deque *deque = pawl_deque_open(4, 0), failed;
@@ -413,6 +439,39 @@ static void the_owner_withdraws_such_a_claim_once(void **state)
     for_each_kind(owner_within);
 }
 
+/* An owner that was stopped in a pop of the last pointer, between its look at the index and its CAS. What a thief has seen
+ * there, another may still take: so nobody says that there is nothing. */
+static void stopped_owner(struct pawl_deque *deque)
+{
+    uint64_t bottom;
+    void *pointers[3] = {NULL, NULL, NULL}, *mine = NULL;
+
+    for (uintptr_t i = 0; i < 2; i++)
+        push(deque, i);
+    expect_steal(deque, 0);
+    bottom = pawl_load_relaxed(&deque->bottom) - 1; /* the first step of pawl_deque_pop() */
+    pawl_store_release(&deque->bottom, bottom);
+    assert_int_equal(pawl_deque_steal_half(deque, pointers, 3), 1);
+    assert_ptr_equal(pointers[0], number(1));
+    assert_int_equal(pawl_deque_pop_contended_(deque, bottom, &mine), -EAGAIN); /* the last one */
+    expect_empty(deque);
+
+    for (uintptr_t i = 2; i < 4; i++)
+        push(deque, i);
+    expect_steal(deque, 2);
+    bottom = pawl_load_relaxed(&deque->bottom) - 1;
+    pawl_store_release(&deque->bottom, bottom);
+    assert_int_equal(pawl_deque_pop_contended_(deque, bottom, &mine), 0);
+    assert_ptr_equal(mine, number(3));
+    expect_empty(deque);
+}
+
+static void what_a_stopped_owner_may_not_get_is_not_hidden(void **state)
+{
+    (void)state;
+    for_each_kind(stopped_owner);
+}
+
 static void beyond_it(struct pawl_deque *deque)
 {
     uint64_t before;
@@ -487,6 +546,7 @@ static void a_forked_child_uses_its_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deque_without_memory_leaves_later_ones_alone),
         cmocka_unit_test(the_owner_pops_what_it_pushed_last),
         cmocka_unit_test(a_thief_takes_the_oldest),
         cmocka_unit_test(steal_half_takes_half_rounded_up_oldest_first),
@@ -502,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_stopped_thief_does_not_stop_other_thieves),
         cmocka_unit_test(who_steals_one_by_one_claims_once),
         cmocka_unit_test(the_owner_withdraws_such_a_claim_once),
+        cmocka_unit_test(what_a_stopped_owner_may_not_get_is_not_hidden),
         cmocka_unit_test(the_owner_pops_freely_beyond_it),
         cmocka_unit_test(a_steal_into_gives_one_and_pushes_the_rest),
         cmocka_unit_test(a_forked_child_uses_its_copy),

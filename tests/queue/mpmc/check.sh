@@ -14,6 +14,19 @@ lanes '... by one that left it in vain' -DOTHER=VAIN
 lanes '... also between processes' '-DOTHER=BATCH -DFLAGS=PAWL_SHARED'
 lanes '... in vain, between processes' '-DOTHER=VAIN -DFLAGS=PAWL_SHARED'
 
+passing() { # SENTENCE DEFINES OPTIONS
+    explore "ring: $1" tests/queue/mpmc/check_passing_on.c "$2" \
+        'src/core/queue/handover.c src/core/sync/eventcount.c src/core/reclaim/fence.c' "$3"
+}
+
+passing 'a push that ends after the closing leaves nobody asleep' -DCLOSED=1 --bound=2
+passing '... nor one that ends beside it' -DCLOSED=2 --bound=2
+passing 'elements that were complete too early are popped' -DCLOSED=0 --bound=2
+if [[ ${PAWL_TEST_LONG-} == 1 ]]; then
+    passing 'who was told of the end tells others' -DCLOSED=1 ''
+    passing '... also between processes' '-DCLOSED=1 -DFLAGS=PAWL_SHARED' ''
+fi
+
 # In the others nobody sleeps. As in tests/reclaim/check.sh: the unbounded queue stands on hazard pointers.
 still='-DPAWL_READER_MAX=64 -DNOW()=1 -DSLEEP(ec,ticket,ns)=pawl_check_assume((ticket)!=(ticket)) -include pawl/check.h
     -DKERNEL_KNOWS(tid)=1'
@@ -51,6 +64,7 @@ mpmc 'slots: around the end of the tickets' '-DBYTES=16 -DCAPACITY=1 -DSTART=UIN
 mpmc 'ring: two pushers, two poppers' -DQUEUE=mpmc_ring '- p p oo o'
 mpmc 'ring: one cell, around the end' '-DQUEUE=mpmc_ring -DCAPACITY=1 -DSTART=INT64_MAX' 'p op op'
 mpmc 'ring: batches' -DQUEUE=mpmc_ring 'p P p OO'
+mpmc 'ring: a look at it while others pop' '-DQUEUE=mpmc_ring -DCAPACITY=4' 'ppp o e o'
 mpmc 'ring: closed' -DQUEUE=mpmc_ring 'p p c oo'
 mpmc 'list: a segment is full, and the next is linked' '-DQUEUE=mpmc_list -DCAPACITY=1' 'p p oo'
 mpmc 'list: two link one' '-DQUEUE=mpmc_list -DCAPACITY=1' 'p p p' --bound=1

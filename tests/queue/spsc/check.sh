@@ -10,6 +10,7 @@ spsc() { # SENTENCE DEFINES OPTIONS
 
 spsc 'one place' '-DPUSHES=3' ''
 spsc 'three places, positions wrap' '-DPUSHES=4 -DCAPACITY=3 -DSTART=-2' ''
+spsc 'never more than there are places' '-DPUSHES=2 -DLOOK=1' ''
 spsc 'closed at any moment' '-DPUSHES=2 -DCAPACITY=2 -DCLOSE=1' ''
 spsc 'closed while it is full' '-DPUSHES=2 -DCAPACITY=1 -DCLOSE=1' ''
 spsc 'closed, in shared memory' '-DPUSHES=1 -DCLOSE=1 -DSHARED=1' ''

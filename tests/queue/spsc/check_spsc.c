@@ -8,6 +8,7 @@
  *   -DCLOSE=1      another thread closes the queue at any moment; the consumer pops until -EPIPE
  *   -DWAIT=1       the waiting forms
  *   -DSHARED=1     PAWL_SHARED
+ *   -DLOOK=1       another thread asks for the size
  *
  * Mutants that survive, and why, are at the end of docs/spsc.md. */
 #include <pawl/spsc.h>
@@ -38,6 +39,9 @@
 #endif
 #ifndef SHARED
 #define SHARED 0
+#endif
+#ifndef LOOK
+#define LOOK 0
 #endif
 
 enum { MEMORY = 4096 };
@@ -147,9 +151,17 @@ static void *end(void *unused)
     return NULL;
 }
 
+/* Where the capacity is exact. */
+static void *look(void *unused)
+{
+    (void)unused;
+    assert(pawl_spsc_size(&room.q) <= CAPACITY);
+    return NULL;
+}
+
 int main(void)
 {
-    pthread_t producer, closer;
+    pthread_t producer, closer, looker;
     struct element element;
 
     assert(pawl_spsc_bytes(CAPACITY, sizeof(struct element)) <= sizeof room);
@@ -159,8 +171,12 @@ int main(void)
     pthread_create(&producer, NULL, produce, NULL);
     if (CLOSE)
         pthread_create(&closer, NULL, end, NULL);
+    if (LOOK)
+        pthread_create(&looker, NULL, look, NULL);
     consume();
     pthread_join(producer, NULL);
+    if (LOOK)
+        pthread_join(looker, NULL);
     if (CLOSE) {
         pthread_join(closer, NULL);
         /* Succeeded if and only if delivered, and nothing comes after -EPIPE. */

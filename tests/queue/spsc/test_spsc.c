@@ -358,6 +358,21 @@ static void repair_finds_what_a_killed_producer_showed(void **state)
     }
 }
 
+/* ... and before it had woken who sleeps. */
+static void repair_wakes_whom_a_killed_producer_did_not(void **state)
+{
+    struct pawl_spsc *q = pawl_spsc_open(4, 8);
+    uint64_t tail = pawl_load_relaxed(&q->tail);
+
+    (void)state;
+    pawl_eventcount_prepare(&q->handover.items); /* a consumer that has found nothing */
+    pawl_store_release(pawl_spsc_block_(q, pawl_spsc_of_words_(q), tail), tail + 1);
+    pawl_spsc_repair(q);
+    assert_int_equal(pawl_load_relaxed(&q->handover.items.state) & PAWL_EVENTCOUNT_WAITERS_, 0);
+    assert_int_equal(pawl_spsc_size(q), 1);
+    pawl_spsc_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_commit_before_the_end_was_seen_counts),
         cmocka_unit_test(waits_end_at_their_deadline),
         cmocka_unit_test(repair_finds_what_a_killed_producer_showed),
+        cmocka_unit_test(repair_wakes_whom_a_killed_producer_did_not),
     };
 
     expect_end_within(100);

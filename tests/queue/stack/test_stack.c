@@ -16,6 +16,32 @@ struct item {
     unsigned number;         /* plain: the stack is all that orders it */
 };
 
+/* ---- allocation that fails ---- */
+
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+static __thread bool refuse;
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (!refuse)
+        return __real_aligned_alloc(alignment, bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The first test: nothing that all of these stacks share is there yet. */
+static void a_stack_without_memory_leaves_later_ones_alone(void **state)
+{
+    struct pawl_stack_hazard stack;
+
+    (void)state;
+    refuse = true;
+    assert_int_equal(pawl_stack_hazard_init(&stack), -ENOMEM);
+    refuse = false;
+    assert_int_equal(pawl_stack_hazard_init(&stack), 0);
+}
+
 /* ---- one thread ---- */
 
 static void last_in_is_first_out(void **state)
@@ -420,6 +446,7 @@ static void a_forked_child_drains_and_uses_its_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stack_without_memory_leaves_later_ones_alone),
         cmocka_unit_test(last_in_is_first_out),
         cmocka_unit_test(a_chain_goes_in_as_it_is_linked),
         cmocka_unit_test(a_version_that_wraps_is_another),
