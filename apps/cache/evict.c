@@ -203,7 +203,7 @@ static bool empty_some(struct cache_session *session, unsigned items, size_t byt
     if (segment == NULL) {
         /* What is spared needs room before this segment gives some. */
         if (session->ready == NULL && spare_hit) {
-            session->ready = cache_segment_take_spare(&session->store->pool);
+            session->ready = cache_segment_take_spare(&session->store->pool, false);
             if (session->ready == NULL)
                 return false;
         }
@@ -262,7 +262,7 @@ static bool compact(struct cache_session *session, struct cache_segment *segment
 void cache_keep_ready(struct cache_session *session)
 {
     if (session->store->no_eviction && session->ready == NULL)
-        session->ready = cache_segment_take_spare(&session->store->pool);
+        session->ready = cache_segment_take_spare(&session->store->pool, false);
 }
 
 /* False: there is nothing to be gained. */
@@ -330,7 +330,7 @@ static bool wait_for_ready(struct cache_session *session)
     if (session->ready != NULL)
         return false;
     wait_for_readers(&session->store->pool);
-    cache_keep_ready(session);
+    session->ready = cache_segment_take_spare(&session->store->pool, true);
     return session->ready != NULL;
 }
 

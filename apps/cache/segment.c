@@ -247,12 +247,14 @@ static void unmap_all(struct cache_segment *segment)
     }
 }
 
-/* `above`: the limit does not hold, unless something is about to come back, or each has its spare one above it already: clients that
- * do not read what is sent hold what was emptied, and nobody says when it comes back. */
-static struct cache_segment *take_free(struct cache_pool *pool, size_t size, bool above)
+enum limit { HOLDS, HOLDS_IF_SOME_RETURNS, IS_EXCEEDED };
+
+/* It is exceeded until each has its spare one above it: clients that do not read what is sent hold what was emptied, and nobody says
+ * when it comes back. */
+static struct cache_segment *take_free(struct cache_pool *pool, size_t size, enum limit how)
 {
     struct cache_segment *segment = NULL, *surplus = NULL;
-    bool booked = false;
+    bool booked = false, above;
 
     pawl_mutex_lock(&pool->lock);
     if (size == pool->segment_bytes && pool->free != NULL) {
@@ -261,8 +263,9 @@ static struct cache_segment *take_free(struct cache_pool *pool, size_t size, boo
         pool->free_count--;
     } else {
         surplus = take_surplus(pool, size);
+        above = how == IS_EXCEEDED || (how == HOLDS_IF_SOME_RETURNS && pool->waiting.first == NULL);
         booked = pool->memory + size <= limit_of(pool) ||
-                 (above && pool->waiting.first == NULL && pool->memory + size <= pool->most + pool->spares);
+                 (above && pool->memory + size <= pool->most + pool->spares);
         pool->memory += booked ? size : 0;
     }
     note_room(pool);
@@ -284,12 +287,12 @@ size_t cache_segment_size(const struct cache_pool *pool, size_t bytes)
 }
 
 /* NULL with errno ENOMEM. */
-static struct cache_segment *take_empty(struct cache_pool *pool, size_t size, bool above)
+static struct cache_segment *take_empty(struct cache_pool *pool, size_t size, enum limit how)
 {
     struct cache_segment *segment;
 
     cache_pool_reap(pool);
-    segment = take_free(pool, size, above);
+    segment = take_free(pool, size, how);
     if (segment == NULL)
         return NULL;
     pawl_chunk_init(&segment->chunk, released);
@@ -308,12 +311,12 @@ struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes)
         errno = E2BIG;
         return NULL;
     }
-    return take_empty(pool, size, false);
+    return take_empty(pool, size, HOLDS);
 }
 
-struct cache_segment *cache_segment_take_spare(struct cache_pool *pool)
+struct cache_segment *cache_segment_take_spare(struct cache_pool *pool, bool waited)
 {
-    return take_empty(pool, pool->segment_bytes, true);
+    return take_empty(pool, pool->segment_bytes, waited ? IS_EXCEEDED : HOLDS_IF_SOME_RETURNS);
 }
 
 void cache_pool_close(struct cache_pool *pool)

@@ -100,9 +100,10 @@ void cache_pool_close(struct cache_pool *pool);
 struct cache_segment *cache_segment_take(struct cache_pool *pool, size_t bytes);
 
 /* One that a session keeps for what moves, at the limit too: when nothing waits for its readers any more, it may be above, as one
- * for each who fills segments may be, and two. Else what is dead could give back its memory only while others leave some. NULL: not
- * now. */
-struct cache_segment *cache_segment_take_spare(struct cache_pool *pool);
+ * for each who fills segments may be, and two. Else what is dead could give back its memory only while others leave some. `waited`:
+ * the caller has waited for what was to come back, and others took it; it may be above though more is to come: else those who are
+ * slower never had one. NULL: not now. */
+struct cache_segment *cache_segment_take_spare(struct cache_pool *pool, bool waited);
 
 /* From now on so many bytes. Gives back what is free above it. */
 void cache_pool_limit(struct cache_pool *pool, size_t limit);

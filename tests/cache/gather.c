@@ -341,6 +341,33 @@ void without_eviction_several_workers_can_change_what_is_there(void **state)
     close_store(f);
 }
 
+/* Others always have something that is about to come back, and are there first when it does. */
+void without_eviction_who_has_waited_in_vain_gets_a_spare_segment(void **state)
+{
+    enum { MOST = 256 };
+    const struct fixture f = open_store(8 * MIB, true);
+    struct cache_pool *pool = &f.store->pool;
+    struct cache_segment *taken[MOST];
+    int count = 0, above = 0;
+
+    (void)state;
+    while (count < MOST && (taken[count] = cache_segment_take(pool, 1)) != NULL)
+        count++;
+    assert_in_range(count, 1, MOST - 1);
+    pawl_rcu_read_lock(); /* it does not come back */
+    cache_segment_retire(taken[--count]);
+    assert_null(cache_segment_take_spare(pool, false));
+    while (count < MOST && (taken[count] = cache_segment_take_spare(pool, true)) != NULL) {
+        count++;
+        above++;
+    }
+    assert_in_range(above, 1, pool->spares / pool->segment_bytes);
+    pawl_rcu_read_unlock();
+    while (count > 0)
+        cache_segment_retire(taken[--count]);
+    close_store(f);
+}
+
 /* Half of the memory is deleted under them. Whoever works last has all of it: nobody is left without the segment that it takes to
  * make room. */
 void without_eviction_several_workers_make_room_for_each_other(void **state)

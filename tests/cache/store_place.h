@@ -97,6 +97,7 @@ void without_eviction_what_is_being_sent_makes_room_when_it_was(void **state);
 void without_eviction_what_is_there_can_be_changed_when_all_is_full(void **state);
 void without_eviction_nothing_is_looked_for_twice_in_vain(void **state);
 void without_eviction_several_workers_can_change_what_is_there(void **state);
+void without_eviction_who_has_waited_in_vain_gets_a_spare_segment(void **state);
 void without_eviction_several_workers_make_room_for_each_other(void **state);
 void several_workers_at_the_limit_are_refused_nothing(void **state);
 void slow_readers_do_not_let_overwriting_take_all_there_is(void **state);

@@ -731,6 +731,7 @@ int main(void)
         cmocka_unit_test(without_eviction_what_is_there_can_be_changed_when_all_is_full),
         cmocka_unit_test(without_eviction_nothing_is_looked_for_twice_in_vain),
         cmocka_unit_test(without_eviction_several_workers_can_change_what_is_there),
+        cmocka_unit_test(without_eviction_who_has_waited_in_vain_gets_a_spare_segment),
         cmocka_unit_test(without_eviction_several_workers_make_room_for_each_other),
         cmocka_unit_test(overwriting_uses_its_memory_again),
         cmocka_unit_test(several_workers_at_the_limit_are_refused_nothing),
