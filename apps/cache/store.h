@@ -92,7 +92,7 @@ uint32_t cache_expiry(const struct cache_store *store, int64_t exptime);
 /* Seconds that are left; -1: it never expires. */
 int64_t cache_ttl(const struct cache_store *store, const struct cache_item *item);
 
-/* Seconds since it was last hit or set, to 4 s. */
+/* Seconds since it was last hit or set, to 4 s, modulo 72 h (2^16 times 4 s). */
 uint32_t cache_age(const struct cache_store *store, const struct cache_item *item);
 
 /* ---- reading, in a section ---- */
