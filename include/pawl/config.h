@@ -3,13 +3,25 @@
 #ifndef PAWL_CONFIG_H
 #define PAWL_CONFIG_H
 
-#ifdef __cplusplus
+/* clang warns of flexible array members in C++ even where `__extension__` says that they are meant. */
+#if defined(__cplusplus) && defined(__clang__)
+#define PAWL_BEGIN_DECLS                                                                                 \
+    _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wc99-extensions\"") extern "C" \
+    {
+#define PAWL_END_DECLS \
+    }                  \
+    _Pragma("clang diagnostic pop")
+#elif defined(__cplusplus)
 #define PAWL_BEGIN_DECLS extern "C" {
 #define PAWL_END_DECLS }
-#define PAWL_STATIC_ASSERT(condition, message) static_assert(condition, message)
 #else
 #define PAWL_BEGIN_DECLS
 #define PAWL_END_DECLS
+#endif
+
+#ifdef __cplusplus
+#define PAWL_STATIC_ASSERT(condition, message) static_assert(condition, message)
+#else
 #define PAWL_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 

@@ -19,11 +19,10 @@ for header in "$@"; do
 done
 
 flags=(-x "$language" "-std=$standard" "-I$folder" -O1 -Wall -Wextra -Werror -Wshadow -Wundef
-    -Wcast-qual -Wcast-align -Wpointer-arith -Wwrite-strings -Wvla)
+    -Wpedantic -Wconversion -Wcast-qual -Wcast-align -Wpointer-arith -Wwrite-strings -Wvla)
 if [[ $language == c ]]; then
-    flags+=(-Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wc++-compat)
+    flags+=(-Wstrict-prototypes -Wmissing-prototypes -Wc++-compat)
 else
-    # Not -Wpedantic: flexible array members are C, and C++ compilers all have them.
     flags+=(-Wnon-virtual-dtor -Woverloaded-virtual)
 fi
 
