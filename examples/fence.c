@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 enum { WORKERS = 2, STOPS = 100 };
@@ -19,15 +20,20 @@ static PAWL_ATOMIC(int) stop, end; /* S: written by main only */
 static void *work(void *argument)
 {
     struct worker *self = argument;
+    bool stopped;
 
     while (pawl_load_relaxed(&end) == 0) {
         pawl_store_relaxed(&self->at_work, 1);
         pawl_fence_light(); /* the store above before the look below; pairs with the heavy one in main() */
-        if (pawl_load_acquire(&stop) == 0) { /* acquire S: sees what was done while the world stood still */
+        stopped = pawl_load_acquire(&stop) !=
+                  0; /* acquire S: sees what was done while the world stood still */
+        if (!stopped) {
             self->left++;
             self->right++;
         }
         pawl_store_release(&self->at_work, 0); /* release W: publishes the step */
+        if (stopped)
+            sched_yield(); /* on one processor, who is to see that would wait for a lucky moment */
     }
     return NULL;
 }

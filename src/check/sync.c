@@ -23,6 +23,7 @@ struct held {
     const void *object;
     unsigned count;
     bool shared;
+    bool robust;
 };
 static struct thread_sync {
     struct held held[HELD_MAX];
@@ -76,7 +77,7 @@ static void hold(const void *object, bool shared, uint64_t pc)
     struct thread_sync *t = &threads[run.current];
     if (t->nheld == HELD_MAX)
         bug(BUG_LIMIT, pc, "T%d holds more than %d locks", run.current, HELD_MAX);
-    t->held[t->nheld++] = (struct held){object, 1, shared};
+    t->held[t->nheld++] = (struct held){object, 1, shared, false};
 }
 
 static void let_go(struct held *h)
@@ -202,7 +203,11 @@ void sync_thread_exit(int tid, void *value)
     struct op op = {.type = EV_END, .name = NAME_END};
     run_destructors(&threads[tid]);
     hooks_order_streamed();
-    if (threads[tid].nheld)
+    if (threads[tid].nheld && threads[tid].held[0].robust)
+        bug(BUG_UNMODELLED, 0,
+            "T%d ends while it holds the robust mutex %s: what the next owner is told is not modelled", tid,
+            place(threads[tid].held[0].object));
+    else if (threads[tid].nheld)
         bug(BUG_MISUSE, 0, "T%d ends while it holds %s", tid, place(threads[tid].held[0].object));
     run.thread[tid].exit_value = value;
     run_op(&op);
@@ -268,6 +273,12 @@ static int mutex_kind(const pthread_mutex_t *m)
     return m->__data.__kind & 3; /* normal 0, recursive 1, error-checking 2, adaptive 3 */
 }
 
+/* The attribute's bit, as glibc keeps it. */
+static bool is_robust(const pthread_mutex_t *m)
+{
+    return (m->__data.__kind & 16) != 0;
+}
+
 /* A write to the whole object, which races with any use not ordered with it. */
 static void object_rewritten(void *object, size_t size, uint64_t pc)
 {
@@ -290,11 +301,17 @@ EXPORT int __wrap_pthread_mutex_destroy(pthread_mutex_t *m)
     return 0;
 }
 
-static void lock_mutex(void *m, uint64_t pc)
+static void hold_mutex(const pthread_mutex_t *m, uint64_t pc)
+{
+    hold(m, false, pc);
+    held_by_self(m)->robust = is_robust(m);
+}
+
+static void lock_mutex(pthread_mutex_t *m, uint64_t pc)
 {
     object_rmw_read(m, NAME_LOCK, ACQUIRE, AWAIT_EQUAL, 0, pc);
     object_write(m, NAME_LOCK, ACQUIRE, (u128)run.current + 1, true, pc);
-    hold(m, false, pc);
+    hold_mutex(m, pc);
 }
 
 static void unlock_mutex(void *m, uint64_t pc)
@@ -359,7 +376,7 @@ int mutex_trylock(pthread_mutex_t *m, uint64_t pc)
     spin_check((uintptr_t)m, 0, 0, pc);
     if (object_cas(m, NAME_TRYLOCK, ACQUIRE, 0, (u128)run.current + 1, pc) != 0)
         return EBUSY;
-    hold(m, false, pc);
+    hold_mutex(m, pc);
     return 0;
 }
 
