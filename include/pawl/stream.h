@@ -31,9 +31,10 @@
  *            under way in the kernel and frees the stream when nothing is.
  * Timeouts   idle: nothing was received nor sent for so long. read: nothing was received while reading. write: what is
  *            queued has not moved. connect: not connected by then. All end the stream with -ETIMEDOUT, up to an eighth
- *            late. They cost nothing per byte: the stream notes when something moved and looks at it when the time
- *            is over. What has come while the worker was busy elsewhere counts as received (with PAWL_RT_SQPOLL it may
- *            not: the kernel's thread has taken it already).
+ *            late; the peer of a TCP stream is told by FIN, or by RST if something was queued. They cost nothing per
+ *            byte: the stream notes when something moved and looks at it when the time is over. What has come while the
+ *            worker was busy elsewhere counts as received (with PAWL_RT_SQPOLL it may not: the kernel's thread has taken
+ *            it already).
  * Handles    A pointer is good until `closed` returns, on its worker. Other threads, and who may come late, keep a
  *            `struct pawl_stream_handle`, whose generation says whether the stream is still that one.
  * Engines    epoll and io_uring: the same continuations, in the same order.

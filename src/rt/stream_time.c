@@ -69,6 +69,15 @@ static void look_whether_it_moved(struct pawl_stream *stream)
         stream->read_at = stream->source.engine->worker->now;
 }
 
+/* Who has been told everything is told the end by FIN; who misses what was queued, by RST. */
+static void time_out(struct pawl_stream *stream)
+{
+    if (pawl_stream_waiting_(stream) == 0)
+        pawl_stream_failed_(stream, -ETIMEDOUT);
+    else
+        pawl_stream_abort(stream, -ETIMEDOUT);
+}
+
 static void fire(struct pawl_timer *timer)
 {
     struct pawl_stream *stream = pawl_timer_of(timer, struct pawl_stream, timer);
@@ -78,7 +87,7 @@ static void fire(struct pawl_timer *timer)
     if (deadline_of(stream, &limit) <= engine->worker->now)
         look_whether_it_moved(stream);
     if (deadline_of(stream, &limit) <= engine->worker->now) {
-        pawl_stream_abort(stream, -ETIMEDOUT);
+        time_out(stream);
         return;
     }
     if ((stream->state & STREAM_STARVED) != 0) {
