@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -212,6 +213,9 @@ static void what_cannot_be_read_is_said(void **state)
     assert_int_equal(write(fd, "something else", 14), 14);
     assert_refused(PAWL("tap", path), 1, "not a logring");
     close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_refused(PAWL("tap", path), 1, "not a logring"); /* nobody writes: not waited for */
 }
 
 int main(void)

@@ -455,7 +455,7 @@ static int tap(const struct wish *wish)
     sigaction(SIGTERM, &action, NULL);
     if (wish->demo)
         return demonstrate(wish);
-    fd = open(wish->file, O_RDONLY | O_CLOEXEC);
+    fd = open(wish->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return command_failed(&cmd_tap, "%s: %s", wish->file, strerror(errno));
     status = wish->pid != 0 ? tap_cache_want(fd, wish->kinds) : 0;
