@@ -244,6 +244,13 @@ END
     compiled runtime "${cc[@]}" "${runtime_flags[@]}" "${@/#--/-}" "$work/runtime.c" "${runtime_libs[@]}"
 }
 
+# A program that names libpawl-rt alone, and where that is: libpawl is found beside it.
+runtime_finds_its_library() {
+    "${cc[@]}" "-I$include_folder" "$work/runtime.c" -L"$library_folder" -Wl,--as-needed -Wl,-rpath,"$library_folder" \
+        -Wl,-rpath-link,"$library_folder" -lpawl-rt -o "$work/runtime_alone" || return
+    env -u LD_LIBRARY_PATH "$work/runtime_alone" 2>&1 || echo "exit status $?"
+}
+
 # Both at once: what stands on the runtime.
 layers_link_and_run() {
     local -a layer_flags layer_libs
@@ -271,6 +278,7 @@ END
 if has_shared && [[ -e $library_folder/libpawl-rt.so ]]; then
     promise 'the runtime and its layers export names of their headers only' runtime_exports_only_pawl_names
     promise 'a C program links the runtime by pkg-config and runs' runtime_links_and_runs
+    promise 'a program that is told where the runtime is finds what that needs' runtime_finds_its_library
     if [[ -e $library_folder/libpawl-tls.so && -e $library_folder/libpawl-resolve.so ]]; then
         promise 'a C program links TLS and names by pkg-config and runs' layers_link_and_run
     fi
