@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <pawl/atomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,19 +56,19 @@ void run_ready(struct event_base *base)
     assert_true(event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE) >= 0);
 }
 
-static int lines;
+static PAWL_ATOMIC(int) lines; /* relaxed: whoever asks has waited for the threads that log */
 
 static void count_line(int severity, const char *line)
 {
     (void)severity;
     (void)line;
-    lines++;
+    pawl_fetch_add_relaxed(&lines, 1);
 }
 
 int logged(void)
 {
     event_set_log_callback(count_line);
-    return lines;
+    return pawl_load_relaxed(&lines);
 }
 
 /* Which library these are the promises of: PAWL_TEST_EVENT is a part of its path. */
