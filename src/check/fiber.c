@@ -90,13 +90,18 @@ void fiber_setup(int n)
     }
 }
 
-bool fiber_on_stack(uintptr_t address)
+int fiber_at(uintptr_t address)
 {
     uintptr_t each = options.stack_bytes + GUARD + THREAD_AREA;
     if (address < STACKS || address >= STACKS + each * (uintptr_t)nfibers)
-        return false;
-    uintptr_t at = (address - STACKS) % each;
-    return at >= GUARD && at < GUARD + options.stack_bytes;
+        return -1;
+    return (int)((address - STACKS) / each);
+}
+
+bool fiber_on_stack(uintptr_t address)
+{
+    int tid = fiber_at(address);
+    return tid >= 0 && address >= (uintptr_t)fibers[tid].stack && address < (uintptr_t)fibers[tid].stack_end;
 }
 
 int fiber_overflowed(uintptr_t address)

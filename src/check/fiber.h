@@ -33,6 +33,8 @@ void fiber_note_depth(int tid);
 /* Engine to fiber, and back. */
 void fiber_enter(int tid);
 void fiber_leave(int tid);
+/* The fiber on whose stack, or among whose thread-local variables, this address is; -1 when none. */
+int fiber_at(uintptr_t address);
 /* On the stack of some fiber. */
 bool fiber_on_stack(uintptr_t address);
 /* The fiber whose guard page holds this address; -1 when none. */

@@ -192,7 +192,7 @@ void heap_free(void *p, uint64_t pc)
             symbol_line(b->free_pc));
         return;
     }
-    race_free((uintptr_t)p, b->bytes, pc);
+    race_memory_ends((uintptr_t)p, b->bytes, pc);
     run_effect();
     b->free_pc = pc;
     b->free_tid = (int8_t)run.current;
@@ -239,8 +239,11 @@ static bool was_written(uintptr_t addr, size_t size, uint64_t pc)
 /* True when the program may touch these bytes. */
 bool heap_check(uintptr_t addr, size_t size, bool write, bool scalar, uint64_t pc)
 {
-    if (!heap_owns((void *)addr))
-        return write || !scalar || was_written(addr, size, pc);
+    if (!heap_owns((void *)addr)) {
+        int tid = fiber_at(addr);
+        return (tid < 0 || frames_check(tid, addr, size, write, pc)) &&
+               (write || !scalar || was_written(addr, size, pc));
+    }
     struct heap *h;
     const struct block *b = find_block(addr, &h);
     const char *what = write ? "write" : "read";

@@ -19,8 +19,9 @@ enum { PAGE_SHIFT = 12, CELLS = 512, INLINE_RECORDS = 2, PAGE_TABLE = 1 << 16, M
 struct record {
     uint32_t pc;
     uint16_t clock;
-    uint8_t tid_write; /* tid * 2 + write */
-    uint8_t mask;      /* bytes of the cell; 0: no record */
+    uint8_t tid : 6, write : 1;
+    uint8_t ends : 1; /* no access, but the end of what was there */
+    uint8_t mask;     /* bytes of the cell; 0: no record */
 };
 
 struct cell {
@@ -42,8 +43,8 @@ static struct {
     uint16_t next;
 } more[MORE_RECORDS];
 static int more_used;
-static bool freeing; /* the access being checked is free() */
-static bool ending;  /* ... or the end of a pthread object: its memory has no new life before it is written */
+static bool ends;      /* the access being checked is the end of the memory */
+static bool ending;    /* ... or of a pthread object: its memory has no new life before it is written */
 static int as_of = -1; /* it was made when its thread had executed so many events; -1: now */
 static uint32_t more_run;
 
@@ -98,7 +99,7 @@ static const struct view *clock_then(void)
 /* What the thread of a record knew when it made that access. */
 static const struct view *clock_of(const struct record *r)
 {
-    int other = r->tid_write >> 1, create = run.g->thread[other].create;
+    int other = r->tid, create = run.g->thread[other].create;
     static const struct view nothing;
     if (r->clock)
         return &run.g->ev[run.event_of[other][r->clock - 1]].hb;
@@ -110,27 +111,38 @@ static const char *kind(bool write)
     return write ? "write" : "read";
 }
 
+/* What ends memory, and what it is to use it afterwards. */
+struct end {
+    const char *name, *after;
+};
+
+static const struct end *end_at(uintptr_t addr)
+{
+    static const struct end both[] = {{"end", "return"}, {"free", "free"}};
+    return &both[heap_owns((const void *)addr)];
+}
+
 static void report(const struct record *r, uintptr_t addr, int tid, const char *what, unsigned size,
                    uint64_t pc, bool plain)
 {
-    int other = r->tid_write >> 1;
-    int there = r->clock ? run.event_of[other][r->clock - 1] : run.g->thread[other].create;
+    int there = r->clock ? run.event_of[r->tid][r->clock - 1] : run.g->thread[r->tid].create;
     if (section_broken_at(run.thread[tid].last, there))
         return; /* and the thread goes on */
     char place[256];
-    bool old_write = r->tid_write & 1;
+    const struct end *end = end_at(addr);
     memory_describe(place, sizeof place, addr);
-    run.race[0] = (struct plain_access){
-        r->tid_write >> 1, r->clock, r->pc, old_write, true, false, addr, size};
+    run.race[0] = (struct plain_access){r->tid, r->clock, r->pc, r->write, true, r->ends ? end->name : NULL,
+                                        addr,   size};
     if (plain)
-        run.race[1] = (struct plain_access){tid,  executed_then(), pc,   what[6] == 'w',
-                                            true, freeing,         addr, size};
-    if (freeing)
-        bug(BUG_MEMORY, pc, "use after free: T%d %ss %s, and T%d frees it; neither happens before the other",
-            r->tid_write >> 1, kind(old_write), place, tid);
+        run.race[1] = (struct plain_access){tid,  executed_then(),         pc,   what[6] == 'w',
+                                            true, ends ? end->name : NULL, addr, size};
+    if (r->ends || ends)
+        bug(BUG_MEMORY, pc,
+            "use after %s: %s by T%d of %s, and its %s by T%d; neither happens before the other", end->after,
+            ends ? kind(r->write) : what, ends ? r->tid : tid, place, end->name, ends ? tid : r->tid);
     else
         bug(BUG_RACE, pc, "%s: plain %s by T%d and %s by T%d, neither happens before the other", place,
-            kind(old_write), r->tid_write >> 1, what, tid);
+            kind(r->write), r->tid, what, tid);
 }
 
 /* Does the new access conflict with the recorded one without being ordered after it? If it is ordered after
@@ -139,11 +151,11 @@ static bool meets(struct record *r, uint8_t mask, bool write, bool atomic, int t
 {
     if (!(r->mask & mask))
         return false;
-    int other = r->tid_write >> 1;
+    int other = r->tid;
     bool ordered = other == tid || clock->of[other] > r->clock;
     if (!ordered)
-        return write || (r->tid_write & 1);
-    if (!atomic && (write || !(r->tid_write & 1)))
+        return write || r->write;
+    if (!atomic && (write || !r->write))
         r->mask &= (uint8_t)~mask;
     return false;
 }
@@ -220,14 +232,18 @@ static bool against_events(uintptr_t addr, size_t size, bool write, uint64_t pc)
                 section_broken_at(self()->last, id))
                 continue;
             char place[256];
+            const struct end *end = end_at(addr);
             memory_describe(place, sizeof place, loc->addr);
-            run.race[1] = (struct plain_access){run.current, executed_then(), pc,   write,
-                                                true,        freeing,         addr, (unsigned)size};
-            bug(freeing ? BUG_MEMORY : BUG_RACE, pc,
-                freeing
-                    ? "use after free: %s: atomic %s by T%d, and %s by T%d, neither happens before the other"
-                    : "%s: atomic %s by T%d and plain %s by T%d, neither happens before the other",
-                place, kind(e->type == EV_WRITE), e->tid, freeing ? "free" : kind(write), run.current);
+            run.race[1] = (struct plain_access){run.current, executed_then(),         pc,   write,
+                                                true,        ends ? end->name : NULL, addr, (unsigned)size};
+            if (ends)
+                bug(BUG_MEMORY, pc,
+                    "use after %s: atomic %s by T%d of %s, and its %s by T%d; neither happens before the other",
+                    end->after, kind(e->type == EV_WRITE), e->tid, place, end->name, run.current);
+            else
+                bug(BUG_RACE, pc,
+                    "%s: atomic %s by T%d and plain %s by T%d, neither happens before the other", place,
+                    kind(e->type == EV_WRITE), e->tid, kind(write), run.current);
             return false;
         }
         if (write && !(ending && loc->object))
@@ -243,15 +259,15 @@ static bool plain_cell(uintptr_t addr, size_t size, bool write, uint64_t pc)
     uint8_t mask = (uint8_t)(((1u << size) - 1) << at);
     uint16_t clock = (uint16_t)executed_then();
     struct record *first = &c->record[0];
-    if (first->mask == mask && first->clock == clock && first->tid_write == (uint8_t)(tid * 2 + 1) &&
-        !c->record[1].mask)
+    if (first->mask == mask && first->clock == clock && first->tid == tid && first->write &&
+        first->ends == ends && !c->record[1].mask)
         return true; /* as before: nothing new can be found */
     struct record *r = conflict(c, mask, write, false, tid, clock_then());
     if (r) {
         report(r, addr, tid, write ? "plain write" : "plain read", (unsigned)size, pc, true);
         return false;
     }
-    remember(c, (struct record){(uint32_t)pc, clock, (uint8_t)(tid * 2 + write), mask});
+    remember(c, (struct record){(uint32_t)pc, clock, (uint8_t)tid & 63, write, ends, mask});
     return true;
 }
 
@@ -276,6 +292,12 @@ void race_plain_at(int executed, uintptr_t addr, size_t size, bool write, uint64
     as_of = -1;
 }
 
+/* Who knows, if only by relaxed loads, what its thread did after the end means what is there now. */
+static bool means_newer(const struct record *r, const struct event *e)
+{
+    return r->ends && e->porf.of[r->tid] > r->clock;
+}
+
 /* An atomic access (event `id`, executed by `tid`) against the plain ones. */
 void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint64_t pc)
 {
@@ -287,7 +309,7 @@ void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint6
         struct cell *c = cell_of(addr);
         uint8_t mask = (uint8_t)(((1u << part) - 1) << (addr & 7));
         const struct record *r = conflict(c, mask, write, true, tid, &run.g->ev[id].hb);
-        if (r && let_go_before(&run.g->ev[id], clock_of(r)))
+        if (r && (let_go_before(&run.g->ev[id], clock_of(r)) || means_newer(r, &run.g->ev[id])))
             return;
         if (r) {
             report(r, addr, tid, write ? "atomic write" : "atomic read", (unsigned)part, pc, false);
@@ -305,9 +327,9 @@ void race_object_ends(uintptr_t addr, size_t size, uint64_t pc)
     ending = false;
 }
 
-void race_free(uintptr_t addr, size_t size, uint64_t pc)
+void race_memory_ends(uintptr_t addr, size_t size, uint64_t pc)
 {
-    freeing = true; /* stays so if a bug is found, which ends the execution and the exploration */
+    ends = true; /* stays so if a bug is found, which ends the execution and the exploration */
     race_object_ends(addr, size, pc);
-    freeing = false;
+    ends = false;
 }

@@ -167,8 +167,8 @@ static void plain_text(char *to, size_t room, const struct plain_access *a)
 {
     char place[256];
     memory_describe(place, sizeof place, a->addr);
-    if (a->free)
-        snprintf(to, room, "free of %s", place);
+    if (a->end)
+        snprintf(to, room, "%s of %s", a->end, place);
     else
         snprintf(to, room, "plain %s of %u bytes of %s", a->write ? "write" : "read", a->size, place);
 }

@@ -162,6 +162,7 @@ static void start_thread(int tid, int create)
     t->nloads = t->round_from = t->came_round = 0;
     t->spin_waits = t->may_expire = false;
     t->plain_accesses = 0;
+    frames_begin(tid);
     memset(&t->acquire_pending, 0, sizeof t->acquire_pending);
     memset(&t->released, 0, sizeof t->released);
     sort_in(tid);

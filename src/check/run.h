@@ -111,6 +111,7 @@ struct thread {
     int came_round; /* so often */
     int round_from; /* the thread goes on behind a round that changed nothing: 1 + its first event */
     uint64_t plain_accesses;
+    uintptr_t sp; /* where its stack ended when it called the checker */
 };
 
 enum run_end {
@@ -142,7 +143,8 @@ enum bug_kind {
 struct plain_access {
     int tid, clock;
     uint64_t pc;
-    bool write, valid, free;
+    bool write, valid;
+    const char *end; /* no access, but this of the memory: "free" */
     uintptr_t addr;
     unsigned size;
 };
@@ -290,6 +292,23 @@ bool memory_unwritten(uintptr_t addr, size_t size);
 void memory_read_unwritten(uintptr_t addr, size_t size, uint64_t pc);
 void heap_check_leaks(void);
 
+/* frames.c */
+void frames_begin(int tid);
+/* The running thread's stack ends here; call frames_at(). */
+void frames_moved(uintptr_t sp);
+static inline void frames_at(uintptr_t sp)
+{
+    if (in_test() && self()->sp != sp)
+        frames_moved(sp);
+}
+/* The function that calls is about to return. */
+void frames_return(uintptr_t sp, uint64_t pc);
+/* The running thread is about to end. */
+void frames_end(void);
+/* False, and a bug, when the running thread uses what is no more: of thread `tid`, on whose stack or among whose
+ * thread-local variables the address is. */
+bool frames_check(int tid, uintptr_t addr, size_t size, bool write, uint64_t pc);
+
 /* race.c */
 void race_plain(uintptr_t addr, size_t size, bool write, uint64_t pc);
 /* The same, of an access that the running thread made when it had executed so many events. */
@@ -297,8 +316,8 @@ void race_plain_at(int executed, uintptr_t addr, size_t size, bool write, uint64
 void race_atomic(int tid, int id, uintptr_t addr, size_t size, bool write, uint64_t pc);
 /* Destroying a pthread object: a write to all of it. */
 void race_object_ends(uintptr_t addr, size_t size, uint64_t pc);
-/* Freeing: a write to the whole block. */
-void race_free(uintptr_t addr, size_t size, uint64_t pc);
+/* Freeing a block, the end of the running thread's variables: a write to all of it. */
+void race_memory_ends(uintptr_t addr, size_t size, uint64_t pc);
 int16_t *race_locations(uintptr_t addr);
 
 /* report.c */

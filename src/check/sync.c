@@ -130,7 +130,7 @@ EXPORT int __wrap_pthread_create(pthread_t *handle, const pthread_attr_t *attr, 
     return thread_create(handle, attr, start, argument, CALLER);
 }
 
-int thread_join(pthread_t handle, void **value, uint64_t pc)
+int thread_join(pthread_t handle, void *result, size_t bytes, uint64_t pc)
 {
     struct op op = {.type = EV_JOIN, .name = NAME_JOIN, .pc = pc};
     int tid = tid_of(handle);
@@ -145,10 +145,10 @@ int thread_join(pthread_t handle, void **value, uint64_t pc)
     op.val = (u128)tid;
     run_effect();
     run_op(&op);
-    if (value) {
-        plain_access(value, sizeof *value, true, true, op.pc);
-        *value = run.thread[tid].exit_value;
-        if (*value)
+    if (result) {
+        plain_access(result, bytes, true, true, op.pc);
+        memcpy(result, &run.thread[tid].exit_value, bytes);
+        if (run.thread[tid].exit_value)
             symmetry_told_apart(tid, "its exit value is looked at");
     }
     return 0;
@@ -157,7 +157,7 @@ int thread_join(pthread_t handle, void **value, uint64_t pc)
 EXPORT int __wrap_pthread_join(pthread_t handle, void **value);
 EXPORT int __wrap_pthread_join(pthread_t handle, void **value)
 {
-    return thread_join(handle, value, CALLER);
+    return thread_join(handle, value, sizeof *value, CALLER);
 }
 
 EXPORT int __wrap_pthread_detach(pthread_t handle);
@@ -202,6 +202,7 @@ void sync_thread_exit(int tid, void *value)
 {
     struct op op = {.type = EV_END, .name = NAME_END};
     run_destructors(&threads[tid]);
+    frames_end();
     hooks_order_streamed();
     if (threads[tid].nheld && threads[tid].held[0].robust)
         bug(BUG_UNMODELLED, 0,

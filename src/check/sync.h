@@ -9,7 +9,8 @@
 
 int thread_create(pthread_t *handle, const pthread_attr_t *attr, void *(*start)(void *), void *argument,
                   uint64_t pc);
-int thread_join(pthread_t handle, void **value, uint64_t pc);
+/* The exit value goes where the program wants it, unless that is NULL: an int that thrd_join() tells is its first bytes. */
+int thread_join(pthread_t handle, void *result, size_t bytes, uint64_t pc);
 /* The entry points of what waits have noted the registers: see spin_check(). */
 int mutex_lock(pthread_mutex_t *m, uint64_t pc);
 int mutex_trylock(pthread_mutex_t *m, uint64_t pc);

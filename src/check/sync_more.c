@@ -371,11 +371,7 @@ EXPORT int __wrap_thrd_create(thrd_t *handle, thrd_start_t start, void *argument
 EXPORT int __wrap_thrd_join(thrd_t handle, int *result);
 EXPORT int __wrap_thrd_join(thrd_t handle, int *result)
 {
-    void *value = NULL;
-    int error = thread_join(handle, &value, CALLER);
-    if (result)
-        *result = (int)(intptr_t)value;
-    return error ? thrd_error : thrd_success;
+    return thread_join(handle, result, sizeof *result, CALLER) ? thrd_error : thrd_success;
 }
 
 EXPORT int __wrap_thrd_detach(thrd_t handle);

@@ -157,11 +157,13 @@ EXPORT void __tsan_func_entry(void *pc);
 EXPORT void __tsan_func_entry(void *pc)
 {
     (void)pc;
+    (void)CALLER;
 }
 
 EXPORT void __tsan_func_exit(void);
 EXPORT void __tsan_func_exit(void)
 {
+    frames_return(CALLERS_STACK, CALLED_FROM);
 }
 
 /* ---- atomics ---- */

@@ -26,7 +26,10 @@ void plain_access(const void *p, size_t size, bool write, bool scalar, uint64_t 
 /* How much of a string that ends at the latest behind `n` bytes is read by who reads it. */
 size_t bytes_read(const char *s, size_t n);
 
-#define CALLER ((uint64_t)(uintptr_t)__builtin_return_address(0))
+/* Where the program called from. It is also told how far its stack goes, before anything else is done. */
+#define CALLER (frames_at(CALLERS_STACK), CALLED_FROM)
+#define CALLERS_STACK ((uintptr_t)__builtin_dwarf_cfa())
+#define CALLED_FROM ((uint64_t)(uintptr_t)__builtin_return_address(0))
 #define EXPORT __attribute__((visibility("default")))
 
 #endif
